@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod codec;
+pub mod connection;
 pub mod packet;
 pub mod reason;
 pub mod rules;
