@@ -60,7 +60,8 @@ pub struct ConnectProperties {
     pub authentication_data: Option<Secret>,
 }
 
-/// The will: flag, QoS, retain, topic and payload can only exist together [MQTT-3.1.2-9 to MQTT-3.1.2-13].
+/// The will: flag, QoS, retain, topic and payload can only exist together [MQTT-3.1.2-9] [MQTT-3.1.2-11]
+/// [MQTT-3.1.2-13].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the specification lists these and no others")]
 pub struct Will {

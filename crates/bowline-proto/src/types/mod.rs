@@ -2,6 +2,7 @@
 
 pub mod message;
 pub mod packet_id;
+pub mod packet_type;
 pub mod qos;
 pub mod subscription;
 pub mod text;
@@ -10,6 +11,7 @@ pub mod varint;
 
 pub use message::{Message, MessageProperties, PayloadFormat, UserProperties};
 pub use packet_id::PacketId;
+pub use packet_type::PacketType;
 pub use qos::QoS;
 pub use subscription::{RetainHandling, SubscriptionId, SubscriptionIds, SubscriptionOptions};
 pub use text::{Text, TextError};

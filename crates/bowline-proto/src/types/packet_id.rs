@@ -3,7 +3,7 @@
 use core::fmt;
 use core::num::NonZeroU16;
 
-/// A packet identifier: 1 to 65,535, never 0 [MQTT-2.2.1-3, MQTT-2.3.1-1].
+/// A packet identifier: 1 to 65,535, never 0 [MQTT-2.2.1-3] [MQTT-2.3.1-1 of 3.1.1].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PacketId(NonZeroU16);
 

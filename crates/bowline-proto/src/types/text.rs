@@ -10,8 +10,8 @@ pub const TEXT_BYTES_MAX: usize = 65_535;
 
 /// An MQTT string (section 1.5.4). Cheap to clone, and a slice of the input when it was received.
 ///
-/// Only well-formed UTF-8 without U+0000 exists [MQTT-1.5.4-1, MQTT-1.5.4-2, MQTT-1.5.3-1, MQTT-1.5.3-2]. A byte
-/// order mark is a character like any other [MQTT-1.5.4-3, MQTT-1.5.3-3].
+/// Only well-formed UTF-8 without U+0000 exists [MQTT-1.5.4-1] [MQTT-1.5.4-2] [MQTT-1.5.3-1 of 3.1.1]
+/// [MQTT-1.5.3-2 of 3.1.1]. A byte order mark is a character like any other [MQTT-1.5.4-3] [MQTT-1.5.3-3 of 3.1.1].
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Bytes);
 
