@@ -1,3 +1,8 @@
-//! House rules as commands.
+//! The `cargo xtask` program. Owns nothing: the commands are in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    xtask::run(&arguments)
+}

@@ -1,0 +1,39 @@
+//! The house rules as commands. Owns the list of commands; each has a module and knows nothing of the others.
+//!
+//! `cargo xtask tidy` checks the invariants of `ARCHITECTURE.md` that can be read off the source.
+
+mod conformance;
+mod source;
+mod tidy;
+mod tree;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  tidy    check the invariants that can be read off the source";
+
+/// Runs the command that the arguments name and says whether it succeeded.
+pub fn run(arguments: &[String]) -> ExitCode {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        ["tidy"] => tidy::command(&root()),
+        _ => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace. Asked at run time first, so that a shared target folder does not mix up work trees.
+fn root() -> PathBuf {
+    let manifest_dir =
+        std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    Path::new(&manifest_dir).parent().expect("xtask is a folder of the workspace").to_owned()
+}
