@@ -1,6 +1,6 @@
 //! The house rules as commands. Owns the list of commands; each has a module and knows nothing of the others.
 //!
-//! `cargo xtask tidy` checks the invariants of `ARCHITECTURE.md` that can be read off the source.
+//! `cargo xtask` without a command lists them.
 
 mod conformance;
 mod source;
@@ -10,16 +10,26 @@ mod tree;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use conformance::Mode;
+
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  tidy    check the invariants that can be read off the source";
+  tidy           check the invariants that can be read off the source
+  conformance    count the statements of the specification that code and tests cite, and write the matrix
+                 --check: write nothing, fail if the matrix is not current or more is missing than before
+                 --strict: fail if anything is missing
+                 --accept: let the list of what is missing grow";
 
 /// Runs the command that the arguments name and says whether it succeeded.
 pub fn run(arguments: &[String]) -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
         ["tidy"] => tidy::command(&root()),
+        ["conformance"] => conformance::command(&root(), Mode::Write),
+        ["conformance", "--accept"] => conformance::command(&root(), Mode::Accept),
+        ["conformance", "--check"] => conformance::command(&root(), Mode::Check),
+        ["conformance", "--strict"] => conformance::command(&root(), Mode::Strict),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {

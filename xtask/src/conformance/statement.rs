@@ -15,6 +15,19 @@ pub(crate) enum Edition {
 impl Edition {
     pub(crate) const ALL: [Self; 2] = [Self::V3_1_1, Self::V5];
 
+    /// Its number, as the tables and citations write it.
+    pub(crate) const fn number(self) -> &'static str {
+        match self {
+            Self::V3_1_1 => "3.1.1",
+            Self::V5 => "5.0",
+        }
+    }
+
+    /// The edition with this number.
+    pub(crate) fn from_number(number: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|edition| edition.number() == number)
+    }
+
     const fn table_path(self) -> &'static str {
         match self {
             Self::V3_1_1 => "docs/conformance/mqtt311-statements.tsv",
