@@ -2,11 +2,13 @@
 //!
 //! `cargo xtask` without a command lists them.
 
+mod ci;
 mod conformance;
 mod source;
 mod tidy;
 mod tree;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,7 +21,8 @@ usage: cargo xtask COMMAND
   conformance    count the statements of the specification that code and tests cite, and write the matrix
                  --check: write nothing, fail if the matrix is not current or more is missing than before
                  --strict: fail if anything is missing
-                 --accept: let the list of what is missing grow";
+                 --accept: let the list of what is missing grow
+  ci             run everything that has to pass before a change lands";
 
 /// Runs the command that the arguments name and says whether it succeeded.
 pub fn run(arguments: &[String]) -> ExitCode {
@@ -30,6 +33,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
         ["conformance", "--accept"] => conformance::command(&root(), Mode::Accept),
         ["conformance", "--check"] => conformance::command(&root(), Mode::Check),
         ["conformance", "--strict"] => conformance::command(&root(), Mode::Strict),
+        ["ci"] => ci::command(&root()),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {
@@ -46,4 +50,9 @@ fn root() -> PathBuf {
     let manifest_dir =
         std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
     Path::new(&manifest_dir).parent().expect("xtask is a folder of the workspace").to_owned()
+}
+
+/// Prints the line. That its reader went away is no reason to stop.
+pub(crate) fn say(line: &str) {
+    _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::say;
 use crate::tree::Tree;
 
 pub(crate) use citation::{Place, citations, malformed};
@@ -40,7 +41,7 @@ pub(crate) enum Mode {
 pub(crate) fn command(root: &Path, mode: Mode) -> Result<(), String> {
     let tree = Tree::load(root)?;
     let tally = Tally::load(&tree)?;
-    println!("{}", matrix::summary(&tally));
+    say(&matrix::summary(&tally));
     let missing = tally.missing();
     let page = matrix::page(&tally);
     match mode {

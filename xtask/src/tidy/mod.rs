@@ -17,6 +17,7 @@ mod words;
 use std::fmt;
 use std::path::Path;
 
+use crate::say;
 use crate::tree::Tree;
 
 /// A place that breaks a rule.
@@ -75,8 +76,13 @@ pub(crate) fn violations(tree: &Tree) -> Vec<Violation> {
 pub(crate) fn command(root: &Path) -> Result<(), String> {
     let tree = Tree::load(root)?;
     let found = violations(&tree);
-    println!("{}", size::summary(&tree));
-    println!("tidy: {} rules, {} Rust files, {} violations", RULES.len(), tree.sources.len(), found.len());
+    say(&size::summary(&tree));
+    say(&format!(
+        "tidy: {} rules, {} Rust files, {} violations",
+        RULES.len(),
+        tree.sources.len(),
+        found.len()
+    ));
     if found.is_empty() { Ok(()) } else { Err(listing(&found)) }
 }
 
