@@ -27,6 +27,12 @@ impl Text {
         Self::try_from(Bytes::from_static(text.as_bytes()))
     }
 
+    /// A string from bytes that [`check`] or [`is_plain`] has accepted.
+    #[inline]
+    pub(crate) const fn from_checked(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
     /// The string.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.0).expect("a Text was checked when it was made")
@@ -125,7 +131,12 @@ impl fmt::Display for TextError {
 impl core::error::Error for TextError {}
 
 /// Checks bytes for being an MQTT string.
+#[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<(), TextError> {
+    if is_plain::<false>(bytes) { Ok(()) } else { check_any(bytes) }
+}
+
+fn check_any(bytes: &[u8]) -> Result<(), TextError> {
     if bytes.len() > TEXT_BYTES_MAX {
         return Err(TextError::TooLong { bytes: bytes.len() });
     }
@@ -135,5 +146,43 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), TextError> {
     match bytes.iter().position(|&byte| byte == 0) {
         Some(offset) => Err(TextError::Nul { offset }),
         None => Ok(()),
+    }
+}
+
+/// Whether a string is short enough, all ASCII, and has no NUL and, if asked, neither `+` nor `#`: one pass, eight
+/// bytes at a time. Says no also where only a closer look can tell.
+#[inline]
+pub(crate) fn is_plain<const NO_WILDCARDS: bool>(bytes: &[u8]) -> bool {
+    let plain = |word: [u8; 8]| high_bits_if_plain::<NO_WILDCARDS>(u64::from_ne_bytes(word));
+    let (words, rest) = bytes.as_chunks::<8>();
+    let in_words = words.iter().fold(HIGH_BITS, |all, &word| all & plain(word));
+    let in_rest = match (rest.is_empty(), bytes.last_chunk::<8>()) {
+        (true, _) => HIGH_BITS,
+        // Looks at some bytes twice, which is cheaper than one at a time.
+        (false, Some(&last)) => plain(last),
+        (false, None) => {
+            let mut word = [b'0'; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            plain(word)
+        }
+    };
+    in_words & in_rest == HIGH_BITS && bytes.len() <= TEXT_BYTES_MAX
+}
+
+const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+
+/// All eight high bits set if all eight bytes are plain; anything else if not.
+#[inline]
+fn high_bits_if_plain<const NO_WILDCARDS: bool>(word: u64) -> u64 {
+    // In a byte below 0x80, adding 0x7F sets the high bit exactly if it is not 0. A byte of 0x80 and above may carry
+    // into its neighbour, but then its own high bit gives the word away.
+    let not_zero = |word: u64| word.wrapping_add(u64::from_ne_bytes([0x7F; 8]));
+    let text = !word & not_zero(word);
+    if NO_WILDCARDS {
+        // The two wildcards, # (0x23) and + (0x2B), differ in one bit.
+        let joined = (word | u64::from_ne_bytes([0x08; 8])) ^ u64::from_ne_bytes([b'#' | 0x08; 8]);
+        text & not_zero(joined)
+    } else {
+        text
     }
 }

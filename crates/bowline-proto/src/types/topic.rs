@@ -5,7 +5,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::types::text::{Text, TextError};
+use crate::types::text::{self, Text, TextError};
 
 /// The topic of an application message: at least one character, no wildcards (sections 3.3.2.1 and 4.7).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,14 +138,6 @@ macro_rules! conversions {
             }
         }
 
-        impl TryFrom<Bytes> for $name {
-            type Error = TopicError;
-
-            fn try_from(bytes: Bytes) -> Result<Self, TopicError> {
-                Self::try_from(Text::try_from(bytes)?)
-            }
-        }
-
         impl TryFrom<&str> for $name {
             type Error = TopicError;
 
@@ -178,6 +170,28 @@ macro_rules! conversions {
 
 conversions!(TopicName, check_name);
 conversions!(TopicFilter, check_filter);
+
+impl TryFrom<Bytes> for TopicName {
+    type Error = TopicError;
+
+    /// Takes one pass over an ASCII topic, because every received message comes through here.
+    #[inline]
+    fn try_from(bytes: Bytes) -> Result<Self, TopicError> {
+        if text::is_plain::<true>(&bytes) && !bytes.is_empty() {
+            Ok(Self(Text::from_checked(bytes)))
+        } else {
+            Self::try_from(Text::try_from(bytes)?)
+        }
+    }
+}
+
+impl TryFrom<Bytes> for TopicFilter {
+    type Error = TopicError;
+
+    fn try_from(bytes: Bytes) -> Result<Self, TopicError> {
+        Self::try_from(Text::try_from(bytes)?)
+    }
+}
 
 fn check_name(topic: &[u8]) -> Result<(), TopicError> {
     // [MQTT-4.7.3-1]

@@ -1,0 +1,41 @@
+//! PUBLISH of 3.1 and 3.1.1: reading, and what cannot be written.
+
+use crate::codec::error::{DecodeErrorKind, EncodeError};
+use crate::codec::publish::{PublishParts, read_qos};
+use crate::codec::reader::{Decoded, Reader};
+use crate::codec::v3::refuse;
+use crate::packet::{Packet, Publish};
+use crate::types::{QoS, SubscriptionIds};
+use crate::version::Version;
+
+#[inline]
+pub(crate) fn read(reader: &mut Reader<'_>, first: u8, version: Version) -> Decoded<Packet> {
+    let qos = read_qos(first, version.rules().qos0_dup_is_error)?;
+    let topic = reader.topic_name_or_empty("topic name")?;
+    // [MQTT-4.7.3-1 of 3.1.1]
+    if topic.is_none() {
+        return Err(DecodeErrorKind::TopicMissing);
+    }
+    let packet_id = if qos == QoS::AtMostOnce { None } else { Some(reader.packet_id()?) };
+    Ok(Packet::Publish(Publish {
+        dup: first & 0b1000 != 0,
+        qos,
+        retain: first & 1 != 0,
+        packet_id,
+        topic,
+        topic_alias: None,
+        subscription_ids: SubscriptionIds::new(),
+        payload: reader.rest(),
+        properties: None,
+    }))
+}
+
+/// Properties have no place here.
+pub(crate) fn check(parts: &PublishParts<'_>) -> Result<(), EncodeError> {
+    refuse(&[
+        (parts.alias.is_some(), "a topic alias"),
+        (parts.subscription_ids.is_some_and(|ids| !ids.is_empty()), "a subscription identifier"),
+        (parts.expiry_secs.is_some(), "a message expiry interval"),
+        (parts.properties.is_some_and(|properties| !properties.is_empty()), "a message property"),
+    ])
+}
