@@ -2,17 +2,18 @@
 
 use crate::codec::error::EncodeError;
 use crate::codec::frame::{first_byte, may_send};
+use crate::codec::keep::Keep;
 use crate::codec::outgoing::Outgoing;
+use crate::codec::peer::Peer;
 use crate::codec::publish::PublishParts;
 use crate::codec::writer::{Writer, varint_bytes};
-use crate::codec::{v3, v5};
+use crate::codec::{publish_writer, v3, v5};
 use crate::packet::{
     Ack, Auth, ConnAck, Connect, Disconnect, Packet, PacketType, PublishHeader, SubAck, Subscribe, UnsubAck,
     Unsubscribe,
 };
 use crate::reason::{ReasonCode, Role};
-use crate::types::varint::{VARINT_BYTES_MAX, VARINT_MAX, varint_len};
-use crate::types::{Message, Text, UserProperties};
+use crate::types::Message;
 use crate::version::Version;
 
 /// Encodes what we send on one connection.
@@ -25,28 +26,23 @@ use crate::version::Version;
 /// the reason codes of acknowledgements, which those versions take as success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoder {
-    version: Version,
-    role: Role,
-    packet_bytes_max: u32,
+    peer: Peer,
 }
-
-/// The most that a packet can have in any version.
-const PROTOCOL_BYTES_MAX: u32 = 1 + VARINT_BYTES_MAX as u32 + VARINT_MAX;
 
 impl Encoder {
     /// An encoder for our `role`. `packet_bytes_max` is the peer's Maximum Packet Size; `u32::MAX` if it named none.
     pub const fn new(version: Version, role: Role, packet_bytes_max: u32) -> Self {
-        Self { version, role, packet_bytes_max }
+        Self { peer: Peer { version, our_role: role, packet_bytes_max } }
     }
 
     /// The version it writes.
     pub const fn version(&self) -> Version {
-        self.version
+        self.peer.version
     }
 
     /// The peer's limit for a whole packet.
     pub const fn packet_bytes_max(&self) -> u32 {
-        self.packet_bytes_max
+        self.peer.packet_bytes_max
     }
 
     /// Appends a PUBLISH. A payload of [`SHARED_PAYLOAD_BYTES_MIN`](super::outgoing::SHARED_PAYLOAD_BYTES_MIN) bytes or more is shared, not copied.
@@ -60,7 +56,7 @@ impl Encoder {
         message: &Message,
         header: &PublishHeader<'_>,
     ) -> Result<(), EncodeError> {
-        PublishParts::new(message, header).append(self, out)
+        publish_writer::append(&PublishParts::new(message, header), &self.peer, out)
     }
 
     /// The size of the packet that [`publish`](Self::publish) would append.
@@ -68,7 +64,7 @@ impl Encoder {
     /// # Errors
     /// As [`publish`](Self::publish).
     pub fn publish_bytes(&self, message: &Message, header: &PublishHeader<'_>) -> Result<u32, EncodeError> {
-        PublishParts::new(message, header).packet_bytes(self)
+        publish_writer::packet_bytes(&PublishParts::new(message, header), &self.peer)
     }
 
     /// Appends a PUBACK, PUBREC, PUBREL or PUBCOMP. `dup` marks a PUBREL that is sent again, where the version has
@@ -88,7 +84,7 @@ impl Encoder {
         if ack.reason == ReasonCode::Success
             && ack.properties.is_none()
             && is_ack(packet)
-            && self.packet_bytes_max >= 4
+            && self.peer.packet_bytes_max >= 4
         {
             let [high, low] = ack.packet_id.as_u16().to_be_bytes();
             out.flat().extend_from_slice(&[self.first(packet, dup), 2, high, low]);
@@ -105,10 +101,10 @@ impl Encoder {
         dup: bool,
     ) -> Result<(), EncodeError> {
         if !is_ack(packet) {
-            return Err(EncodeError::WrongSender { packet, sender: self.role });
+            return Err(EncodeError::WrongSender { packet, sender: self.peer.our_role });
         }
         self.check_reason(packet, ack.reason)?;
-        match self.version {
+        match self.peer.version {
             Version::V5 => {
                 self.append_shrinking(out, self.first(packet, dup), |w, keep| v5::acks::write(w, ack, keep))
             }
@@ -122,11 +118,11 @@ impl Encoder {
     /// [`EncodeError`] if the version cannot say it, or a field is too long.
     pub fn connect(&self, out: &mut Outgoing, connect: &Connect) -> Result<(), EncodeError> {
         self.check_sender(PacketType::Connect)?;
-        if connect.version != self.version {
-            return Err(EncodeError::OtherVersion { asked: connect.version, encoder: self.version });
+        if connect.version != self.peer.version {
+            return Err(EncodeError::OtherVersion { asked: connect.version, encoder: self.peer.version });
         }
         let first = self.first(PacketType::Connect, false);
-        match self.version {
+        match self.peer.version {
             Version::V5 => {
                 v5::connect::check(connect)?;
                 self.append(out, first, |w| v5::connect::write(w, connect))
@@ -146,7 +142,7 @@ impl Encoder {
         self.check_sender(PacketType::ConnAck)?;
         self.check_reason(PacketType::ConnAck, connack.reason)?;
         let first = self.first(PacketType::ConnAck, false);
-        match self.version {
+        match self.peer.version {
             Version::V5 => {
                 v5::connack::check(connack)?;
                 self.append_shrinking(out, first, |w, keep| v5::connack::write(w, connack, keep))
@@ -167,7 +163,7 @@ impl Encoder {
         // [MQTT-3.8.3-2] [MQTT-3.8.3-3 of 3.1.1]
         check_not_empty(PacketType::Subscribe, subscribe.subscriptions.len())?;
         let first = self.first(PacketType::Subscribe, dup);
-        match self.version {
+        match self.peer.version {
             Version::V5 => {
                 v5::subscribe::check(subscribe)?;
                 self.append(out, first, |w| v5::subscribe::write(w, subscribe))
@@ -187,7 +183,7 @@ impl Encoder {
         self.check_sender(PacketType::SubAck)?;
         self.check_reasons(PacketType::SubAck, &suback.reasons)?;
         let first = self.first(PacketType::SubAck, false);
-        match self.version {
+        match self.peer.version {
             Version::V5 => {
                 self.append_shrinking(out, first, |w, keep| v5::subscribe::write_suback(w, suback, keep))
             }
@@ -209,7 +205,7 @@ impl Encoder {
         // [MQTT-3.10.3-2] [MQTT-3.10.3-2 of 3.1.1]
         check_not_empty(PacketType::Unsubscribe, unsubscribe.filters.len())?;
         let first = self.first(PacketType::Unsubscribe, dup);
-        match self.version {
+        match self.peer.version {
             Version::V5 => self.append(out, first, |w| v5::subscribe::write_unsubscribe(w, unsubscribe)),
             _ => {
                 v3::check_no_user_properties(&unsubscribe.user_properties)?;
@@ -225,7 +221,7 @@ impl Encoder {
     pub fn unsuback(&self, out: &mut Outgoing, unsuback: &UnsubAck) -> Result<(), EncodeError> {
         self.check_sender(PacketType::UnsubAck)?;
         let first = self.first(PacketType::UnsubAck, false);
-        match self.version {
+        match self.peer.version {
             Version::V5 => {
                 self.check_reasons(PacketType::UnsubAck, &unsuback.reasons)?;
                 self.append_shrinking(out, first, |w, keep| v5::subscribe::write_unsuback(w, unsuback, keep))
@@ -250,14 +246,14 @@ impl Encoder {
     /// [`EncodeError`] if the version cannot say it, or our side may not.
     pub fn disconnect(&self, out: &mut Outgoing, disconnect: &Disconnect) -> Result<(), EncodeError> {
         let first = self.first(PacketType::Disconnect, false);
-        match self.version {
+        match self.peer.version {
             Version::V5 => {
                 self.check_reason(PacketType::Disconnect, disconnect.reason)?;
-                v5::disconnect::check(disconnect, self.role)?;
+                v5::disconnect::check(disconnect, self.peer.our_role)?;
                 self.append_shrinking(out, first, |w, keep| v5::disconnect::write(w, disconnect, keep))
             }
             _ => {
-                v3::check_disconnect(disconnect, self.role)?;
+                v3::check_disconnect(disconnect, self.peer.our_role)?;
                 self.append(out, first, |_| {})
             }
         }
@@ -268,7 +264,7 @@ impl Encoder {
     /// # Errors
     /// [`EncodeError`] if the version has no AUTH, our side may not send this reason code, or the method is missing.
     pub fn auth(&self, out: &mut Outgoing, auth: &Auth) -> Result<(), EncodeError> {
-        if !self.version.rules().has_properties {
+        if !self.peer.version.rules().has_properties {
             return Err(EncodeError::NeedsVersion5 { option: "enhanced authentication" });
         }
         self.check_reason(PacketType::Auth, auth.reason)?;
@@ -286,7 +282,9 @@ impl Encoder {
         match packet {
             Packet::Connect(connect) => self.connect(out, connect),
             Packet::ConnAck(connack) => self.connack(out, connack),
-            Packet::Publish(publish) => PublishParts::received(publish)?.append(self, out),
+            Packet::Publish(publish) => {
+                publish_writer::append(&PublishParts::received(publish)?, &self.peer, out)
+            }
             Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => {
                 self.ack(out, packet.packet_type(), ack, false)
             }
@@ -307,33 +305,6 @@ impl Encoder {
         }
     }
 
-    /// Our side of the connection.
-    pub(crate) const fn role(&self) -> Role {
-        self.role
-    }
-
-    /// The size of a packet with this remaining length, if the peer and the protocol accept it.
-    #[inline]
-    pub(crate) const fn packet_bytes(&self, remaining_bytes: u64) -> Result<u32, EncodeError> {
-        let limit = if self.packet_bytes_max < PROTOCOL_BYTES_MAX {
-            self.packet_bytes_max
-        } else {
-            PROTOCOL_BYTES_MAX
-        };
-        let length_bytes = if remaining_bytes > VARINT_MAX as u64 {
-            VARINT_BYTES_MAX
-        } else {
-            varint_len(remaining_bytes as u32)
-        };
-        let bytes = 1 + length_bytes as u64 + remaining_bytes;
-        // [MQTT-3.2.2-15]
-        if bytes > limit as u64 {
-            Err(EncodeError::PacketTooLarge { bytes, limit })
-        } else {
-            Ok(bytes as u32)
-        }
-    }
-
     fn append(
         &self,
         out: &mut Outgoing,
@@ -341,7 +312,7 @@ impl Encoder {
         body: impl Fn(&mut Writer<'_>),
     ) -> Result<(), EncodeError> {
         let remaining_bytes = Writer::count(&body)?;
-        let packet_bytes = self.packet_bytes(remaining_bytes)?;
+        let packet_bytes = self.peer.packet_bytes(remaining_bytes)?;
         let flat = out.flat();
         flat.reserve(packet_bytes as usize);
         flat.push(first);
@@ -371,20 +342,20 @@ impl Encoder {
     }
 
     const fn first(&self, packet: PacketType, dup: bool) -> u8 {
-        first_byte(packet, dup && self.version.rules().pubrel_carries_dup)
+        first_byte(packet, dup && self.peer.version.rules().pubrel_carries_dup)
     }
 
     const fn check_sender(&self, packet: PacketType) -> Result<(), EncodeError> {
-        if may_send(self.role, packet) {
+        if may_send(self.peer.our_role, packet) {
             Ok(())
         } else {
-            Err(EncodeError::WrongSender { packet, sender: self.role })
+            Err(EncodeError::WrongSender { packet, sender: self.peer.our_role })
         }
     }
 
     fn check_reason(&self, packet: PacketType, reason: ReasonCode) -> Result<(), EncodeError> {
         // [MQTT-3.4.2-1] [MQTT-3.5.2-1] [MQTT-3.6.2-1] [MQTT-3.7.2-1] [MQTT-3.14.2-1] [MQTT-3.15.2-1]
-        if reason.is_allowed_in(packet, self.role) {
+        if reason.is_allowed_in(packet, self.peer.our_role) {
             Ok(())
         } else {
             Err(EncodeError::ReasonNotAllowed { packet, reason })
@@ -394,30 +365,6 @@ impl Encoder {
     fn check_reasons(&self, packet: PacketType, reasons: &[ReasonCode]) -> Result<(), EncodeError> {
         check_not_empty(packet, reasons.len())?;
         reasons.iter().try_for_each(|&reason| self.check_reason(packet, reason))
-    }
-}
-
-/// What is left of the properties that are for people, when a packet has to fit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Keep {
-    Everything,
-    UserProperties,
-    Neither,
-}
-
-impl Keep {
-    pub(crate) const fn reason_string(self, reason_string: &Option<Text>) -> Option<&Text> {
-        match self {
-            Self::Everything => reason_string.as_ref(),
-            Self::UserProperties | Self::Neither => None,
-        }
-    }
-
-    pub(crate) fn user_properties(self, user_properties: &UserProperties) -> &[(Text, Text)] {
-        match self {
-            Self::Everything | Self::UserProperties => user_properties,
-            Self::Neither => &[],
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use crate::codec::encoder::Keep;
+use crate::codec::keep::Keep;
 use crate::codec::reader::{Decoded, Reader};
 use crate::codec::v5::properties::read_ack_properties;
 use crate::codec::v5::read_reason;

@@ -1,7 +1,7 @@
 //! AUTH of 5.0 (section 3.15), with its short form.
 
-use crate::codec::encoder::Keep;
 use crate::codec::error::{DecodeErrorKind, EncodeError};
+use crate::codec::keep::Keep;
 use crate::codec::reader::{Decoded, Reader};
 use crate::codec::v5::properties::{Property, read_each, read_user_property};
 use crate::codec::v5::read_reason;

@@ -2,8 +2,8 @@
 
 use alloc::boxed::Box;
 
-use crate::codec::encoder::Keep;
 use crate::codec::error::{DecodeErrorKind, EncodeError};
+use crate::codec::keep::Keep;
 use crate::codec::reader::{Decoded, Reader};
 use crate::codec::v5::properties::{Property, read_each, read_user_property};
 use crate::codec::v5::read_reason;

@@ -5,8 +5,8 @@ use core::num::{NonZeroU16, NonZeroU32};
 
 use bytes::Bytes;
 
-use crate::codec::encoder::Keep;
 use crate::codec::error::DecodeErrorKind;
+use crate::codec::keep::Keep;
 use crate::codec::reader::{Decoded, Reader};
 use crate::codec::writer::Writer;
 use crate::packet::{AckProperties, Secret};

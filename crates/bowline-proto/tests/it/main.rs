@@ -1,0 +1,3 @@
+//! The integration tests of bowline-proto: bytes and commands in, bytes and events out.
+
+mod codec;
