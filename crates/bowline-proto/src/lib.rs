@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+pub mod backoff;
 pub mod codec;
 pub mod connection;
 pub mod packet;
