@@ -11,6 +11,7 @@ pub mod codec;
 pub mod connection;
 pub mod packet;
 pub mod reason;
+pub mod routing;
 pub mod rules;
 pub mod time;
 pub mod types;
