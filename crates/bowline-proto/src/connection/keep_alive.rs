@@ -137,7 +137,7 @@ impl KeepAlive {
         if now < self.armed {
             return KeepAliveAction::Idle;
         }
-        // [MQTT-3.12.4-1]
+        // [MQTT-3.1.2-22] [MQTT-3.12.4-1] [MQTT-3.1.2-24 of 3.1.1] [MQTT-3.12.4-1 of 3.1.1]
         if self.expiry().is_some_and(|expiry| now >= expiry) {
             return KeepAliveAction::Expired;
         }
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(keep_alive.deadline(), None);
     }
 
-    // [MQTT-3.12.4-1]
+    // [MQTT-3.1.2-22] [MQTT-3.12.4-1] [MQTT-3.1.2-24 of 3.1.1] [MQTT-3.12.4-1 of 3.1.1]
     #[test]
     fn the_answer_may_take_the_ping_timeout_from_when_the_ping_was_written() {
         let mut keep_alive = pinged();

@@ -22,6 +22,7 @@ pub struct InboundAliases {
 impl InboundAliases {
     /// An empty table for a connection on which this side announced `maximum`; 0 allows no alias.
     pub const fn new(maximum: u16) -> Self {
+        // [MQTT-3.3.2-7]
         Self { maximum, topics: Vec::new() }
     }
 

@@ -134,7 +134,7 @@ impl Routes {
     /// Puts the streams of all filters that match `topic` into `out`, which is emptied first: each once, ascending.
     pub fn matches(&self, topic: &TopicName, out: &mut Vec<StreamId>) {
         out.clear();
-        // [MQTT-4.7.2-1]
+        // [MQTT-4.7.2-1] [MQTT-4.7.2-1 of 3.1.1]
         let wildcards_may_start = topic.as_bytes()[0] != b'$';
         let mut reached = Frontier::new();
         let mut next = Frontier::new();
@@ -182,7 +182,7 @@ impl Routes {
         for index in reached.iter() {
             let node = &self.nodes[index.as_usize()];
             if node.children > 0 {
-                // [MQTT-4.7.3-4]
+                // [MQTT-4.7.3-4] [MQTT-4.7.3-4 of 3.1.1]
                 let level_hash = *level_hash.get_or_insert_with(|| hash_level(self.seed, level));
                 if let Some(child) = self.literal_child(index, level, level_hash) {
                     next.push(child);
@@ -273,7 +273,8 @@ impl Node {
 
 /// The levels of a filter up to its `#`, if it has one.
 fn levels_before_hash(filter: &[u8]) -> impl Iterator<Item = &[u8]> {
-    // [MQTT-4.7.1-1] [MQTT-4.7.1-2] A `#` is the last level, and a wildcard is alone in its level.
+    // [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.1-2 of 3.1.1] [MQTT-4.7.1-3 of 3.1.1]
+    // A `#` is the last level, and a wildcard is alone in its level.
     filter.split(|&byte| byte == b'/').take_while(|&level| level != b"#")
 }
 
@@ -306,7 +307,7 @@ mod tests {
         out.into_iter().map(StreamId::as_u32).collect()
     }
 
-    // [MQTT-4.7.1-1] [MQTT-4.7.1-2]
+    // [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.1-2 of 3.1.1] [MQTT-4.7.1-3 of 3.1.1]
     #[test]
     fn wildcards_match_whole_levels_and_a_hash_matches_its_parent_too() {
         let routes = routes(&["a/b", "a/+", "a/#", "a/b/#", "+/b", "#", "a", "/+", "+/+/#", "a/b/c"]);
@@ -318,7 +319,7 @@ mod tests {
         assert_eq!(matches(&routes, "A/B"), [5, 8]);
     }
 
-    // [MQTT-4.7.2-1]
+    // [MQTT-4.7.2-1] [MQTT-4.7.2-1 of 3.1.1]
     #[test]
     fn a_filter_that_starts_with_a_wildcard_matches_no_topic_that_starts_with_a_dollar() {
         let routes = routes(&["#", "+/x", "$SYS/#", "$SYS/+", "+/$SYS"]);
@@ -406,7 +407,7 @@ mod tests {
         found.expect("a million 32-bit hashes collide")
     }
 
-    // [MQTT-4.7.3-4]
+    // [MQTT-4.7.3-4] [MQTT-4.7.3-4 of 3.1.1]
     #[test]
     fn levels_with_the_same_hash_are_told_apart() {
         let hash = |level: &str, parent| hash_edge(hash_level(0, level.as_bytes()), NodeIndex::new(parent));
