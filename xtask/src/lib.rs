@@ -4,6 +4,8 @@
 
 mod ci;
 mod conformance;
+mod fuzz;
+mod instructions;
 mod source;
 mod tidy;
 mod tree;
@@ -11,8 +13,6 @@ mod tree;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-use conformance::Mode;
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
@@ -22,6 +22,11 @@ usage: cargo xtask COMMAND
                  --check: write nothing, fail if the matrix is not current or more is missing than before
                  --strict: fail if anything is missing
                  --accept: let the list of what is missing grow
+  fuzz-smoke     run each fuzz target for 20 seconds and fail on any finding
+                 --seconds N: for N seconds each
+  instructions   count what scenarios of the protocol crate cost and compare with docs/performance-accepted.tsv
+                 --check: fail if one rose by more than 5 %
+                 --accept: write the figures as the accepted ones
   ci             run everything that has to pass before a change lands";
 
 /// Runs the command that the arguments name and says whether it succeeded.
@@ -29,10 +34,18 @@ pub fn run(arguments: &[String]) -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
         ["tidy"] => tidy::command(&root()),
-        ["conformance"] => conformance::command(&root(), Mode::Write),
-        ["conformance", "--accept"] => conformance::command(&root(), Mode::Accept),
-        ["conformance", "--check"] => conformance::command(&root(), Mode::Check),
-        ["conformance", "--strict"] => conformance::command(&root(), Mode::Strict),
+        ["conformance"] => conformance::command(&root(), conformance::Mode::Write),
+        ["conformance", "--accept"] => conformance::command(&root(), conformance::Mode::Accept),
+        ["conformance", "--check"] => conformance::command(&root(), conformance::Mode::Check),
+        ["conformance", "--strict"] => conformance::command(&root(), conformance::Mode::Strict),
+        ["fuzz-smoke"] => fuzz::smoke(&root(), fuzz::SECONDS_DEFAULT),
+        ["fuzz-smoke", "--seconds", seconds] => match seconds.parse() {
+            Ok(seconds) => fuzz::smoke(&root(), seconds),
+            Err(error) => Err(format!("`{seconds}` is not a number of seconds: {error}")),
+        },
+        ["instructions"] => instructions::command(&root(), instructions::Mode::Show),
+        ["instructions", "--check"] => instructions::command(&root(), instructions::Mode::Check),
+        ["instructions", "--accept"] => instructions::command(&root(), instructions::Mode::Accept),
         ["ci"] => ci::command(&root()),
         _ => Err(USAGE.to_owned()),
     };

@@ -1,0 +1,105 @@
+//! Runs the measured program under valgrind. Owns its command line and what it prints; must not know accepted figures.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::instructions::Price;
+
+const REPETITIONS_FEW: u32 = 500;
+const REPETITIONS_MANY: u32 = 2_500;
+
+/// The example, built for release.
+#[derive(Debug)]
+pub(crate) struct Program {
+    path: PathBuf,
+}
+
+impl Program {
+    /// Builds it.
+    pub(crate) fn build(root: &Path) -> Result<Self, String> {
+        let arguments =
+            ["build", "--release", "--locked", "--package", "bowline-proto", "--example", "instructions"];
+        let mut command = Command::new("cargo");
+        command.args(arguments).args(["--message-format", "json-render-diagnostics"]).current_dir(root);
+        let output = printed(command.stderr(Stdio::inherit()))?;
+        let path = executable(&output).ok_or("cargo built the program but did not say where it is")?;
+        Ok(Self { path })
+    }
+
+    /// The names of its scenarios.
+    pub(crate) fn scenarios(&self) -> Result<Vec<String>, String> {
+        Ok(printed(Command::new(&self.path).arg("--list"))?.lines().map(str::to_owned).collect())
+    }
+
+    /// The price of one repetition.
+    pub(crate) fn measure(&self, scenario: &str) -> Result<Price, String> {
+        let per_repetition = |few: u64, many: u64| {
+            let difference = many.checked_sub(few).ok_or("fewer repetitions cost more")?;
+            Ok::<f64, String>(difference as f64 / f64::from(REPETITIONS_MANY - REPETITIONS_FEW))
+        };
+        let count = |tool: &[&str], word: &str| {
+            let few = self.run(tool, scenario, REPETITIONS_FEW, word)?;
+            per_repetition(few, self.run(tool, scenario, REPETITIONS_MANY, word)?)
+        };
+        let callgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
+        let instructions = count(&callgrind, "Collected :")?;
+        let allocations = count(&["--tool=memcheck", "--leak-check=no"], "total heap usage:")?;
+        Ok(Price { instructions, allocations })
+    }
+
+    fn run(&self, tool: &[&str], scenario: &str, repetitions: u32, word: &str) -> Result<u64, String> {
+        let mut command = Command::new("valgrind");
+        command.args(tool).arg(&self.path).arg(scenario).arg(repetitions.to_string());
+        let output = run(&mut command)?;
+        let report = String::from_utf8_lossy(&output.stderr);
+        number_after(&report, word).ok_or_else(|| format!("valgrind did not print `{word}`:\n{report}"))
+    }
+}
+
+/// The number after the word in valgrind's report: `==1== total heap usage: 1,234 allocs, ...`.
+fn number_after(report: &str, word: &str) -> Option<u64> {
+    let (_, rest) = report.split_once(word)?;
+    rest.split_whitespace().next()?.replace(',', "").parse().ok()
+}
+
+/// The path in cargo's message about the example.
+fn executable(messages: &str) -> Option<PathBuf> {
+    let mut paths =
+        messages.lines().filter_map(|line| line.split_once("\"executable\":\"")?.1.split_once('"'));
+    paths.next_back().map(|(path, _)| PathBuf::from(path))
+}
+
+fn printed(command: &mut Command) -> Result<String, String> {
+    Ok(String::from_utf8_lossy(&run(command)?.stdout).into_owned())
+}
+
+fn run(command: &mut Command) -> Result<Output, String> {
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let printed = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{command:?} failed: {}\n{}", output.status, printed.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_found_in_valgrinds_reports() {
+        let report =
+            "==7== Collected : 1234567\n==7==   total heap usage: 1,234 allocs, 5 frees, 6 bytes allocated\n";
+        assert_eq!(number_after(report, "Collected :"), Some(1_234_567));
+        assert_eq!(number_after(report, "total heap usage:"), Some(1_234));
+        assert_eq!(number_after(report, "leaked:"), None);
+    }
+
+    #[test]
+    fn the_program_is_found_in_cargos_messages() {
+        let messages = "{\"executable\":null}\n{\"a\":1,\"executable\":\"t/release/examples/instructions\",\"fresh\":true}\n";
+        assert_eq!(executable(messages), Some(PathBuf::from("t/release/examples/instructions")));
+        assert_eq!(executable("{\"executable\":null}"), None);
+    }
+}
