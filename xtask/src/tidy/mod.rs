@@ -42,7 +42,7 @@ impl fmt::Display for Violation {
     }
 }
 
-const RULES: [fn(&Tree) -> Vec<Violation>; 20] = [
+const RULES: [fn(&Tree) -> Vec<Violation>; 21] = [
     size::file_lines,
     size::function_lines,
     size::first_line,
@@ -51,6 +51,7 @@ const RULES: [fn(&Tree) -> Vec<Violation>; 20] = [
     arrows::folders_keep_to_their_side,
     arrows::no_globs,
     circles::no_circles,
+    purity::proto_is_no_std,
     purity::proto_is_pure,
     purity::no_unbounded_channels,
     manifests::lints_are_inherited,

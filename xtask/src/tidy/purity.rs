@@ -4,6 +4,7 @@ use crate::source::{Kind, SourceFile, is_path_separator};
 use crate::tidy::Violation;
 use crate::tree::Tree;
 
+const PROTO_ROOT: &str = "crates/bowline-proto/src/lib.rs";
 /// The protocol crate is `no_std`, so the compiler already refuses these; the rule refuses the `extern crate` that would let them in.
 const FOREIGN: [&str; 7] = ["std", "tokio", "rand", "getrandom", "async_std", "smol", "libc"];
 
@@ -14,6 +15,18 @@ pub(super) fn proto_is_pure(tree: &Tree) -> Vec<Violation> {
         .filter(|source| source.is_in_src_of("bowline-proto"))
         .flat_map(foreign_names)
         .collect()
+}
+
+/// The protocol crate is `no_std` whatever its features: this is what makes the compiler refuse the rest.
+pub(super) fn proto_is_no_std(tree: &Tree) -> Vec<Violation> {
+    let Some(root) = tree.sources.iter().find(|source| source.path == PROTO_ROOT) else { return Vec::new() };
+    let words: Vec<&str> = root.code.iter().map(|token| token.text.as_str()).collect();
+    if words.windows(5).any(|window| window == ["#", "!", "[", "no_std", "]"]) {
+        return Vec::new();
+    }
+    let message =
+        "the sans-I/O crate is not `#![no_std]`: without it the compiler lets clocks and sockets in";
+    vec![Violation::new(PROTO_ROOT, 1, "pure-proto", message)]
 }
 
 fn foreign_names(source: &SourceFile) -> Vec<Violation> {
@@ -93,6 +106,15 @@ mod tests {
             "use core::time::Duration;\nuse crate::rand::Seed;\n#[cfg(test)]\nextern crate std;\n// std::fs";
         assert_eq!(lines(proto_is_pure, PROTO, text), []);
         assert_eq!(lines(proto_is_pure, "crates/bowline/src/a.rs", "use std::fs;"), []);
+    }
+
+    #[test]
+    fn a_protocol_crate_with_std_is_reported() {
+        for text in ["//! #![no_std]", "#![cfg_attr(not(test), no_std)]"] {
+            assert_eq!(lines(proto_is_no_std, PROTO_ROOT, text), [1], "{text}");
+        }
+        assert_eq!(lines(proto_is_no_std, PROTO_ROOT, "//! A.\n#![no_std]"), []);
+        assert_eq!(lines(proto_is_no_std, "crates/bowline/src/lib.rs", "//! A."), []);
     }
 
     #[test]
