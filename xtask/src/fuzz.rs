@@ -14,6 +14,7 @@ use crate::say;
 /// How long each target runs unless told otherwise.
 pub(crate) const SECONDS_DEFAULT: u32 = 20;
 const MANIFEST: &str = "fuzz/Cargo.toml";
+const TARGET_FOLDER: &str = "fuzz_targets/";
 /// Where a target's seeds may be, its name appended.
 const SEED_FOLDERS: [&str; 2] = ["fuzz/seeds", "fuzz/corpus"];
 
@@ -28,23 +29,31 @@ pub(crate) fn smoke(root: &Path, seconds: u32) -> Result<(), String> {
     for target in &targets {
         let fresh = std::env::temp_dir().join(format!("bowline-fuzz-smoke-{}-{target}", std::process::id()));
         fs::create_dir_all(&fresh).map_err(|error| format!("cannot create {}: {error}", fresh.display()))?;
-        say(&format!("fuzz-smoke: {target} for {seconds} s"));
-        let outcome = run(&mut session(root, target, &fresh, seconds));
+        let outcome = run_session(&mut session(root, target, &fresh, seconds));
         _ = fs::remove_dir_all(&fresh); // a leftover in the temporary folder harms nobody
-        failed.extend(outcome.err().map(|error| format!("{target}: {error}")));
+        match outcome {
+            Ok(runs) => say(&format!("fuzz-smoke: {target}: {runs} runs in {seconds} s, nothing found")),
+            Err(error) => {
+                say(&format!("fuzz-smoke: {target} failed\n{error}"));
+                failed.push(target.as_str());
+            }
+        }
     }
-    if failed.is_empty() {
-        say(&format!("fuzz-smoke: {} targets, nothing found", targets.len()));
-        return Ok(());
+    match failed.as_slice() {
+        [] => Ok(()),
+        _ => Err(format!("fuzzing failed: {}; what was found is in fuzz/artifacts", failed.join(", "))),
     }
-    Err(format!("fuzzing failed; a finding is in fuzz/artifacts\n{}", failed.join("\n")))
 }
 
-/// The names of the targets.
+/// The names of the targets: the programs in `fuzz_targets/`, others only serve them.
 fn targets(manifest: &str) -> Result<Vec<String>, String> {
     let table: Table = manifest.parse().map_err(|error| format!("{MANIFEST}: {error}"))?;
     let programs = table.get("bin").and_then(Value::as_array);
-    let name = |program: &Value| program.get("name").and_then(Value::as_str).map(str::to_owned);
+    let name = |program: &Value| {
+        let path = program.get("path").and_then(Value::as_str)?;
+        let name = program.get("name").and_then(Value::as_str)?;
+        path.starts_with(TARGET_FOLDER).then(|| name.to_owned())
+    };
     let targets: Vec<String> = programs.into_iter().flatten().filter_map(name).collect();
     if targets.is_empty() { Err(format!("{MANIFEST} has no targets")) } else { Ok(targets) }
 }
@@ -65,6 +74,23 @@ fn session(root: &Path, target: &str, fresh: &Path, seconds: u32) -> Command {
     command.args(["--", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1", "-verbosity=0"]);
     command.arg(format!("-max_total_time={seconds}"));
     command
+}
+
+/// Runs a session in silence: how many inputs it tried, or what it printed if it found something.
+fn run_session(command: &mut Command) -> Result<u64, String> {
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    let printed = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!("{printed}\ncargo fuzz: {}", output.status));
+    }
+    // A target that tried nothing has not shown that there is nothing to find.
+    runs(&printed).filter(|runs| *runs > 0).ok_or_else(|| format!("{printed}\nthe target tried no input"))
+}
+
+/// The number of inputs in libFuzzer's closing statistics.
+fn runs(printed: &str) -> Option<u64> {
+    printed.split_once("stat::number_of_executed_units:")?.1.split_whitespace().next()?.parse().ok()
 }
 
 fn seed_folders(root: &Path, target: &str) -> Vec<PathBuf> {
@@ -93,9 +119,18 @@ mod tests {
 
     #[test]
     fn the_targets_are_the_programs_of_the_manifest() {
-        let manifest = "[package]\nname = \"x\"\n[[bin]]\nname = \"decode_v3\"\npath = \"a.rs\"\n[[bin]]\nname = \"topics\"\n";
-        assert_eq!(targets(manifest).unwrap(), ["decode_v3", "topics"]);
+        let program =
+            |name: &str, folder: &str| format!("[[bin]]\nname = \"{name}\"\npath = \"{folder}/{name}.rs\"\n");
+        let [a, b, c] = [program("a", "fuzz_targets"), program("b", "src"), program("c", "fuzz_targets")];
+        assert_eq!(targets(&format!("{a}{b}{c}")).unwrap(), ["a", "c"]);
+        assert!(targets(&b).is_err());
         assert!(targets("[package]\nname = \"x\"").is_err());
+    }
+
+    #[test]
+    fn the_number_of_runs_is_read_from_the_statistics() {
+        assert_eq!(runs("a\nstat::number_of_executed_units: 369969\nstat::average: 1"), Some(369_969));
+        assert_eq!(runs("stat::average: 1"), None);
     }
 
     #[test]
