@@ -7,12 +7,15 @@
 extern crate alloc;
 
 pub mod backoff;
+pub mod client;
 pub mod codec;
 pub mod connection;
+pub mod error;
 pub mod packet;
 pub mod reason;
 pub mod routing;
 pub mod rules;
+pub mod session;
 pub mod time;
 pub mod types;
 pub mod version;

@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("bowline-bench", &["bowline"]),
 ];
 /// All that the protocol crate may bring along.
-const PROTO_DEPENDENCIES: [&str; 1] = ["bytes"];
+const PROTO_DEPENDENCIES: [&str; 2] = ["bytes", "slab"];
 const FUZZ_LIBRARY: &str = "fuzz/src/lib.rs";
 
 /// The workspace forbids unsafe code, and each member takes over the workspace's lints.

@@ -5,8 +5,10 @@
 
 pub mod keep_alive;
 pub mod limits;
+pub(crate) mod link;
 pub mod quota;
 pub mod topic_alias;
+pub(crate) mod turns;
 
 pub use keep_alive::{KeepAlive, KeepAliveAction};
 pub use limits::{LimitError, Limits};

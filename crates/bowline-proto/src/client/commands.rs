@@ -1,0 +1,395 @@
+//! What the application asks for: publish, cancel, subscribe, unsubscribe, take. Each checks, changes the session, and
+//! sends at once what can be sent at once.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::client::context::Context;
+use crate::client::engine::ClientEngine;
+use crate::client::event::{Delivery, Event, OperationId, Outcome, StreamEnd};
+use crate::client::requests::{Operation, RequestItem, RequestKind};
+use crate::client::state::ClientState;
+use crate::client::state::active::FlowSource;
+use crate::client::streams::{Qos0Limits, STREAMS_MAX, UNROUTED};
+use crate::error::{PublishError, PublishErrorKind, RequestError};
+use crate::packet::{AckProperties, Subscription};
+use crate::reason::ReasonCode;
+use crate::routing::StreamId;
+use crate::session::journal::Gated;
+use crate::session::send_queue::Queued;
+use crate::session::stored::{Accepted, Entry, Wanted};
+use crate::session::{DeliveryId, PublicationId, StreamSet};
+use crate::time::Timestamp;
+use crate::types::varint::VARINT_MAX;
+use crate::types::{Message, MessageProperties, QoS, SubscriptionIds, TopicFilter, UserProperties};
+
+impl ClientEngine {
+    /// Accepts a message for publication. With QoS 1 and 2 its outcome comes as [`Event::PublishEnded`]; with QoS 0 it
+    /// is over when it is accepted, unless it turns out later that the broker forbids it.
+    ///
+    /// May be called in any state: without a connection the message waits, within the queue's limits. In a durable
+    /// session a QoS 1 or 2 message is accepted once [`Event::PublishAccepted`] says that it is stored.
+    ///
+    /// # Errors
+    /// [`PublishError`], with the message in it: the queue is full, the store is failed, or the message cannot be sent
+    /// as it is (needs 5.0, too large, not allowed by what the broker said in CONNACK).
+    pub fn publish(&mut self, message: Message, now: Timestamp) -> Result<PublicationId, Box<PublishError>> {
+        let refuse = |message, kind| Err(Box::new(PublishError { message, kind }));
+        let mut message = message;
+        let deadline = match self.context.prepare(&mut message, now) {
+            Ok(deadline) => deadline,
+            Err(error) => return refuse(message, PublishErrorKind::Request(error)),
+        };
+        let stores = self.context.journal.is_durable() && message.qos != QoS::AtMostOnce;
+        if stores && self.context.journal.is_failed(now) {
+            return refuse(message, PublishErrorKind::StoreFailed);
+        }
+        let publication = self.context.last_publication.next();
+        if let ClientState::Active(active) = &mut self.state {
+            if let Err(limit) = active.check(&message) {
+                return refuse(message, PublishErrorKind::Request(RequestError::Limit(limit)));
+            }
+            let context = &mut self.context;
+            if active.may_publish_at_once(context, message.qos) {
+                context.last_publication = publication;
+                match message.qos {
+                    QoS::AtMostOnce => active.send_at_most_once(context, publication, message, deadline, now),
+                    QoS::AtLeastOnce | QoS::ExactlyOnce => {
+                        active.start_flow(context, publication, message, deadline, FlowSource::Caller, now);
+                    }
+                }
+                return Ok(publication);
+            }
+        }
+        let context = &mut self.context;
+        if !context.queue.has_room_for(message.content_bytes()) {
+            let (messages, bytes) = (context.queue.messages(), context.queue.bytes());
+            return refuse(message, PublishErrorKind::Full { messages, bytes });
+        }
+        context.last_publication = publication;
+        if stores {
+            let deadline = deadline.map(|deadline| context.wall(deadline));
+            let accepted = Accepted { publication, message: message.clone(), deadline, packet_id: None };
+            context.journal.record_before(Entry::Accepted(accepted), Gated::Accepted(publication));
+        }
+        context.queue.push(Queued { publication, message, deadline }, stores);
+        Ok(publication)
+    }
+
+    /// Takes back a publication that has not been given a packet identifier and is in memory; whether it was there. It
+    /// ends with [`Outcome::Cancelled`].
+    pub fn cancel(&mut self, publication: PublicationId) -> bool {
+        let Some(queued) = self.context.queue.remove(publication) else { return false };
+        let qos = queued.message.qos;
+        self.context.fail_unsent(publication, qos, Outcome::Cancelled { message: queued.message });
+        true
+    }
+
+    /// Opens a stream for one or more filters, and asks the broker for those that it has not granted yet. The result
+    /// comes as [`Event::Subscribed`]; messages may come before it [MQTT-3.8.4-1].
+    ///
+    /// # Errors
+    /// [`RequestError`]: no filters, options of 5.0 in an older version, No Local with a shared subscription, a filter
+    /// that another stream has with other options, or one that the broker said it would refuse.
+    pub fn subscribe(
+        &mut self,
+        subscriptions: Vec<Subscription>,
+        qos0: Qos0Limits,
+        user_properties: UserProperties,
+        now: Timestamp,
+    ) -> Result<(OperationId, StreamId), RequestError> {
+        self.check_subscriptions(&subscriptions, &user_properties)?;
+        let context = &mut self.context;
+        let too_many = RequestError::TooManyStreams { most: STREAMS_MAX - 1 };
+        let distinct = subscriptions.iter().enumerate().filter(|(index, one)| {
+            !subscriptions[..*index].iter().any(|earlier| earlier.filter == one.filter)
+        });
+        let stream = context.streams.open(qos0, distinct.count()).ok_or(too_many)?;
+        let mut items = Vec::with_capacity(subscriptions.len());
+        for Subscription { filter, options } in subscriptions {
+            let wanted = context.subscriptions.want(&filter, options, stream);
+            let mut item = RequestItem::new(filter.clone());
+            if let Some(reason) = wanted.granted {
+                item.answer(reason);
+            } else {
+                let id = context.rules.has_properties.then_some(wanted.subscription_id);
+                let wanted = Wanted { filter: filter.clone(), options, subscription_id: id };
+                context.journal.record(Entry::Wanted(wanted));
+            }
+            context.routes.insert(&filter, stream);
+            items.push(item);
+        }
+        let operation = context.request(RequestKind::Subscribe, items, user_properties);
+        context.hand_over_unrouted(stream);
+        self.after_change(now);
+        Ok((operation, stream))
+    }
+
+    /// Ends subscriptions, and the streams that have no other filter. The result comes as [`Event::Unsubscribed`].
+    /// Messages that were received and not taken are acknowledged and counted (rule 7 of the inbound rules).
+    ///
+    /// # Errors
+    /// [`RequestError::NoFilters`] if there is none, [`RequestError::NeedsVersion5`] for user properties before 5.0.
+    pub fn unsubscribe(
+        &mut self,
+        filters: Vec<TopicFilter>,
+        user_properties: UserProperties,
+        now: Timestamp,
+    ) -> Result<OperationId, RequestError> {
+        // [MQTT-3.10.3-2] [MQTT-3.10.3-2 of 3.1.1]
+        if filters.is_empty() {
+            return Err(RequestError::NoFilters);
+        }
+        if !user_properties.is_empty() && !self.context.rules.has_properties {
+            return Err(RequestError::NeedsVersion5 { option: "user_properties" });
+        }
+        let context = &mut self.context;
+        for filter in &filters {
+            context.forget_filter(filter, &StreamEnd::Unsubscribed);
+        }
+        let items = filters.into_iter().map(RequestItem::new).collect();
+        let operation = context.request(RequestKind::Unsubscribe, items, user_properties);
+        self.after_change(now);
+        Ok(operation)
+    }
+
+    /// A stream has finished with a QoS 1 or 2 message: taken it, acknowledged it, or (5.0) refused it with a reason of
+    /// 0x80 or above. The acknowledgement leaves when all its streams have, in its turn.
+    ///
+    /// # Errors
+    /// [`Stale`] if no acknowledgement is due: the session is gone, the identifier carries another message by now, or
+    /// this stream has taken it before.
+    pub fn take(
+        &mut self,
+        delivery: DeliveryId,
+        stream: StreamId,
+        reason: ReasonCode,
+        now: Timestamp,
+    ) -> Result<(), Stale> {
+        let is_due = self.context.take(delivery, stream, reason);
+        self.after_change(now);
+        if is_due { Ok(()) } else { Err(Stale) }
+    }
+
+    /// A stream has taken a QoS 0 message.
+    pub fn take_qos0(&mut self, stream: StreamId, now: Timestamp) {
+        self.context.streams.take(stream);
+        self.after_change(now);
+    }
+
+    /// From now on messages that no stream wants are handed out to [`UNROUTED`]; those that are held come first.
+    pub fn open_unrouted(&mut self, now: Timestamp) {
+        let context = &mut self.context;
+        if !core::mem::replace(&mut context.streams.unrouted_is_open, true) {
+            for delivery in context.inbound.untaken_by(UNROUTED) {
+                context.hand_out_again(delivery, UNROUTED);
+            }
+        }
+        self.after_change(now);
+    }
+
+    /// The application has dropped a stream. `untaken` are the messages that were in it: other streams and unrouted get
+    /// those that they match and do not have; the rest is acknowledged and counted if the session ends with the
+    /// connection, and held if it does not. The last stream of a filter unsubscribes it only in the former case.
+    pub fn close_stream(&mut self, stream: StreamId, untaken: &[DeliveryId], now: Timestamp) {
+        let context = &mut self.context;
+        if stream == UNROUTED {
+            context.streams.unrouted_is_open = false;
+            self.after_change(now);
+            return;
+        }
+        context.routes.remove_stream(stream);
+        context.streams.close(stream);
+        let unused = context.subscriptions.remove_stream(stream);
+        let ends_with_connection = !context.config.session.outlives_connection();
+        for &delivery in untaken {
+            context.pass_on(delivery, stream, ends_with_connection);
+        }
+        if ends_with_connection && !unused.is_empty() {
+            for filter in &unused {
+                context.forget_filter(filter, &StreamEnd::Unsubscribed);
+            }
+            let items = unused.into_iter().map(RequestItem::new).collect();
+            context.request(RequestKind::Unsubscribe, items, Vec::new());
+        }
+        self.after_change(now);
+    }
+
+    fn check_subscriptions(
+        &self,
+        subscriptions: &[Subscription],
+        user_properties: &UserProperties,
+    ) -> Result<(), RequestError> {
+        let context = &self.context;
+        // [MQTT-3.8.3-2] [MQTT-3.8.3-3 of 3.1.1]
+        if subscriptions.is_empty() {
+            return Err(RequestError::NoFilters);
+        }
+        if !user_properties.is_empty() && !context.rules.has_properties {
+            return Err(RequestError::NeedsVersion5 { option: "user_properties" });
+        }
+        for (index, Subscription { filter, options }) in subscriptions.iter().enumerate() {
+            // [MQTT-3.8.3-4 of 3.1.1]
+            if options.needs_version_5() && !context.rules.has_properties {
+                return Err(RequestError::NeedsVersion5 { option: "subscription options" });
+            }
+            // [MQTT-3.8.3-4]
+            if options.no_local && filter.share_name().is_some() {
+                return Err(RequestError::SharedWithNoLocal);
+            }
+            let differs_from_wanted =
+                context.subscriptions.find(filter).is_some_and(|wanted| wanted.options != *options);
+            let differs_from_earlier = subscriptions[..index]
+                .iter()
+                .any(|earlier| earlier.filter == *filter && earlier.options != *options);
+            if differs_from_wanted || differs_from_earlier {
+                return Err(RequestError::FilterOptionsDiffer);
+            }
+            if let Some(limits) = self.limits() {
+                limits.check_filter(filter)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// No acknowledgement is due for this message any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing more to say")]
+pub struct Stale;
+
+impl core::fmt::Display for Stale {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the message is not to be acknowledged any more: its session is gone or it came again")
+    }
+}
+
+impl core::error::Error for Stale {}
+
+impl Context {
+    /// Checks a message against the version, and takes out its deadline.
+    fn prepare(&self, message: &mut Message, now: Timestamp) -> Result<Option<Timestamp>, RequestError> {
+        let deadline = message.expiry_secs().map(|secs| now + Duration::from_secs(u64::from(secs)));
+        if !self.rules.has_properties
+            && let Some(properties) = message.properties.as_deref()
+        {
+            // Before 5.0 an expiry interval is ours alone; nothing else has a meaning.
+            let only_expiry = MessageProperties { expiry_secs: properties.expiry_secs, ..Default::default() };
+            if *properties != only_expiry {
+                return Err(RequestError::NeedsVersion5 { option: "message properties" });
+            }
+            message.properties = None;
+        }
+        let (value, most) = (message.content_bytes(), VARINT_MAX as usize);
+        if value > most {
+            return Err(RequestError::OutOfRange { option: "message (bytes)", value, least: 0, most });
+        }
+        Ok(deadline)
+    }
+
+    /// Notes a request; it is sent once everything recorded so far is durable (B8).
+    fn request(
+        &mut self,
+        kind: RequestKind,
+        items: Vec<RequestItem>,
+        user_properties: UserProperties,
+    ) -> OperationId {
+        let id = self.requests.next_id();
+        let operation = Operation {
+            id: Some(id),
+            kind,
+            items,
+            user_properties,
+            properties: AckProperties::default(),
+            is_gated: true,
+        };
+        if operation.is_answered() {
+            self.emit(operation.into_event(id));
+            return id;
+        }
+        let slot = self.requests.add(operation);
+        if self.journal.wait(Gated::Request(slot)).is_some() {
+            self.requests.open_gate(slot);
+        }
+        id
+    }
+
+    /// A filter is wanted no longer: no stream gets its messages, and one without another filter ends.
+    pub(crate) fn forget_filter(&mut self, filter: &TopicFilter, reason: &StreamEnd) {
+        let Some(wanted) = self.subscriptions.remove(filter) else { return };
+        self.journal.record(Entry::Unwanted { filter: filter.clone() });
+        for stream in wanted.streams {
+            self.routes.remove(filter, stream);
+            if self.streams.lose_filter(stream) {
+                self.emit(Event::StreamEnded { stream, reason: reason.clone() });
+            }
+        }
+        // Rule 7: what matched only this filter and is held for nobody is acknowledged.
+        for delivery in self.inbound.untaken_by(UNROUTED) {
+            let matches = self.inbound.held(delivery).is_some_and(|held| filter.matches(&held.message.topic));
+            if matches && !self.streams.unrouted_is_open {
+                self.stats.unsubscribed_acknowledged += 1;
+                self.take(delivery, UNROUTED, ReasonCode::Success);
+            }
+        }
+    }
+
+    /// Messages that were held for nobody and that a new stream wants.
+    fn hand_over_unrouted(&mut self, stream: StreamId) {
+        if self.streams.unrouted_is_open {
+            return;
+        }
+        for delivery in self.inbound.untaken_by(UNROUTED) {
+            let Some(held) = self.inbound.held(delivery) else { continue };
+            let topic = held.message.topic.clone();
+            self.routes.matches(&topic, &mut self.matched);
+            if self.matched.contains(&stream) {
+                self.inbound.add_taker(delivery, stream);
+                self.take(delivery, UNROUTED, ReasonCode::Success);
+                self.hand_out_again(delivery, stream);
+            }
+        }
+    }
+
+    /// A dropped stream's message goes to whoever else wants it.
+    fn pass_on(&mut self, delivery: DeliveryId, from: StreamId, ends_with_connection: bool) {
+        let Some(held) = self.inbound.held(delivery) else { return };
+        let topic = held.message.topic.clone();
+        self.routes.matches(&topic, &mut self.matched);
+        // A stream that had it must not get it twice.
+        let younger: Vec<StreamId> = self
+            .matched
+            .iter()
+            .copied()
+            .filter(|&stream| !self.inbound.was_handed_to(delivery, stream))
+            .collect();
+        for &stream in &younger {
+            self.inbound.add_taker(delivery, stream);
+            self.hand_out_again(delivery, stream);
+        }
+        let has_other = !younger.is_empty() || self.inbound.is_waited_for_by_another(delivery, from);
+        if !has_other && self.streams.unrouted_is_open {
+            self.inbound.add_taker(delivery, UNROUTED);
+            self.hand_out_again(delivery, UNROUTED);
+        } else if !has_other && ends_with_connection {
+            self.stats.unsubscribed_acknowledged += 1;
+        } else if !has_other {
+            self.inbound.add_taker(delivery, UNROUTED);
+        }
+        self.take(delivery, from, ReasonCode::Success);
+    }
+
+    fn hand_out_again(&mut self, delivery: DeliveryId, stream: StreamId) {
+        if let Some(held) = self.inbound.held(delivery) {
+            let message = held.message.clone();
+            self.emit(Event::Message(Delivery {
+                message,
+                dup: false,
+                delivery: Some(delivery),
+                streams: StreamSet::from(stream),
+                subscription_ids: SubscriptionIds::new(),
+            }));
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! What a client is made with. Checked when the engine is made, so that nothing has to be checked again later.
+
+use core::time::Duration;
+
+use crate::backoff::Backoff;
+use crate::error::RequestError;
+use crate::packet::connect::{EXPIRY_NEVER, Secret, Will};
+use crate::rules::EmptyClientId;
+use crate::session::QueueLimits;
+use crate::types::{Text, UserProperties};
+use crate::version::Version;
+
+/// The settings of a client engine. Make one with [`ClientConfig::new`] and change what should differ.
+///
+/// | setting | default |
+/// |---|---|
+/// | `session` | [`SessionPolicy::Clean`] |
+/// | `keep_alive_secs` | 60 |
+/// | `connect_timeout` | 30 s |
+/// | `ping_timeout` | 10 s |
+/// | `in_flight_max` | 1,024 |
+/// | `queue` | [`QueueLimits::default`] |
+/// | `inbound` | [`InboundLimits::default`] |
+/// | `packet_bytes_max` | `u32::MAX`: what the protocol allows |
+/// | `topic_alias_maximum` | 16 |
+/// | `reconnect` | full jitter, 1 s to 60 s, reset after 30 s |
+/// | `unmatched` | [`Unmatched::Hold`] |
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// The version to speak.
+    pub version: Version,
+    /// Client Identifier. May be empty where the version allows it.
+    pub client_id: Text,
+    /// In 3.1, allows a client identifier of more than 23 bytes: many brokers take it. Default false.
+    pub allow_long_client_id: bool,
+    /// User Name.
+    pub user_name: Option<Text>,
+    /// Password. 3.1 and 3.1.1 need a user name with it [MQTT-3.1.2-22 of 3.1.1].
+    pub password: Option<Secret>,
+    /// The message that the broker publishes when this client is lost.
+    pub will: Option<Will>,
+    /// How long the session lives and where.
+    pub session: SessionPolicy,
+    /// Keep Alive in seconds; 0 turns it off. The broker may demand another value.
+    pub keep_alive_secs: u16,
+    /// Bound on dialling and CONNACK together.
+    pub connect_timeout: Duration,
+    /// How long after a PINGREQ was written a byte must arrive.
+    pub ping_timeout: Duration,
+    /// Most QoS 1 and 2 publications between PUBLISH and their last acknowledgement, 1 to 65,519; 1 keeps strict order
+    /// over both. The broker's Receive Maximum caps it.
+    pub in_flight_max: u16,
+    /// How much may wait to be sent.
+    pub queue: QueueLimits,
+    /// How much may be received and not be acknowledged.
+    pub inbound: InboundLimits,
+    /// The largest packet that we accept, in bytes; announced in 5.0. At least 256.
+    pub packet_bytes_max: u32,
+    /// How many topic aliases the broker may use.
+    pub topic_alias_maximum: u16,
+    /// User Properties of CONNECT.
+    pub user_properties: UserProperties,
+    /// Whether and when to connect again.
+    pub reconnect: Reconnect,
+    /// What becomes of a message that no stream wants.
+    pub unmatched: Unmatched,
+}
+
+/// How long a session lives and where its state is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionPolicy {
+    /// It ends with the connection, on both sides.
+    Clean,
+    /// It outlives the connection, in memory.
+    InMemory {
+        /// Session expiry interval in seconds, [`EXPIRY_NEVER`] for never. 3.1 and 3.1.1 have only "never".
+        expiry_secs: u32,
+        /// Whether to take over what the broker holds for this client identifier from before. A listed deviation from
+        /// [MQTT-3.2.2-4].
+        adopt: bool,
+    },
+    /// It outlives the process: nothing is accepted, sent or acknowledged before it is stored.
+    Durable {
+        /// Session expiry interval in seconds, [`EXPIRY_NEVER`] for never. 3.1 and 3.1.1 have only "never".
+        expiry_secs: u32,
+        /// Whether a store that knows no session takes over what the broker holds for this client identifier.
+        adopt: bool,
+    },
+}
+
+impl SessionPolicy {
+    pub(crate) const fn expiry_secs(self) -> u32 {
+        match self {
+            Self::Clean => 0,
+            Self::InMemory { expiry_secs, .. } | Self::Durable { expiry_secs, .. } => expiry_secs,
+        }
+    }
+
+    pub(crate) const fn outlives_connection(self) -> bool {
+        !matches!(self, Self::Clean)
+    }
+
+    pub(crate) const fn adopts(self) -> bool {
+        matches!(self, Self::InMemory { adopt: true, .. } | Self::Durable { adopt: true, .. })
+    }
+
+    pub(crate) const fn is_durable(self) -> bool {
+        matches!(self, Self::Durable { .. })
+    }
+}
+
+/// How much QoS 1 and 2 may be received and not be acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InboundLimits {
+    /// Most messages, at least 1; announced as Receive Maximum in 5.0. Default 1,024.
+    pub messages_max: u16,
+    /// Most bytes of topics, payloads and properties. Default 16 MiB.
+    pub bytes_max: usize,
+}
+
+impl Default for InboundLimits {
+    fn default() -> Self {
+        Self { messages_max: 1_024, bytes_max: 16 * 1024 * 1024 }
+    }
+}
+
+/// Whether and when to connect again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reconnect {
+    /// Never: the first loss stops the engine.
+    Never,
+    /// After every loss that another attempt could mend.
+    After(Backoff),
+}
+
+/// What becomes of a received message that no stream wants (rule 8 of the inbound rules).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unmatched {
+    /// QoS 1 and 2 are held, unacknowledged, for a later stream; QoS 0 is dropped and counted.
+    Hold,
+    /// Acknowledged and counted.
+    Acknowledge,
+    /// Dropped without an acknowledgement: the broker sends it again on the next connection. A listed deviation from
+    /// [MQTT-4.5.0-2].
+    Leave,
+}
+
+impl ClientConfig {
+    /// The defaults, for this version and client identifier.
+    pub fn new(version: Version, client_id: Text) -> Self {
+        Self {
+            version,
+            client_id,
+            allow_long_client_id: false,
+            user_name: None,
+            password: None,
+            will: None,
+            session: SessionPolicy::Clean,
+            keep_alive_secs: 60,
+            connect_timeout: Duration::from_secs(30),
+            ping_timeout: Duration::from_secs(10),
+            in_flight_max: 1_024,
+            queue: QueueLimits::default(),
+            inbound: InboundLimits::default(),
+            packet_bytes_max: u32::MAX,
+            topic_alias_maximum: 16,
+            user_properties: UserProperties::new(),
+            reconnect: Reconnect::After(Backoff::default()),
+            unmatched: Unmatched::Hold,
+        }
+    }
+
+    /// Checks every setting against the version and against each other.
+    ///
+    /// # Errors
+    /// [`RequestError`] naming the option, its value and the limit.
+    pub fn check(&self) -> Result<(), RequestError> {
+        self.check_client_id()?;
+        let rules = self.version.rules();
+        // [MQTT-3.1.2-22 of 3.1.1]
+        if rules.password_needs_user_name && self.password.is_some() && self.user_name.is_none() {
+            return Err(RequestError::Option { option: "password", problem: "needs a user name before 5.0" });
+        }
+        self.check_version_5_options()?;
+        self.check_ranges()
+    }
+
+    fn check_client_id(&self) -> Result<(), RequestError> {
+        let rules = self.version.rules();
+        let length = self.client_id.len();
+        if let Some(limit) =
+            rules.client_id_bytes_max.filter(|&limit| length > limit && !self.allow_long_client_id)
+        {
+            return Err(range("client_id (bytes)", length, 1, limit));
+        }
+        if length > 0 {
+            return Ok(());
+        }
+        let outlives = self.session.outlives_connection();
+        match rules.empty_client_id {
+            EmptyClientId::Never => {
+                Err(RequestError::Option { option: "client_id", problem: "must not be empty in 3.1" })
+            }
+            // [MQTT-3.1.3-7 of 3.1.1]
+            EmptyClientId::WithCleanSession if outlives => Err(RequestError::Option {
+                option: "client_id",
+                problem: "must not be empty in 3.1.1 unless the session is clean",
+            }),
+            // [MQTT-3.1.3-6]
+            EmptyClientId::WithCleanSession | EmptyClientId::Always => Ok(()),
+        }
+    }
+
+    fn check_version_5_options(&self) -> Result<(), RequestError> {
+        if self.version.rules().has_properties {
+            return Ok(());
+        }
+        let expiry_secs = self.session.expiry_secs();
+        let will = self.will.as_ref();
+        let options = [
+            ("user_properties", !self.user_properties.is_empty()),
+            ("session expiry", !matches!(expiry_secs, 0 | EXPIRY_NEVER)),
+            ("will delay", will.is_some_and(|will| will.delay_secs.is_some())),
+            ("will properties", will.is_some_and(|will| will.message.properties.is_some())),
+        ];
+        match options.into_iter().find(|(_, is_set)| *is_set) {
+            Some((option, _)) => Err(RequestError::NeedsVersion5 { option }),
+            None => Ok(()),
+        }
+    }
+
+    fn check_ranges(&self) -> Result<(), RequestError> {
+        let in_flight_max = usize::from(self.in_flight_max);
+        let most = crate::session::packet_ids::PUBLICATIONS_MAX;
+        if !(1..=most).contains(&in_flight_max) {
+            return Err(range("in_flight_max", in_flight_max, 1, most));
+        }
+        if self.inbound.messages_max == 0 {
+            return Err(range("inbound.messages_max", 0, 1, usize::from(u16::MAX)));
+        }
+        if self.packet_bytes_max < PACKET_BYTES_LEAST {
+            let (value, least) = (self.packet_bytes_max as usize, PACKET_BYTES_LEAST as usize);
+            return Err(range("packet_bytes_max", value, least, u32::MAX as usize));
+        }
+        if self.connect_timeout.is_zero() || self.ping_timeout.is_zero() {
+            return Err(RequestError::Option { option: "timeout", problem: "must not be zero" });
+        }
+        if self.session.outlives_connection() && self.session.expiry_secs() == 0 {
+            return Err(RequestError::Option {
+                option: "session expiry",
+                problem: "must not be 0 for a session that outlives the connection",
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Below this not even a CONNACK with a reason would fit.
+const PACKET_BYTES_LEAST: u32 = 256;
+
+const fn range(option: &'static str, value: usize, least: usize, most: usize) -> RequestError {
+    RequestError::OutOfRange { option, value, least, most }
+}

@@ -1,0 +1,70 @@
+//! What CONNECT says: made from the configuration and from what the session is to the broker.
+
+use core::num::{NonZeroU16, NonZeroU32};
+
+use crate::client::context::Context;
+use crate::packet::connect::EXPIRY_NEVER;
+use crate::packet::{Connect, ConnectProperties};
+use crate::time::Timestamp;
+
+/// What the connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be used.
+    Use,
+    /// To make the broker throw an old session away, because 3.1 and 3.1.1 cannot say "start anew, then keep": another
+    /// connection follows.
+    DiscardOldSession,
+}
+
+impl Context {
+    /// The CONNECT for the next connection.
+    pub(crate) fn connect_packet(&self, purpose: Purpose) -> Connect {
+        let config = &self.config;
+        let is_anew = !self.standing.is_established && !config.session.adopts();
+        let must_say_keep = is_anew && !self.rules.can_clean_start_then_keep && purpose == Purpose::Use;
+        let clean_start = !config.session.outlives_connection() || (is_anew && !must_say_keep);
+        let session_expiry_secs = match (purpose, config.session.expiry_secs()) {
+            (Purpose::DiscardOldSession, _) => 0,
+            (Purpose::Use, secs) if self.rules.has_properties => secs,
+            (Purpose::Use, 0) => 0,
+            (Purpose::Use, _) => EXPIRY_NEVER,
+        };
+        let properties = if self.rules.has_properties {
+            ConnectProperties {
+                session_expiry_secs: Some(session_expiry_secs).filter(|secs| *secs != 0),
+                receive_maximum: NonZeroU16::new(config.inbound.messages_max),
+                maximum_packet_size: NonZeroU32::new(config.packet_bytes_max)
+                    .filter(|max| *max != NonZeroU32::MAX),
+                topic_alias_maximum: Some(config.topic_alias_maximum).filter(|maximum| *maximum != 0),
+                user_properties: config.user_properties.clone(),
+                ..ConnectProperties::default()
+            }
+        } else {
+            ConnectProperties {
+                session_expiry_secs: Some(session_expiry_secs),
+                ..ConnectProperties::default()
+            }
+        };
+        Connect {
+            version: self.rules.version,
+            // [MQTT-3.1.3-2] [MQTT-3.1.3-2 of 3.1.1]
+            client_id: self.standing.client_id.clone(),
+            clean_start,
+            keep_alive_secs: config.keep_alive_secs,
+            will: config.will.clone().filter(|_| purpose == Purpose::Use),
+            user_name: config.user_name.clone(),
+            password: config.password.clone(),
+            properties,
+        }
+    }
+
+    /// Forgets a session whose expiry interval has passed since the connection was lost [MQTT-3.1.2-23].
+    pub(crate) fn forget_expired_session(&mut self, now: Timestamp) {
+        if self.standing.expires_at.is_some_and(|expires_at| now >= expires_at) {
+            self.reset_session();
+            self.standing.expires_at = None;
+            self.standing.was_discarded = false;
+        }
+    }
+}

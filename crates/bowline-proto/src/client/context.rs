@@ -1,0 +1,166 @@
+//! What every state works on: the session, the streams, the requests, and what is to be told. Owns no connection.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::backoff::{BackoffState, Jitter};
+use crate::client::config::ClientConfig;
+use crate::client::event::{Event, Outcome};
+use crate::client::requests::Requests;
+use crate::client::stats::Stats;
+use crate::client::streams::Streams;
+use crate::routing::{Routes, StreamId};
+use crate::rules::Rules;
+use crate::session::PublicationId;
+use crate::session::inbound::Inbound;
+use crate::session::journal::{Gated, Journal};
+use crate::session::outbound::{Outbound, OutboundFlow};
+use crate::session::send_queue::{Queued, SendQueue};
+use crate::session::stored::{Entry, Identity};
+use crate::session::subscriptions::Subscriptions;
+use crate::time::Timestamp;
+use crate::types::{Message, QoS, Text};
+
+/// Everything that outlives a connection.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) config: ClientConfig,
+    pub(crate) rules: &'static Rules,
+    pub(crate) outbound: Outbound,
+    pub(crate) inbound: Inbound,
+    pub(crate) queue: SendQueue,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) journal: Journal,
+    pub(crate) requests: Requests,
+    pub(crate) streams: Streams,
+    pub(crate) routes: Routes,
+    pub(crate) standing: Standing,
+    pub(crate) backoff: BackoffState,
+    pub(crate) jitter: Jitter,
+    pub(crate) stats: Stats,
+    /// What the wall clock showed at `Timestamp::ZERO` of the engine's time.
+    pub(crate) wall_offset: Duration,
+    pub(crate) last_publication: PublicationId,
+    pub(crate) events: VecDeque<Event>,
+    /// Outcomes that wait for barrier B7, in order.
+    pub(crate) unstored_outcomes: VecDeque<Event>,
+    /// Scratch space for routing, kept to save its allocation.
+    pub(crate) matched: Vec<StreamId>,
+    pub(crate) wants_dial: bool,
+    pub(crate) wants_close: bool,
+}
+
+/// Who we are to the broker, and whether it should have a session for us.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    /// The client identifier, chosen or assigned.
+    pub(crate) client_id: Text,
+    /// Whether the broker acknowledged a connection of this session.
+    pub(crate) is_established: bool,
+    /// Whether the broker was made to throw an old session away, in the versions that need a connection for that.
+    pub(crate) was_discarded: bool,
+    /// When the session ends unless a connection is made.
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) generation: u64,
+    /// What is in the journal.
+    pub(crate) recorded: Option<Identity>,
+}
+
+impl Context {
+    /// The wall clock's reading at this point of the engine's time.
+    pub(crate) fn wall(&self, at: Timestamp) -> Timestamp {
+        at + self.wall_offset
+    }
+
+    /// The engine's time at this reading of the wall clock.
+    pub(crate) fn since_wall(&self, at: Timestamp) -> Timestamp {
+        at - self.wall_offset
+    }
+
+    pub(crate) fn emit(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// Ends a publication successfully: told at once, recorded lazily (a resend after a crash is harmless).
+    pub(crate) fn succeed(&mut self, publication: PublicationId, outcome: Outcome) {
+        self.journal.record(Entry::Ended { publication, retired: None });
+        self.emit(Event::PublishEnded { publication, outcome: Box::new(outcome) });
+    }
+
+    /// Ends a publication any other way: told once it is recorded (B7).
+    pub(crate) fn fail(&mut self, entry: Entry, publication: PublicationId, outcome: Outcome) {
+        let event = Event::PublishEnded { publication, outcome: Box::new(outcome) };
+        match self.journal.record_before(entry, Gated::Outcome) {
+            Some(_) => self.emit(event),
+            None => self.unstored_outcomes.push_back(event),
+        }
+    }
+
+    /// Ends a publication that has no packet identifier any more, other than by success.
+    pub(crate) fn fail_unsent(&mut self, publication: PublicationId, qos: QoS, outcome: Outcome) {
+        if qos == QoS::AtMostOnce {
+            self.emit(Event::PublishEnded { publication, outcome: Box::new(outcome) });
+        } else {
+            self.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+        }
+    }
+
+    /// The session is new: what belonged to the old one is settled in one transaction (B6). Never-sent publications
+    /// stay; sent QoS 1 ones are published again as new ones; sent QoS 2 ones end, as nobody knows how.
+    // [MQTT-3.2.2-5] [MQTT-3.1.2-4] [MQTT-3.1.2-6 of 3.1.1]
+    pub(crate) fn reset_session(&mut self) {
+        let had_session = self.standing.is_established;
+        self.standing.is_established = false;
+        self.standing.expires_at = None;
+        self.standing.recorded = None;
+        self.standing.generation += 1;
+        self.journal.record(Entry::SessionReset { generation: self.standing.generation });
+        self.inbound.on_session_lost();
+        self.subscriptions.on_session_lost();
+        self.outbound.ids.free_retired();
+        let (mut requeued, mut indeterminate) = (0, 0);
+        for slot in self.outbound.all_in_order().into_iter().rev() {
+            let flow = self.outbound.finish(slot);
+            if flow.was_sent && flow.is_exactly_once() {
+                indeterminate += 1;
+                let publication = flow.publication;
+                self.fail(Entry::Ended { publication, retired: None }, publication, Outcome::Indeterminate);
+            } else {
+                requeued += 1;
+                self.requeue(flow);
+            }
+        }
+        if had_session && (self.config.session.outlives_connection() || requeued + indeterminate > 0) {
+            self.emit(Event::SessionLost { requeued, indeterminate });
+        }
+    }
+
+    fn requeue(&mut self, flow: OutboundFlow) {
+        let publication = flow.publication;
+        self.journal.record(Entry::Requeued { publication });
+        self.queue.push_front(Queued { publication, message: flow.message, deadline: flow.deadline });
+    }
+
+    /// Records who we are to the broker, if that is news (B9).
+    pub(crate) fn establish(&mut self, session_expiry_secs: u32) {
+        self.standing.is_established = true;
+        self.standing.expires_at = None;
+        let identity = Identity {
+            client_id: self.standing.client_id.clone(),
+            version: self.rules.version,
+            session_expiry_secs,
+        };
+        if self.standing.recorded.as_ref() != Some(&identity) {
+            self.journal.record(Entry::Established(identity.clone()));
+            self.standing.recorded = Some(identity);
+        }
+    }
+
+    /// A publication that was not stored and so was never accepted.
+    pub(crate) fn fail_unstored(&mut self, publication: PublicationId, message: Message) {
+        let outcome = Box::new(Outcome::StoreFailed { message });
+        self.emit(Event::PublishEnded { publication, outcome });
+    }
+}

@@ -1,0 +1,406 @@
+//! The client: commands and inputs go in, outputs come out. Decides everything, does nothing itself.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::backoff::{BackoffState, Jitter};
+use crate::client::config::{ClientConfig, SessionPolicy};
+use crate::client::context::{Context, Standing};
+use crate::client::event::{DisconnectCause, Event, Outcome};
+use crate::client::io::{Input, Output};
+use crate::client::requests::Requests;
+use crate::client::state::{ClientState, Dialing, Stopped, Transition};
+use crate::client::stats::Stats;
+use crate::client::streams::Streams;
+use crate::connection::Limits;
+use crate::error::RequestError;
+use crate::packet::{Disconnect, Secret};
+use crate::routing::Routes;
+use crate::session::inbound::Inbound;
+use crate::session::journal::{Gated, Journal};
+use crate::session::outbound::{FlowPhase, Outbound, RestoredFlow};
+use crate::session::send_queue::{Queued, SendQueue};
+use crate::session::stored::{Recovered, StoredPhase, StoredPublication};
+use crate::session::subscriptions::Subscriptions;
+use crate::session::{PublicationId, packet_ids};
+use crate::time::Timestamp;
+use crate::types::{PacketId, Text};
+
+/// An MQTT client without I/O.
+///
+/// Give commands and inputs in any number, then call [`poll_output`](Self::poll_output) and do what it says until it
+/// says [`Output::Sleep`]. Every call takes the time, which must not go backwards.
+#[derive(Debug)]
+pub struct ClientEngine {
+    pub(crate) state: ClientState,
+    pub(crate) context: Context,
+}
+
+impl ClientEngine {
+    /// A client with an empty session, not connected.
+    ///
+    /// `seed` makes jitter and first identifiers differ between clients; equal seeds give equal behaviour. `wall` is
+    /// the wall clock's reading at `now`, counted from the Unix epoch; only durable sessions need it.
+    ///
+    /// # Errors
+    /// [`RequestError`] if an option is out of its range or does not fit the version.
+    pub fn new(
+        config: ClientConfig,
+        seed: u64,
+        now: Timestamp,
+        wall: Timestamp,
+    ) -> Result<Self, RequestError> {
+        Self::resume(config, Recovered::default(), seed, now, wall)
+    }
+
+    /// A client with a session that a store has kept.
+    ///
+    /// # Errors
+    /// As [`ClientEngine::new`], and [`RequestError::WrongSession`] if the stored session is that of another client
+    /// identifier or of another version.
+    pub fn resume(
+        config: ClientConfig,
+        recovered: Recovered,
+        seed: u64,
+        now: Timestamp,
+        wall: Timestamp,
+    ) -> Result<Self, RequestError> {
+        config.check()?;
+        if let Some(identity) = &recovered.identity {
+            if !config.client_id.is_empty() && config.client_id != identity.client_id {
+                return Err(RequestError::WrongSession { what: "client identifier" });
+            }
+            if config.version != identity.version {
+                return Err(RequestError::WrongSession { what: "version" });
+            }
+        }
+        let mut context = new_context(config, seed, now, wall);
+        context.restore(recovered);
+        Ok(Self { state: ClientState::Stopped(Stopped), context })
+    }
+
+    /// Starts to connect, unless a connection is there or under way. While waiting for the next attempt, it comes now.
+    pub fn connect(&mut self, now: Timestamp) {
+        if matches!(self.state, ClientState::Stopped(_) | ClientState::Backoff(_)) {
+            self.state = ClientState::Dialing(Dialing::start(&mut self.context, now));
+        }
+    }
+
+    /// Ends the connection, or the attempts to make one. A connected client says DISCONNECT with this content (before
+    /// 5.0: without), after what is already encoded. The session stays for the next [`connect`](Self::connect).
+    ///
+    /// # Errors
+    /// [`RequestError`] if the content is not legal: 3.1.1 has none, and a session expiry of 0 stays 0
+    /// [MQTT-3.14.2-2].
+    pub fn disconnect(&mut self, disconnect: Disconnect, now: Timestamp) -> Result<(), RequestError> {
+        let context = &mut self.context;
+        let expiry_secs =
+            disconnect.properties.as_deref().and_then(|properties| properties.session_expiry_secs);
+        // [MQTT-3.14.2-2]
+        if expiry_secs.is_some_and(|secs| secs > 0) && !context.config.session.outlives_connection() {
+            return Err(RequestError::Option {
+                option: "session expiry",
+                problem: "cannot be set by DISCONNECT if CONNECT had none",
+            });
+        }
+        let transition = match &mut self.state {
+            ClientState::Active(active) => {
+                active.disconnect(context, &disconnect, DisconnectCause::Requested, now)
+            }
+            ClientState::Dialing(_) | ClientState::AwaitConnack(_) | ClientState::Backoff(_) => {
+                Transition::Lost(DisconnectCause::Requested)
+            }
+            ClientState::Closing(_) | ClientState::Stopped(_) => Transition::Stay,
+        };
+        self.state.follow(context, transition, now);
+        self.poll_closing(now);
+        Ok(())
+    }
+
+    /// Drops the connection without DISCONNECT, so that the broker publishes the will [MQTT-3.1.2-8], and stops.
+    pub fn abort(&mut self, now: Timestamp) {
+        if !matches!(self.state, ClientState::Stopped(_)) {
+            self.state.follow(&mut self.context, Transition::Lost(DisconnectCause::Requested), now);
+        }
+    }
+
+    /// Ends the client. Every publication that has not ended ends now, in the order of acceptance: as stored in a
+    /// durable session, as not sent, or as indeterminate if it was sent and not answered. Events that were not polled
+    /// come first.
+    pub fn end(mut self) -> Vec<Event> {
+        let is_durable = self.context.journal.is_durable();
+        let mut events: Vec<Event> = self.context.events.drain(..).collect();
+        events.extend(self.context.unstored_outcomes.drain(..));
+        let ended = |publication, outcome| Event::PublishEnded { publication, outcome: Box::new(outcome) };
+        let mut ends: Vec<(PublicationId, Event)> = Vec::new();
+        for slot in self.context.outbound.all_in_order() {
+            let flow = self.context.outbound.finish(slot);
+            let outcome = match (is_durable, flow.was_sent) {
+                (true, _) => Outcome::Stored,
+                (false, true) => Outcome::Indeterminate,
+                (false, false) => Outcome::NotSent { message: flow.message },
+            };
+            ends.push((flow.publication, ended(flow.publication, outcome)));
+        }
+        for Queued { publication, message, .. } in self.context.queue.take_all() {
+            let is_stored = is_durable && message.qos != crate::types::QoS::AtMostOnce;
+            let outcome = if is_stored { Outcome::Stored } else { Outcome::NotSent { message } };
+            ends.push((publication, ended(publication, outcome)));
+        }
+        ends.sort_by_key(|(publication, _)| *publication);
+        events.extend(ends.into_iter().map(|(_, event)| event));
+        events
+    }
+
+    /// What to say at the next CONNECT: for credentials that expire.
+    pub fn set_credentials(
+        &mut self,
+        user_name: Option<Text>,
+        password: Option<Secret>,
+    ) -> Result<(), RequestError> {
+        let config = &self.context.config;
+        let changed = ClientConfig { user_name, password, ..config.clone() };
+        changed.check()?;
+        self.context.config = changed;
+        Ok(())
+    }
+
+    /// Takes something that happened outside.
+    pub fn handle_input(&mut self, input: Input, now: Timestamp) {
+        match input {
+            Input::Persisted(seq) => {
+                if self.context.journal.on_persisted(seq) {
+                    self.release_barriers(now);
+                }
+            }
+            Input::PersistFailed => self.on_persist_failed(now),
+            Input::Loaded(loaded) => {
+                let context = &mut self.context;
+                let loaded: Vec<Queued> = loaded.into_iter().map(|stored| context.queued(stored)).collect();
+                context.queue.on_loaded(loaded);
+                self.after_change(now);
+            }
+            Input::LoadFailed => self.context.queue.on_load_failed(),
+            input => self.state.handle(&mut self.context, input, now),
+        }
+        self.poll_closing(now);
+    }
+
+    /// What to do next. Call it until it returns [`Output::Sleep`], after every batch of commands and inputs and when
+    /// the time that `Sleep` named has come.
+    pub fn poll_output(&mut self, now: Timestamp) -> Output {
+        self.state.on_time(&mut self.context, now);
+        if let Some(batch) = self.context.journal.poll_batch(now) {
+            return Output::Persist(batch);
+        }
+        if let Some(buffer) = self.state.poll_transmit(now) {
+            return Output::Transmit(buffer);
+        }
+        let context = &mut self.context;
+        if core::mem::take(&mut context.wants_close) {
+            return Output::Close;
+        }
+        if let Some(event) = context.events.pop_front() {
+            return Output::Event(event);
+        }
+        if core::mem::take(&mut context.wants_dial) {
+            let packet_bytes_max = context.config.packet_bytes_max;
+            return Output::Dial { version: context.config.version, packet_bytes_max };
+        }
+        if let Some((after, bytes_max)) = context.queue.poll_load() {
+            return Output::Load { after, bytes_max };
+        }
+        let deadlines = [self.state.deadline(), self.context.journal.deadline()];
+        Output::Sleep { until: deadlines.into_iter().flatten().min() }
+    }
+
+    /// Whether the driver should neither read from the transport nor pass on packets that it has decoded, because the
+    /// application does not take them (rule 4 of the inbound rules).
+    pub fn is_reading_paused(&self) -> bool {
+        matches!(&self.state, ClientState::Active(active) if active.is_reading_paused())
+    }
+
+    /// Where the connection is: `Stopped`, `Dialing`, `AwaitConnack`, `Active`, `Closing` or `Backoff`.
+    pub const fn state_name(&self) -> &'static str {
+        self.state.name()
+    }
+
+    /// What the broker granted, while connected.
+    pub fn limits(&self) -> Option<&Limits> {
+        match &self.state {
+            ClientState::Active(active) => Some(&active.limits),
+            _ => None,
+        }
+    }
+
+    /// The client identifier, once the broker has assigned one if ours was empty.
+    pub const fn client_id(&self) -> &Text {
+        &self.context.standing.client_id
+    }
+
+    /// What was counted so far.
+    pub const fn stats(&self) -> &Stats {
+        &self.context.stats
+    }
+
+    /// Publications that wait to be sent: messages and bytes.
+    pub const fn queued(&self) -> (usize, usize) {
+        (self.context.queue.messages(), self.context.queue.bytes())
+    }
+
+    /// QoS 1 and 2 publications that have a packet identifier.
+    pub fn in_flight(&self) -> usize {
+        self.context.outbound.len()
+    }
+
+    fn on_persist_failed(&mut self, now: Timestamp) {
+        for publication in self.context.journal.on_failed(now) {
+            self.context.forget_unstored(publication);
+        }
+        self.context.emit(Event::StoreFailed);
+        self.after_change(now);
+    }
+
+    fn release_barriers(&mut self, now: Timestamp) {
+        while let Some(gated) = self.context.journal.pop_released() {
+            let context = &mut self.context;
+            match gated {
+                Gated::Accepted(publication) => context.emit(Event::PublishAccepted(publication)),
+                Gated::Outcome => {
+                    let outcome = context.unstored_outcomes.pop_front();
+                    context.events.extend(outcome);
+                }
+                Gated::Publish { slot, publication } => {
+                    context.outbound.set_phase(slot, publication, FlowPhase::Persist, FlowPhase::Acknowledge);
+                }
+                Gated::Pubrel { slot, publication } => {
+                    context.outbound.set_phase(
+                        slot,
+                        publication,
+                        FlowPhase::PersistRelease,
+                        FlowPhase::Complete,
+                    );
+                }
+                Gated::Pubrec(delivery) => context.on_received_stored(delivery),
+                Gated::Request(slot) => context.requests.open_gate(slot),
+                Gated::Connect | Gated::Resume | Gated::Pubcomp(_) => {}
+            }
+            self.state.on_released(context, gated, now);
+        }
+    }
+
+    /// Something changed that may let more be sent.
+    pub(crate) fn after_change(&mut self, now: Timestamp) {
+        if let ClientState::Active(active) = &mut self.state {
+            let transition = active.after_change(&mut self.context, now);
+            self.state.follow(&mut self.context, transition, now);
+        }
+        self.poll_closing(now);
+    }
+
+    /// A closing connection with nothing to write is done.
+    fn poll_closing(&mut self, now: Timestamp) {
+        if let ClientState::Closing(closing) = &mut self.state {
+            let transition = closing.poll_done();
+            self.state.follow(&mut self.context, transition, now);
+        }
+    }
+}
+
+fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp) -> Context {
+    let mut jitter = Jitter::new(seed);
+    // A broker may hold half-done identifiers of an earlier life of this client: start at a random point.
+    let first_id = match config.session {
+        SessionPolicy::Clean => 1,
+        SessionPolicy::InMemory { .. } | SessionPolicy::Durable { .. } => {
+            1 + u16::try_from(jitter.below(packet_ids::PUBLICATIONS_MAX as u64)).unwrap_or(0)
+        }
+    };
+    let first_subscription = u32::try_from(jitter.below(1 << 27)).unwrap_or(0);
+    let journal = if config.session.is_durable() { Journal::durable() } else { Journal::volatile() };
+    Context {
+        rules: config.version.rules(),
+        outbound: Outbound::new(PacketId::new(first_id).expect("it is 1 or more")),
+        inbound: Inbound::new(),
+        queue: SendQueue::new(config.queue),
+        subscriptions: Subscriptions::new(first_subscription),
+        journal,
+        requests: Requests::new(),
+        streams: Streams::new(),
+        routes: Routes::with_seed(jitter.next_u64()),
+        standing: Standing {
+            client_id: config.client_id.clone(),
+            is_established: false,
+            was_discarded: false,
+            expires_at: None,
+            generation: 0,
+            recorded: None,
+        },
+        backoff: BackoffState::new(),
+        jitter,
+        stats: Stats::default(),
+        wall_offset: wall.saturating_since(now),
+        last_publication: PublicationId::default(),
+        events: VecDeque::new(),
+        unstored_outcomes: VecDeque::new(),
+        matched: Vec::new(),
+        wants_dial: false,
+        wants_close: false,
+        config,
+    }
+}
+
+impl Context {
+    /// Puts a loaded session in place.
+    fn restore(&mut self, recovered: Recovered) {
+        self.standing.is_established = recovered.identity.is_some();
+        self.standing.generation = recovered.generation;
+        if let Some(identity) = &recovered.identity {
+            self.standing.client_id = identity.client_id.clone();
+        }
+        self.standing.recorded = recovered.identity;
+        self.last_publication = recovered.last_publication;
+        for stored in recovered.flows {
+            let (packet_id, phase) = match stored.phase {
+                StoredPhase::Sent { packet_id } => (packet_id, FlowPhase::Acknowledge),
+                StoredPhase::Released { packet_id, .. } => (packet_id, FlowPhase::Complete),
+                StoredPhase::Waiting => continue,
+            };
+            let Queued { publication, message, deadline } = self.queued(stored);
+            self.outbound.restore(RestoredFlow { publication, packet_id, message, phase, deadline });
+        }
+        for packet_id in recovered.retired {
+            self.outbound.ids.assign(packet_id, packet_ids::Holder::Retired);
+        }
+        for packet_id in recovered.received {
+            self.inbound.restore_recorded(packet_id);
+        }
+        let after = recovered.queue.last().map(|stored| stored.publication).unwrap_or_default();
+        for stored in recovered.queue {
+            let queued = self.queued(stored);
+            self.queue.push(queued, false);
+        }
+        self.queue.restore_paged(after, recovered.paged_messages, recovered.paged_bytes);
+        for wanted in recovered.wanted {
+            self.subscriptions.restore(wanted.filter, wanted.options, wanted.subscription_id);
+        }
+    }
+
+    fn queued(&self, stored: StoredPublication) -> Queued {
+        let deadline = stored.deadline.map(|deadline| self.since_wall(deadline));
+        Queued { publication: stored.publication, message: stored.message, deadline }
+    }
+
+    /// A publication could not be stored: it is taken out wherever it is, and ends.
+    fn forget_unstored(&mut self, publication: PublicationId) {
+        let message = match self.queue.remove(publication) {
+            Some(queued) => queued.message,
+            None => match self.outbound.take_unsent(publication) {
+                Some(flow) => flow.message,
+                None => return,
+            },
+        };
+        self.fail_unstored(publication, message);
+    }
+}

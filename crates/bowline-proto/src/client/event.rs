@@ -1,0 +1,284 @@
+//! What the engine tells the application, through the driver.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use crate::codec::EncodeError;
+use crate::connection::{LimitError, Limits};
+use crate::error::ProtocolError;
+use crate::packet::{AckProperties, ConnAck, Disconnect};
+use crate::reason::ReasonCode;
+use crate::routing::StreamId;
+use crate::session::{DeliveryId, PublicationId, StreamSet};
+use crate::types::{Message, SubscriptionIds, TopicFilter};
+
+/// Names one subscribe or unsubscribe request until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperationId(pub(crate) u64);
+
+/// Something that happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A connection is usable.
+    Connected(Box<Connected>),
+    /// The connection, or the attempt to make one, is over.
+    Disconnected(Box<DisconnectCause>),
+    /// The next attempt comes after this delay.
+    Reconnecting {
+        /// Which attempt in a row it will be, from 1.
+        attempt: u32,
+        /// How long until then.
+        delay: Duration,
+    },
+    /// There will be no further attempt until [`connect`](crate::client::ClientEngine::connect) is called.
+    Stopped,
+    /// The broker does not have the session (any more) that we had.
+    SessionLost {
+        /// QoS 1 and never-sent publications that are published again as new ones.
+        requeued: usize,
+        /// QoS 2 publications whose outcome is unknown.
+        indeterminate: usize,
+    },
+    /// A message for one or several streams, or for nobody: then it is held, or counted and gone.
+    Message(Delivery),
+    /// A durable session: the publication is stored (B1).
+    PublishAccepted(PublicationId),
+    /// A publication has ended. Every accepted QoS 1 and 2 publication ends exactly once.
+    PublishEnded {
+        /// Which.
+        publication: PublicationId,
+        /// How.
+        outcome: Box<Outcome>,
+    },
+    /// SUBACK has come for all filters of a request.
+    Subscribed {
+        /// Which request.
+        operation: OperationId,
+        /// One reason code per filter, in the order of the request.
+        results: Vec<(TopicFilter, ReasonCode)>,
+        /// What the broker said besides; of the last SUBACK if there were several.
+        properties: Box<AckProperties>,
+    },
+    /// UNSUBACK has come for all filters of a request.
+    Unsubscribed {
+        /// Which request.
+        operation: OperationId,
+        /// One reason code per filter, in the order of the request; success where the version has no codes.
+        results: Vec<(TopicFilter, ReasonCode)>,
+        /// What the broker said besides.
+        properties: Box<AckProperties>,
+    },
+    /// A stream has lost its last filter.
+    StreamEnded {
+        /// Which.
+        stream: StreamId,
+        /// Why.
+        reason: StreamEnd,
+    },
+    /// A durable session: the acknowledgement of a QoS 2 message is stored; it will not be handed out again (B4).
+    AcknowledgementStored(DeliveryId),
+    /// A message was refused, but this version can only acknowledge (rule 13 of the inbound rules).
+    RefusalNotTold {
+        /// Which message.
+        delivery: DeliveryId,
+        /// What would have been said.
+        reason: ReasonCode,
+    },
+    /// The session store failed: durable publications are refused and acknowledgements wait until it works again.
+    StoreFailed,
+}
+
+/// A received message on its way to the application.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "to be taken apart by the driver")]
+pub struct Delivery {
+    /// The message.
+    pub message: Message,
+    /// The DUP flag.
+    pub dup: bool,
+    /// Names it until it is acknowledged; `None` for QoS 0.
+    pub delivery: Option<DeliveryId>,
+    /// The streams that want it, each of which has to take it.
+    pub streams: StreamSet,
+    /// Its Subscription Identifiers.
+    pub subscription_ids: SubscriptionIds,
+}
+
+/// A usable connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Connected {
+    /// Whether the broker resumed our session. 3.1 cannot say; the session is then treated as resumed.
+    pub session_present: Option<bool>,
+    /// What both sides granted.
+    pub limits: Limits,
+    /// The whole CONNACK.
+    pub connack: ConnAck,
+}
+
+/// Why a connection, or an attempt, is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DisconnectCause {
+    /// The caller asked for it.
+    Requested,
+    /// The transport could not be opened.
+    DialFailed,
+    /// Neither transport nor CONNACK within the connect timeout.
+    ConnectTimeout,
+    /// The broker refused; the CONNACK says why.
+    Refused(Box<ConnAck>),
+    /// The broker sent DISCONNECT.
+    ByBroker(Box<Disconnect>),
+    /// The stream ended before CONNACK came: how some brokers refuse.
+    ClosedBeforeConnack,
+    /// CONNECT cannot be written as configured.
+    ConnectNotEncoded(EncodeError),
+    /// The stream ended without a DISCONNECT.
+    ClosedByPeer,
+    /// The transport failed.
+    TransportFailed,
+    /// The broker broke the protocol.
+    Protocol(ProtocolError),
+    /// No sign of life after a PINGREQ.
+    PingTimeout,
+    /// More was received and not acknowledged than `InboundLimits` allows.
+    InboundOverflow {
+        /// Messages held.
+        messages: usize,
+        /// Bytes held.
+        bytes: usize,
+    },
+    /// The peer makes us answer and does not read the answers.
+    OutputOverflow {
+        /// Bytes that wait to be written.
+        bytes: usize,
+    },
+}
+
+impl DisconnectCause {
+    /// Whether another attempt with the same settings could go better.
+    pub fn is_retryable(&self) -> bool {
+        let reason = match self {
+            Self::Requested | Self::ConnectNotEncoded(_) => return false,
+            Self::Refused(connack) => connack.reason,
+            Self::ByBroker(disconnect) => disconnect.reason,
+            _ => return true,
+        };
+        !matches!(
+            reason,
+            ReasonCode::UnsupportedProtocolVersion
+                | ReasonCode::ClientIdentifierNotValid
+                | ReasonCode::BadUserNameOrPassword
+                | ReasonCode::NotAuthorized
+                | ReasonCode::Banned
+                | ReasonCode::BadAuthenticationMethod
+                | ReasonCode::SessionTakenOver
+                | ReasonCode::TopicNameInvalid
+                | ReasonCode::PacketTooLarge
+                | ReasonCode::PayloadFormatInvalid
+                | ReasonCode::RetainNotSupported
+                | ReasonCode::QoSNotSupported
+                | ReasonCode::UseAnotherServer
+                | ReasonCode::ServerMoved
+        )
+    }
+}
+
+impl fmt::Display for DisconnectCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requested => f.write_str("disconnected on request"),
+            Self::DialFailed => f.write_str("the transport could not be opened"),
+            Self::ConnectTimeout => f.write_str("no CONNACK within the connect timeout"),
+            Self::Refused(connack) => write!(f, "the broker refused the connection: {}", connack.reason),
+            Self::ByBroker(disconnect) => write!(f, "the broker disconnected: {}", disconnect.reason),
+            Self::ClosedBeforeConnack => {
+                f.write_str("the broker closed the connection instead of sending CONNACK")
+            }
+            Self::ConnectNotEncoded(error) => write!(f, "CONNECT cannot be written: {error}"),
+            Self::ClosedByPeer => f.write_str("the broker closed the connection without a reason"),
+            Self::TransportFailed => f.write_str("the transport failed"),
+            Self::Protocol(error) => error.fmt(f),
+            Self::PingTimeout => f.write_str("nothing arrived after a PINGREQ within the ping timeout"),
+            Self::InboundOverflow { messages, bytes } => {
+                write!(
+                    f,
+                    "{messages} received messages of {bytes} bytes are not acknowledged, over the inbound limit"
+                )
+            }
+            Self::OutputOverflow { bytes } => {
+                write!(f, "the broker does not read: {bytes} bytes of answers wait to be written")
+            }
+        }
+    }
+}
+
+/// How a publication ended.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The broker has it.
+    Acknowledged {
+        /// Below 0x80.
+        reason: ReasonCode,
+        /// What the broker said besides.
+        properties: Option<Box<AckProperties>>,
+        /// A QoS 2 publication that the broker treated as QoS 1.
+        downgraded: bool,
+    },
+    /// The broker refused it.
+    Rejected {
+        /// 0x80 and above.
+        reason: ReasonCode,
+        /// What the broker said besides.
+        properties: Option<Box<AckProperties>>,
+    },
+    /// It waited until a connection whose limits forbid it; it was never sent on this one.
+    Forbidden {
+        /// The message.
+        message: Message,
+        /// The limit.
+        limit: LimitError,
+    },
+    /// Its expiry interval passed before it could be sent.
+    Expired {
+        /// The message.
+        message: Message,
+    },
+    /// It was cancelled before it was sent.
+    Cancelled {
+        /// The message.
+        message: Message,
+    },
+    /// The client ended before it was sent.
+    NotSent {
+        /// The message.
+        message: Message,
+    },
+    /// The client ended; the durable session goes on with it later.
+    Stored,
+    /// It was sent and the session was lost, or the client ended, before the broker's last word: the broker may or may
+    /// not have it.
+    Indeterminate,
+    /// It could not be stored, and was not sent.
+    StoreFailed {
+        /// The message.
+        message: Message,
+    },
+}
+
+/// Why a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StreamEnd {
+    /// All its filters were unsubscribed.
+    Unsubscribed,
+    /// The broker refused all its filters; the last reason.
+    Refused(ReasonCode),
+    /// The session ended with the connection and nothing will subscribe again.
+    SessionEnded,
+}

@@ -1,0 +1,40 @@
+//! The client role: an engine that takes commands and inputs and says what to do.
+//!
+//! # Driving it
+//!
+//! ```text
+//! loop {
+//!     match engine.poll_output(now) {
+//!         Output::Dial { .. }      => open the transport, make a Decoder; handle_input(Connected or DialFailed)
+//!         Output::Transmit(buffer) => write all of it;                    handle_input(Transmitted(buffer))
+//!         Output::Persist(batch)   => hand it to the store;               handle_input(Persisted(seq)) when committed
+//!         Output::Load { .. }      => read from the store;                handle_input(Loaded(..))
+//!         Output::Event(event)     => tell the application
+//!         Output::Close            => drop the transport
+//!         Output::Sleep { until }  => wait for bytes, answers, commands or `until`
+//!     }
+//! }
+//! ```
+//!
+//! Bytes go through a [`Decoder`](crate::codec::Decoder) of the driver's: its packets are `Input::Packet`, its error is
+//! `Input::Malformed`. While [`ClientEngine::is_reading_paused`], no bytes are read and no packets passed on.
+
+mod commands;
+pub mod config;
+mod connect;
+mod context;
+mod engine;
+pub mod event;
+pub mod io;
+mod requests;
+pub(crate) mod state;
+mod stats;
+mod streams;
+
+pub use commands::Stale;
+pub use config::{ClientConfig, InboundLimits, Reconnect, SessionPolicy, Unmatched};
+pub use engine::ClientEngine;
+pub use event::{Connected, Delivery, DisconnectCause, Event, OperationId, Outcome, StreamEnd};
+pub use io::{Input, Output};
+pub use stats::Stats;
+pub use streams::{Qos0Full, Qos0Limits, STREAMS_MAX, UNROUTED};

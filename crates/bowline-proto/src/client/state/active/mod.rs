@@ -1,0 +1,279 @@
+//! Active: CONNACK said success. Owns everything that dies with the connection. Next: `Closing`, on `disconnect` and when
+//! the peer breaks the protocol; lost, when the peer disconnects, on loss and without a sign of life.
+
+mod publishing;
+mod receiving;
+mod requesting;
+
+use alloc::boxed::Box;
+
+pub(crate) use publishing::FlowSource;
+
+use crate::client::context::Context;
+use crate::client::event::{Connected, DisconnectCause, Event};
+use crate::client::io::Input;
+use crate::client::state::closing::{AfterClosing, Closing};
+use crate::client::state::{ClientState, Transition};
+use crate::codec::Outgoing;
+use crate::connection::link::{Link, OUTPUT_BYTES_MAX};
+use crate::connection::turns::Turns;
+use crate::connection::{InboundAliases, KeepAlive, KeepAliveAction, Limits, Quota};
+use crate::error::ProtocolError;
+use crate::packet::{ConnAck, Disconnect, Packet, PacketType};
+use crate::reason::{ReasonCode, Role};
+use crate::session::journal::Gated;
+use crate::time::Timestamp;
+
+/// A usable connection.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) link: Link,
+    pub(crate) limits: Limits,
+    quota: Quota,
+    keep_alive: KeepAlive,
+    aliases: InboundAliases,
+    turns: Turns,
+    /// What the session's state on this connection rests on is not durable yet: nothing is sent or acknowledged (B6).
+    is_held: bool,
+    is_reading_paused: bool,
+}
+
+impl Active {
+    /// Takes over the connection: resumes the session or starts a new one, and subscribes again where that is needed.
+    pub(crate) fn start(
+        cx: &mut Context,
+        link: Link,
+        limits: Limits,
+        connack: Box<ConnAck>,
+        is_resumed: bool,
+        now: Timestamp,
+    ) -> Transition {
+        let session_present = connack.session_present;
+        cx.backoff.on_connected(now);
+        cx.emit(Event::Connected(Box::new(Connected {
+            session_present,
+            limits: limits.clone(),
+            connack: *connack,
+        })));
+        // [MQTT-3.2.2-3] [MQTT-3.2.2-5] [MQTT-3.2.2-2 of 3.1.1] [MQTT-3.2.2-3 of 3.1.1]
+        if !is_resumed && cx.config.session.outlives_connection() {
+            cx.reset_session();
+        }
+        cx.establish(limits.session_expiry_secs);
+        if session_present != Some(true) {
+            cx.subscribe_again();
+        }
+        let mut state = Self {
+            quota: Quota::new(limits.receive_maximum),
+            keep_alive: KeepAlive::new(limits.keep_alive_secs, cx.config.ping_timeout, now),
+            aliases: InboundAliases::new(if cx.rules.has_properties {
+                cx.config.topic_alias_maximum
+            } else {
+                0
+            }),
+            turns: Turns::default(),
+            is_held: cx.journal.wait(Gated::Resume).is_none(),
+            is_reading_paused: false,
+            link,
+            limits,
+        };
+        state.resume(cx);
+        state.pump(cx, now);
+        Transition::To(ClientState::Active(Box::new(state)))
+    }
+
+    pub(crate) fn handle(&mut self, cx: &mut Context, input: Input, now: Timestamp) -> Transition {
+        let result = match input {
+            Input::Packet(packet) => {
+                self.keep_alive.on_received(now);
+                match self.on_packet(cx, packet) {
+                    Ok(None) => Ok(()),
+                    Ok(Some(transition)) => return transition,
+                    Err(cause) => Err(cause),
+                }
+            }
+            Input::Malformed(error) => Err(DisconnectCause::Protocol(ProtocolError::Decode(error))),
+            Input::Transmitted(buffer) => {
+                self.link.on_transmitted(buffer);
+                if self.link.out.is_empty() {
+                    self.keep_alive.on_written(now);
+                }
+                Ok(())
+            }
+            Input::Closed => return Transition::Lost(DisconnectCause::ClosedByPeer),
+            Input::TransportFailed => return Transition::Lost(DisconnectCause::TransportFailed),
+            _ => Ok(()),
+        };
+        match result {
+            Ok(()) => self.after_change(cx, now),
+            Err(cause) => self.close(cx, cause, now),
+        }
+    }
+
+    /// Does what has become possible, and checks the bounds.
+    pub(crate) fn after_change(&mut self, cx: &mut Context, now: Timestamp) -> Transition {
+        self.pump(cx, now);
+        self.update_reading(cx, now);
+        let bytes = self.link.waiting_bytes();
+        if bytes > OUTPUT_BYTES_MAX && self.link.out.len() > OUTPUT_BYTES_MAX {
+            return self.close(cx, DisconnectCause::OutputOverflow { bytes }, now);
+        }
+        Transition::Stay
+    }
+
+    /// A barrier is passed.
+    pub(crate) fn on_released(&mut self, cx: &mut Context, gated: Gated, now: Timestamp) -> Transition {
+        match gated {
+            Gated::Publish { slot, publication } => self.on_publish_stored(cx, slot, publication, now),
+            Gated::Pubrel { slot, publication } => self.on_pubrec_stored(cx, slot, publication),
+            Gated::Pubcomp(packet_id) => self.send_pubcomp(cx, packet_id),
+            Gated::Resume => {
+                self.is_held = false;
+                self.resume(cx);
+            }
+            // These change what `pump` finds.
+            Gated::Pubrec(_) | Gated::Request(_) => {}
+            // These are not about the connection, or about an earlier state of it.
+            Gated::Accepted(_) | Gated::Outcome | Gated::Connect => {}
+        }
+        self.after_change(cx, now)
+    }
+
+    fn on_packet(&mut self, cx: &mut Context, packet: Packet) -> Result<Option<Transition>, DisconnectCause> {
+        match packet {
+            Packet::Publish(publish) => self.on_publish(cx, publish)?,
+            Packet::PubAck(ack) => self.on_puback(cx, ack)?,
+            Packet::PubRec(ack) => self.on_pubrec(cx, ack)?,
+            Packet::PubComp(ack) => self.on_pubcomp(cx, ack)?,
+            Packet::PubRel(ack) => self.on_pubrel(cx, &ack)?,
+            Packet::SubAck(suback) => {
+                self.on_answer(cx, PacketType::SubAck, suback.packet_id, suback.reasons, suback.properties)?;
+            }
+            Packet::UnsubAck(unsuback) => {
+                let unsuback = *unsuback;
+                self.on_answer(
+                    cx,
+                    PacketType::UnsubAck,
+                    unsuback.packet_id,
+                    unsuback.reasons,
+                    unsuback.properties,
+                )?;
+            }
+            // A sign of life like any other; an unasked one is harmless.
+            Packet::PingResp => {}
+            // [MQTT-3.14.4-2]: nothing is sent after the broker's DISCONNECT.
+            Packet::Disconnect(disconnect) => {
+                return Ok(Some(Transition::Lost(DisconnectCause::ByBroker(disconnect))));
+            }
+            // [MQTT-3.2.0-2] [MQTT-3.1.0-2] [MQTT-4.12.0-6]
+            Packet::ConnAck(_)
+            | Packet::Auth(_)
+            | Packet::Connect(_)
+            | Packet::Subscribe(_)
+            | Packet::Unsubscribe(_)
+            | Packet::PingReq => {
+                let error =
+                    ProtocolError::UnexpectedPacket { packet: packet.packet_type(), state: "connected" };
+                return Err(DisconnectCause::Protocol(error));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Everything that may be sent now, in the order of its urgency: acknowledgements, requests, publications.
+    pub(crate) fn pump(&mut self, cx: &mut Context, now: Timestamp) {
+        if self.is_held {
+            return;
+        }
+        self.pump_acknowledgements(cx);
+        self.pump_requests(cx);
+        self.pump_publications(cx, now);
+    }
+
+    /// Rule 4: reading pauses only while no request of ours is unanswered.
+    pub(crate) fn update_reading(&mut self, cx: &Context, now: Timestamp) {
+        let limits = cx.config.inbound;
+        let is_full = cx.inbound.messages() >= usize::from(limits.messages_max)
+            || cx.inbound.bytes() >= limits.bytes_max;
+        let ends_with_connection = !cx.config.session.outlives_connection();
+        let wants_pause = cx.streams.wants_pause() || (is_full && ends_with_connection);
+        let is_paused = self.is_held || (wants_pause && self.may_pause(cx));
+        match (self.is_reading_paused, is_paused) {
+            (false, true) => self.keep_alive.pause(now),
+            (true, false) => self.keep_alive.resume(now),
+            (true, true) | (false, false) => {}
+        }
+        self.is_reading_paused = is_paused;
+    }
+
+    fn may_pause(&self, cx: &Context) -> bool {
+        cx.outbound.len() == 0 && cx.requests.is_empty()
+    }
+
+    pub(crate) const fn is_reading_paused(&self) -> bool {
+        self.is_reading_paused
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.keep_alive.deadline()
+    }
+
+    pub(crate) fn on_time(&mut self, cx: &mut Context, now: Timestamp) -> Transition {
+        match self.keep_alive.poll(now) {
+            KeepAliveAction::Idle => Transition::Stay,
+            KeepAliveAction::SendPing => {
+                self.link.encoder.pingreq(&mut self.link.out);
+                Transition::Stay
+            }
+            // [MQTT-3.1.2-22] [MQTT-3.12.4-1] [MQTT-3.1.2-24 of 3.1.1] [MQTT-3.12.4-1 of 3.1.1]
+            KeepAliveAction::Expired => self.close(cx, DisconnectCause::PingTimeout, now),
+        }
+    }
+
+    pub(crate) fn poll_transmit(&mut self, now: Timestamp) -> Option<Outgoing> {
+        let buffer = self.link.poll_transmit()?;
+        // [MQTT-3.1.2-20] [MQTT-3.1.2-23 of 3.1.1]
+        self.keep_alive.on_sent(now);
+        Some(buffer)
+    }
+
+    /// Ends the connection from our side: in 5.0 the broker is told why [MQTT-4.13.1-1]; before, only a wish of the
+    /// caller is told, as DISCONNECT would also make the broker forget the will.
+    pub(crate) fn close(&mut self, cx: &mut Context, cause: DisconnectCause, now: Timestamp) -> Transition {
+        let disconnect = match disconnect_reason(&cause) {
+            Some(reason) if cx.rules.has_disconnect_reason => Disconnect::new(reason),
+            Some(_) | None => return Transition::Lost(cause),
+        };
+        self.disconnect(cx, &disconnect, cause, now)
+    }
+
+    /// Says DISCONNECT and closes.
+    pub(crate) fn disconnect(
+        &mut self,
+        cx: &mut Context,
+        disconnect: &Disconnect,
+        cause: DisconnectCause,
+        now: Timestamp,
+    ) -> Transition {
+        let encoder = self.link.encoder;
+        let link = core::mem::replace(&mut self.link, Link::new(encoder));
+        let closing = Closing::start(cx, link, Some(disconnect), AfterClosing::Lose(cause), now);
+        Transition::To(ClientState::Closing(Box::new(closing)))
+    }
+}
+
+/// What to tell a 5.0 broker that we close for this.
+fn disconnect_reason(cause: &DisconnectCause) -> Option<ReasonCode> {
+    match cause {
+        DisconnectCause::Protocol(error) => {
+            let reason = error.reason();
+            // Some codes that describe an error may not be said in DISCONNECT.
+            let may_say = reason.is_allowed_in(PacketType::Disconnect, Role::Client);
+            Some(if may_say { reason } else { ReasonCode::ProtocolError })
+        }
+        DisconnectCause::InboundOverflow { .. } => Some(ReasonCode::ReceiveMaximumExceeded),
+        DisconnectCause::PingTimeout => Some(ReasonCode::UnspecifiedError),
+        DisconnectCause::OutputOverflow { .. } => Some(ReasonCode::QuotaExceeded),
+        _ => None,
+    }
+}

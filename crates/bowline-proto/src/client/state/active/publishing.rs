@@ -1,0 +1,397 @@
+//! Outgoing publications on a connection: binding to packet identifier and quota, PUBLISH, PUBREL, and their answers.
+
+use core::time::Duration;
+
+use crate::client::context::Context;
+use crate::client::event::{DisconnectCause, Outcome};
+use crate::client::state::Active;
+use crate::connection::LimitError;
+use crate::error::ProtocolError;
+use crate::packet::{Ack, PacketType, PublishHeader};
+use crate::reason::ReasonCode;
+use crate::session::PublicationId;
+use crate::session::journal::Gated;
+use crate::session::outbound::{FlowPhase, OutboundFlow};
+use crate::session::packet_ids::Holder;
+use crate::session::send_queue::{Lane, Queued};
+use crate::session::stored::{Accepted, Entry};
+use crate::time::Timestamp;
+use crate::types::{Message, PacketId, QoS};
+
+impl Active {
+    /// Sends again what the last connection left unfinished: PUBRELs at once and over any quota [MQTT-4.9.0-3],
+    /// PUBLISHes as quota and buffer allow, through `pump_publications`.
+    // [MQTT-4.4.0-1] [MQTT-4.4.0-1 of 3.1.1]
+    pub(super) fn resume(&mut self, cx: &mut Context) {
+        if self.is_held {
+            return;
+        }
+        for slot in cx.outbound.begin_resume() {
+            let flow = cx.outbound.flow_mut(slot);
+            if flow.phase == FlowPhase::Complete {
+                // [MQTT-4.3.3-6] [MQTT-4.6.0-4]
+                self.quota.take_over_limit();
+                flow.holds_quota = true;
+                let (packet_id, dup) = (flow.packet_id, cx.rules.pubrel_carries_dup);
+                self.send_pubrel(Ack::success(packet_id), dup);
+            }
+        }
+    }
+
+    pub(super) fn pump_publications(&mut self, cx: &mut Context, now: Timestamp) {
+        self.pump_resends(cx, now);
+        while self.link.has_room() {
+            let Some(lane) = cx.queue.next_lane(self.may_start_flow(cx)) else { return };
+            let Some(queued) = cx.queue.pop(lane) else { return };
+            self.bind(cx, queued, lane, now);
+        }
+    }
+
+    /// A resumed PUBLISH keeps its packet identifier while it waits for quota, ahead of all new ones.
+    fn pump_resends(&mut self, cx: &mut Context, now: Timestamp) {
+        while self.link.has_room()
+            && let Some(slot) = cx.outbound.next_to_resend()
+            && self.take_quota(cx, slot)
+        {
+            cx.outbound.advance_resend();
+            let flow = cx.outbound.flow(slot);
+            // One that is not durable yet is sent when it is.
+            if flow.phase == FlowPhase::Acknowledge {
+                self.send_publish(cx, slot, now);
+            }
+        }
+    }
+
+    /// Whether a new QoS 1 or 2 flow may start: never without a quota unit and a packet identifier [MQTT-3.3.4-7].
+    pub(crate) fn may_start_flow(&self, cx: &Context) -> bool {
+        self.quota.is_free()
+            && cx.outbound.len() < usize::from(cx.config.in_flight_max)
+            && cx.outbound.next_to_resend().is_none()
+            && cx.outbound.ids.has_free_for_publications()
+    }
+
+    /// Whether a publication may go straight to the wire: connected, nothing before it, quota and buffer free.
+    pub(crate) fn may_publish_at_once(&self, cx: &Context, qos: QoS) -> bool {
+        !self.is_held
+            && self.link.has_room()
+            && match qos {
+                QoS::AtMostOnce => cx.queue.is_lane_empty(Lane::AtMostOnce),
+                QoS::AtLeastOnce | QoS::ExactlyOnce => {
+                    cx.queue.is_lane_empty(Lane::Acknowledged) && self.may_start_flow(cx)
+                }
+            }
+    }
+
+    /// Whether this broker takes a message, by what it said in CONNACK.
+    pub(crate) fn check(&self, message: &Message) -> Result<(), LimitError> {
+        let packet_id = if message.qos == QoS::AtMostOnce { None } else { PacketId::new(1) };
+        let header = PublishHeader { packet_id, ..PublishHeader::default() };
+        let bytes = self.link.encoder.publish_bytes(message, &header).unwrap_or(u32::MAX);
+        self.limits.check_publish(message, bytes)
+    }
+
+    /// A waiting publication has its turn.
+    fn bind(&mut self, cx: &mut Context, queued: Queued, lane: Lane, now: Timestamp) {
+        let Queued { publication, message, deadline } = queued;
+        let qos = message.qos;
+        // [MQTT-3.3.2-5] [MQTT-4.3.3-7]: until the first byte, expiry is ours to apply.
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return cx.fail_unsent(publication, qos, Outcome::Expired { message });
+        }
+        if let Err(limit) = self.check(&message) {
+            return cx.fail_unsent(publication, qos, Outcome::Forbidden { message, limit });
+        }
+        match lane {
+            Lane::AtMostOnce => self.send_at_most_once(cx, publication, message, deadline, now),
+            Lane::Acknowledged => self.start_flow(cx, publication, message, deadline, FlowSource::Queue, now),
+        }
+    }
+
+    // [MQTT-4.3.1-1]
+    pub(crate) fn send_at_most_once(
+        &mut self,
+        cx: &mut Context,
+        publication: PublicationId,
+        message: Message,
+        deadline: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        let header = PublishHeader { expiry_secs: remaining_secs(deadline, now), ..PublishHeader::default() };
+        if self.link.encoder.publish(&mut self.link.out, &message, &header).is_err() {
+            let limit =
+                LimitError::PacketTooLarge { bytes: u32::MAX, maximum: self.limits.maximum_packet_size };
+            cx.fail_unsent(publication, QoS::AtMostOnce, Outcome::Forbidden { message, limit });
+        }
+    }
+
+    /// Takes packet identifier and quota unit together; the PUBLISH leaves once the identifier is durable (B2).
+    pub(crate) fn start_flow(
+        &mut self,
+        cx: &mut Context,
+        publication: PublicationId,
+        message: Message,
+        deadline: Option<Timestamp>,
+        source: FlowSource,
+        now: Timestamp,
+    ) {
+        if !cx.journal.is_durable() {
+            let slot = cx.outbound.start(publication, message, deadline, FlowPhase::Acknowledge);
+            let slot = slot.expect("has_free_for_publications was asked before");
+            self.take_asked_quota(cx, slot);
+            return self.send_publish(cx, slot, now);
+        }
+        let stored = message.clone();
+        let slot = cx.outbound.start(publication, message, deadline, FlowPhase::Persist);
+        let slot = slot.expect("has_free_for_publications was asked before");
+        self.take_asked_quota(cx, slot);
+        let packet_id = cx.outbound.flow(slot).packet_id;
+        match source {
+            FlowSource::Queue => cx.journal.record(Entry::Assigned { publication, packet_id }),
+            FlowSource::Caller => {
+                let deadline = deadline.map(|deadline| cx.wall(deadline));
+                let accepted =
+                    Accepted { publication, message: stored, deadline, packet_id: Some(packet_id) };
+                cx.journal.record_before(Entry::Accepted(accepted), Gated::Accepted(publication));
+            }
+        }
+        cx.journal.wait(Gated::Publish { slot, publication });
+    }
+
+    /// Takes a quota unit for a flow; whether one was free.
+    fn take_quota(&mut self, cx: &mut Context, slot: u32) -> bool {
+        let has_unit = self.quota.try_take();
+        cx.outbound.flow_mut(slot).holds_quota = has_unit;
+        has_unit
+    }
+
+    /// Takes the quota unit that `may_start_flow` saw.
+    fn take_asked_quota(&mut self, cx: &mut Context, slot: u32) {
+        let has_unit = self.take_quota(cx, slot);
+        debug_assert!(has_unit, "a flow starts only when a unit is free");
+    }
+
+    /// B2 is passed.
+    pub(super) fn on_publish_stored(
+        &mut self,
+        cx: &mut Context,
+        slot: u32,
+        publication: PublicationId,
+        now: Timestamp,
+    ) {
+        // Without a quota unit it waits among the resumed ones.
+        let may_send = cx.outbound.find(slot, publication).is_some_and(|flow| flow.holds_quota);
+        if may_send && !self.is_held {
+            self.send_publish(cx, slot, now);
+        }
+    }
+
+    /// Writes the PUBLISH of a flow: the first time without DUP, later with it [MQTT-3.3.1-1].
+    fn send_publish(&mut self, cx: &mut Context, slot: u32, now: Timestamp) {
+        let flow = cx.outbound.flow(slot);
+        let (publication, was_sent) = (flow.publication, flow.was_sent);
+        if !was_sent && flow.deadline.is_some_and(|deadline| deadline <= now) {
+            let flow = self.finish(cx, slot);
+            let outcome = Outcome::Expired { message: flow.message };
+            return cx.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+        }
+        if let Err(limit) = self.check(&flow.message) {
+            return self.forbid(cx, slot, limit);
+        }
+        // [MQTT-3.3.1-1] [MQTT-3.3.1-1 of 3.1.1] [MQTT-4.3.2-2] [MQTT-4.3.3-2] [MQTT-2.3.1-3 of 3.1.1]
+        let header = PublishHeader {
+            dup: was_sent,
+            packet_id: Some(flow.packet_id),
+            expiry_secs: remaining_secs(flow.deadline, now),
+            ..PublishHeader::default()
+        };
+        if self.link.encoder.publish(&mut self.link.out, &flow.message, &header).is_err() {
+            let limit =
+                LimitError::PacketTooLarge { bytes: u32::MAX, maximum: self.limits.maximum_packet_size };
+            return self.forbid(cx, slot, limit);
+        }
+        cx.outbound.flow_mut(slot).was_sent = true;
+    }
+
+    /// The limits of this connection forbid a flow that an earlier one allowed.
+    fn forbid(&mut self, cx: &mut Context, slot: u32, limit: LimitError) {
+        let flow = cx.outbound.flow(slot);
+        let publication = flow.publication;
+        if !flow.was_sent {
+            let message = self.finish(cx, slot).message;
+            let outcome = Outcome::Forbidden { message, limit };
+            return cx.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+        }
+        let retired = flow.is_exactly_once().then_some(flow.packet_id);
+        self.give_back_quota(cx, slot);
+        match retired {
+            Some(_) => cx.outbound.finish_retiring_id(slot),
+            None => cx.outbound.finish(slot),
+        };
+        cx.fail(Entry::Ended { publication, retired }, publication, Outcome::Indeterminate);
+    }
+
+    // [MQTT-4.3.2-3] [MQTT-2.2.1-6] [MQTT-4.3.2-1 of 3.1.1]
+    pub(super) fn on_puback(&mut self, cx: &mut Context, ack: Ack) -> Result<(), DisconnectCause> {
+        let Some(slot) = self.awaited(cx, ack.packet_id) else { return ignore(cx) };
+        let flow = cx.outbound.flow(slot);
+        match (flow.message.qos, flow.phase) {
+            (QoS::AtLeastOnce, FlowPhase::Acknowledge) => {}
+            (QoS::ExactlyOnce, FlowPhase::Acknowledge) if cx.rules.puback_may_end_qos2 => {}
+            _ => return wrong(PacketType::PubAck, ack.packet_id),
+        }
+        let flow = self.finish(cx, slot);
+        end(cx, flow.publication, ack, flow.message.qos == QoS::ExactlyOnce);
+        Ok(())
+    }
+
+    // [MQTT-4.3.3-4] [MQTT-4.3.3-5] [MQTT-4.3.3-3] [MQTT-4.3.3-1 of 3.1.1]
+    pub(super) fn on_pubrec(&mut self, cx: &mut Context, ack: Ack) -> Result<(), DisconnectCause> {
+        let Some(slot) = self.awaited(cx, ack.packet_id) else {
+            self.answer_unknown_pubrec(cx, &ack);
+            return Ok(());
+        };
+        let flow = cx.outbound.flow(slot);
+        let publication = flow.publication;
+        match (flow.message.qos, flow.phase) {
+            (QoS::ExactlyOnce, FlowPhase::Acknowledge) if ack.reason.is_failure() => {
+                let flow = self.finish(cx, slot);
+                end(cx, flow.publication, ack, false);
+            }
+            (QoS::ExactlyOnce, FlowPhase::Acknowledge) => {
+                cx.outbound.release(slot, FlowPhase::PersistRelease);
+                let gated = Gated::Pubrel { slot, publication };
+                if cx.journal.record_before(Entry::Pubrec { publication }, gated).is_some() {
+                    self.on_pubrec_stored(cx, slot, publication);
+                }
+            }
+            // Its PUBREL is on its way already, or about to be.
+            (QoS::ExactlyOnce, FlowPhase::PersistRelease) => {}
+            (QoS::ExactlyOnce, FlowPhase::Complete) if ack.reason.is_failure() => return ignore(cx),
+            (QoS::ExactlyOnce, FlowPhase::Complete) => {
+                self.send_pubrel(Ack::success(ack.packet_id), cx.rules.pubrel_carries_dup);
+            }
+            _ => return wrong(PacketType::PubRec, ack.packet_id),
+        }
+        Ok(())
+    }
+
+    /// B3 is passed.
+    pub(super) fn on_pubrec_stored(&mut self, cx: &mut Context, slot: u32, publication: PublicationId) {
+        let Some(flow) = cx.outbound.find(slot, publication) else { return };
+        flow.phase = FlowPhase::Complete;
+        if self.is_held {
+            // It goes out with the resumed ones.
+            return;
+        }
+        let packet_id = flow.packet_id;
+        if !flow.holds_quota {
+            // The PUBREC came on an earlier connection, or before its PUBLISH was sent again on this one.
+            flow.holds_quota = true;
+            self.quota.take_over_limit();
+        }
+        self.send_pubrel(Ack::success(packet_id), false);
+    }
+
+    /// Nobody waits for it: PUBREL all the same, so that the broker can finish. 5.0 says that it is unknown.
+    // [MQTT-3.6.2-1]
+    fn answer_unknown_pubrec(&mut self, cx: &mut Context, ack: &Ack) {
+        cx.stats.unknown_acknowledgements += 1;
+        if ack.reason.is_failure() {
+            self.unretire(cx, ack.packet_id);
+            return;
+        }
+        let reason =
+            if cx.rules.has_ack_reasons { ReasonCode::PacketIdentifierNotFound } else { ReasonCode::Success };
+        self.send_pubrel(Ack::new(ack.packet_id, reason), false);
+    }
+
+    // [MQTT-4.3.3-1 of 3.1.1]
+    pub(super) fn on_pubcomp(&mut self, cx: &mut Context, ack: Ack) -> Result<(), DisconnectCause> {
+        let Some(slot) = self.awaited(cx, ack.packet_id) else {
+            self.unretire(cx, ack.packet_id);
+            return ignore(cx);
+        };
+        let flow = cx.outbound.flow(slot);
+        if !flow.is_exactly_once() || flow.phase != FlowPhase::Complete {
+            return wrong(PacketType::PubComp, ack.packet_id);
+        }
+        let flow = self.finish(cx, slot);
+        // 0x92 means that the broker finished before we heard of it: the message has arrived.
+        let outcome = Outcome::Acknowledged {
+            reason: ReasonCode::Success,
+            properties: ack.properties,
+            downgraded: false,
+        };
+        cx.succeed(flow.publication, outcome);
+        Ok(())
+    }
+
+    /// The flow that an acknowledgement is for. One whose PUBLISH has not left on any connection waits for nothing.
+    fn awaited(&self, cx: &Context, packet_id: PacketId) -> Option<u32> {
+        cx.outbound.slot(packet_id).filter(|&slot| cx.outbound.flow(slot).was_sent)
+    }
+
+    /// The broker's last word on an identifier that was kept out of use.
+    fn unretire(&mut self, cx: &mut Context, packet_id: PacketId) {
+        if cx.outbound.ids.holder(packet_id) == Some(Holder::Retired) {
+            cx.outbound.ids.free(packet_id);
+            cx.journal.record(Entry::Unretired { packet_id });
+        }
+    }
+
+    fn send_pubrel(&mut self, ack: Ack, dup: bool) {
+        // An acknowledgement without properties fits every packet size that a broker can announce but absurd ones.
+        let _ = self.link.encoder.ack(&mut self.link.out, PacketType::PubRel, &ack, dup);
+    }
+
+    fn finish(&mut self, cx: &mut Context, slot: u32) -> OutboundFlow {
+        self.give_back_quota(cx, slot);
+        cx.outbound.finish(slot)
+    }
+
+    // [MQTT-4.9.0-2]
+    fn give_back_quota(&mut self, cx: &mut Context, slot: u32) {
+        let flow = cx.outbound.flow_mut(slot);
+        if core::mem::take(&mut flow.holds_quota) {
+            self.quota.give_back();
+        }
+    }
+}
+
+/// Where a flow comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlowSource {
+    /// It waited and is stored already.
+    Queue,
+    /// It goes straight from the caller to the wire; message and identifier are one entry.
+    Caller,
+}
+
+/// Ends a flow by the broker's word.
+fn end(cx: &mut Context, publication: PublicationId, ack: Ack, downgraded: bool) {
+    let Ack { reason, properties, .. } = ack;
+    if reason.is_failure() {
+        let outcome = Outcome::Rejected { reason, properties };
+        cx.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+    } else {
+        cx.succeed(publication, Outcome::Acknowledged { reason, properties, downgraded });
+    }
+}
+
+/// Rule 10: acknowledgements that nobody waits for are counted.
+fn ignore(cx: &mut Context) -> Result<(), DisconnectCause> {
+    cx.stats.unknown_acknowledgements += 1;
+    Ok(())
+}
+
+fn wrong(packet: PacketType, packet_id: PacketId) -> Result<(), DisconnectCause> {
+    Err(DisconnectCause::Protocol(ProtocolError::WrongAcknowledgement { packet, packet_id }))
+}
+
+/// What is left of an expiry interval, rounded up; 1 once it has passed, because 0 would mean something else.
+// [MQTT-3.3.2-6]
+fn remaining_secs(deadline: Option<Timestamp>, now: Timestamp) -> Option<u32> {
+    let left = deadline?.saturating_since(now);
+    let secs = left.as_secs() + u64::from(left > Duration::from_secs(left.as_secs()));
+    Some(u32::try_from(secs).unwrap_or(u32::MAX).max(1))
+}

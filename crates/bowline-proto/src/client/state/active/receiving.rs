@@ -1,0 +1,291 @@
+//! Incoming publications on a connection: alias, classification, routing, and acknowledgements in their turn.
+
+use crate::client::config::Unmatched;
+use crate::client::context::Context;
+use crate::client::event::{Delivery, DisconnectCause, Event};
+use crate::client::state::Active;
+use crate::client::streams::UNROUTED;
+use crate::connection::turns::Turn;
+use crate::error::ProtocolError;
+use crate::packet::{Ack, PacketType, Publish};
+use crate::reason::ReasonCode;
+use crate::routing::StreamId;
+use crate::session::inbound::{Arrival, HeldState, Release, Taken};
+use crate::session::journal::Gated;
+use crate::session::stored::Entry;
+use crate::session::{DeliveryId, StreamSet};
+use crate::types::{Message, PacketId, QoS, SubscriptionIds};
+
+impl Active {
+    // [MQTT-3.3.4-1] [MQTT-3.3.4-1 of 3.1.1]
+    pub(super) fn on_publish(
+        &mut self,
+        cx: &mut Context,
+        mut publish: Publish,
+    ) -> Result<(), DisconnectCause> {
+        let dup = publish.dup;
+        let packet_id = publish.packet_id;
+        let subscription_ids = core::mem::take(&mut publish.subscription_ids);
+        // [MQTT-3.3.2-10] [MQTT-3.1.2-26] [MQTT-3.1.2-27]
+        let topic = self.aliases.resolve(publish.topic.take(), publish.topic_alias).map_err(protocol)?;
+        let message = publish.into_message(topic);
+        match packet_id {
+            None => self.on_at_most_once(cx, message, subscription_ids),
+            Some(packet_id) => self.on_acknowledged(cx, message, packet_id, dup, subscription_ids)?,
+        }
+        Ok(())
+    }
+
+    fn on_at_most_once(&self, cx: &mut Context, message: Message, subscription_ids: SubscriptionIds) {
+        let may_pause = self.may_pause(cx);
+        let mut streams = StreamSet::new();
+        cx.route(&message, &subscription_ids);
+        for index in 0..cx.matched.len() {
+            let stream = cx.matched[index];
+            if cx.streams.admit(stream, may_pause) {
+                streams.insert(stream);
+            } else {
+                cx.stats.qos0_dropped += 1;
+            }
+        }
+        if cx.matched.is_empty() && cx.streams.unrouted_is_open {
+            streams.insert(UNROUTED);
+        } else if cx.matched.is_empty() {
+            cx.stats.qos0_unmatched += 1;
+        }
+        if !streams.is_empty() {
+            cx.emit(Event::Message(Delivery {
+                message,
+                dup: false,
+                delivery: None,
+                streams,
+                subscription_ids,
+            }));
+        }
+    }
+
+    fn on_acknowledged(
+        &mut self,
+        cx: &mut Context,
+        message: Message,
+        packet_id: PacketId,
+        dup: bool,
+        subscription_ids: SubscriptionIds,
+    ) -> Result<(), DisconnectCause> {
+        match cx.inbound.classify(packet_id, &message) {
+            // [MQTT-4.3.3-10] [MQTT-4.3.3-2 of 3.1.1]
+            Arrival::Recorded => self.turns.exactly_once.push_back(Turn::Recorded(packet_id)),
+            Arrival::Joined(delivery) => {
+                if cx.inbound.join(delivery) {
+                    self.take_turn(message.qos, delivery);
+                }
+            }
+            Arrival::IdInUse => return Err(protocol(ProtocolError::PacketIdInUse { packet_id })),
+            // [MQTT-4.3.2-5] [MQTT-3.3.1-3]: a DUP flag alone never makes a message a copy.
+            Arrival::New => {
+                cx.route(&message, &subscription_ids);
+                let mut streams: StreamSet = cx.matched.iter().copied().collect();
+                if streams.is_empty() {
+                    match cx.config.unmatched {
+                        Unmatched::Leave => {
+                            cx.stats.unmatched_left += 1;
+                            return Ok(());
+                        }
+                        Unmatched::Hold | Unmatched::Acknowledge => streams.insert(UNROUTED),
+                    }
+                }
+                self.hold(cx, message, packet_id, dup, streams, subscription_ids);
+            }
+        }
+        self.check_bounds(cx)
+    }
+
+    /// Holds a message until it is taken, and hands it out.
+    fn hold(
+        &mut self,
+        cx: &mut Context,
+        message: Message,
+        packet_id: PacketId,
+        dup: bool,
+        streams: StreamSet,
+        subscription_ids: SubscriptionIds,
+    ) {
+        let is_unmatched = streams.contains(UNROUTED);
+        let qos = message.qos;
+        let delivery = cx.inbound.hold(packet_id, message.clone(), streams.clone());
+        self.take_turn(qos, delivery);
+        if is_unmatched && !cx.streams.unrouted_is_open {
+            if cx.config.unmatched == Unmatched::Acknowledge {
+                cx.stats.unmatched_acknowledged += 1;
+                cx.take(delivery, UNROUTED, ReasonCode::Success);
+            }
+            return;
+        }
+        let delivery = Some(delivery);
+        cx.emit(Event::Message(Delivery { message, dup, delivery, streams, subscription_ids }));
+    }
+
+    fn take_turn(&mut self, qos: QoS, delivery: DeliveryId) {
+        match qos {
+            QoS::AtMostOnce | QoS::AtLeastOnce => self.turns.at_least_once.push_back(delivery),
+            QoS::ExactlyOnce => self.turns.exactly_once.push_back(Turn::Delivery(delivery)),
+        }
+    }
+
+    fn check_bounds(&self, cx: &Context) -> Result<(), DisconnectCause> {
+        let limits = cx.config.inbound;
+        // [MQTT-3.3.4-9] [MQTT-4.9.0-2]
+        if cx.rules.has_properties && cx.inbound.open() > usize::from(limits.messages_max) {
+            return Err(protocol(ProtocolError::ReceiveMaximumExceeded { limit: limits.messages_max }));
+        }
+        let (messages, bytes) = (cx.inbound.messages(), cx.inbound.bytes());
+        let too_many = !cx.rules.has_properties && messages > usize::from(limits.messages_max);
+        // A single message that is larger than the bound must pass, or it could never arrive.
+        if too_many || (bytes > limits.bytes_max && messages > 1) {
+            return Err(DisconnectCause::InboundOverflow { messages, bytes });
+        }
+        Ok(())
+    }
+
+    /// Rule 2: acknowledgements leave in the order in which the messages arrived, as far as they are due.
+    // [MQTT-4.6.0-2] [MQTT-4.6.0-3] [MQTT-4.6.0-2 of 3.1.1] [MQTT-4.6.0-3 of 3.1.1]
+    pub(super) fn pump_acknowledgements(&mut self, cx: &mut Context) {
+        while self.link.has_room()
+            && let Some(&delivery) = self.turns.at_least_once.front()
+        {
+            // One whose session or identifier is gone has no acknowledgement.
+            if let Some(held) = cx.inbound.held(delivery) {
+                let HeldState::Settled(reason) = held.state else { break };
+                let packet_id = held.packet_id;
+                self.send_acknowledgement(PacketType::PubAck, Ack::new(packet_id, reason));
+                cx.inbound.acknowledge(delivery, reason);
+            }
+            self.turns.at_least_once.pop_front();
+        }
+        while self.link.has_room()
+            && let Some(&turn) = self.turns.exactly_once.front()
+        {
+            match turn {
+                Turn::Recorded(packet_id) => {
+                    self.send_acknowledgement(PacketType::PubRec, Ack::success(packet_id))
+                }
+                Turn::Delivery(delivery) => {
+                    if let Some(held) = cx.inbound.held(delivery) {
+                        let HeldState::Settled(reason) = held.state else { break };
+                        let packet_id = held.packet_id;
+                        self.send_acknowledgement(PacketType::PubRec, Ack::new(packet_id, reason));
+                        cx.inbound.acknowledge(delivery, reason);
+                    }
+                }
+            }
+            self.turns.exactly_once.pop_front();
+        }
+    }
+
+    // [MQTT-4.3.3-11] [MQTT-3.7.2-1] [MQTT-2.2.1-5]
+    pub(super) fn on_pubrel(&mut self, cx: &mut Context, ack: &Ack) -> Result<(), DisconnectCause> {
+        let packet_id = ack.packet_id;
+        match cx.inbound.on_pubrel(packet_id) {
+            Release::Recorded => {
+                if cx
+                    .journal
+                    .record_before(Entry::Released { packet_id }, Gated::Pubcomp(packet_id))
+                    .is_some()
+                {
+                    self.send_pubcomp(cx, packet_id);
+                }
+            }
+            Release::Repeated => {}
+            Release::Unknown => {
+                let reason = if cx.rules.has_ack_reasons {
+                    ReasonCode::PacketIdentifierNotFound
+                } else {
+                    ReasonCode::Success
+                };
+                self.send_acknowledgement(PacketType::PubComp, Ack::new(packet_id, reason));
+            }
+            Release::OutOfPlace => {
+                let packet = PacketType::PubRel;
+                return Err(protocol(ProtocolError::WrongAcknowledgement { packet, packet_id }));
+            }
+        }
+        Ok(())
+    }
+
+    /// B5 is passed.
+    pub(super) fn send_pubcomp(&mut self, cx: &mut Context, packet_id: PacketId) {
+        cx.inbound.complete(packet_id);
+        self.send_acknowledgement(PacketType::PubComp, Ack::success(packet_id));
+    }
+
+    fn send_acknowledgement(&mut self, packet: PacketType, ack: Ack) {
+        // An acknowledgement without properties has at most 5 bytes; a broker that announces less gets none.
+        let _ = self.link.encoder.ack(&mut self.link.out, packet, &ack, false);
+    }
+}
+
+impl Context {
+    /// Finds the streams for a message: by its Subscription Identifiers if we know them, else by its topic. The result
+    /// is in `matched`.
+    // [MQTT-3.3.4-5] [MQTT-3.3.2-3]
+    pub(crate) fn route(&mut self, message: &Message, ids: &SubscriptionIds) {
+        self.matched.clear();
+        for id in ids.iter() {
+            match self.subscriptions.streams_of_id(id) {
+                Some(streams) => {
+                    for &stream in streams {
+                        if !self.matched.contains(&stream) {
+                            self.matched.push(stream);
+                        }
+                    }
+                }
+                None => {
+                    self.matched.clear();
+                    self.routes.matches(&message.topic, &mut self.matched);
+                    return;
+                }
+            }
+        }
+        if ids.is_empty() {
+            self.routes.matches(&message.topic, &mut self.matched);
+        }
+    }
+
+    /// A stream has taken, acknowledged or refused a message. Returns whether that means anything (else: stale).
+    pub(crate) fn take(&mut self, delivery: DeliveryId, stream: StreamId, reason: ReasonCode) -> bool {
+        let (packet_id, qos, mut reason) = match self.inbound.take(delivery, stream, reason) {
+            Taken::Stale => return false,
+            Taken::Partly => return true,
+            Taken::ByAll { packet_id, qos, reason } => (packet_id, qos, reason),
+        };
+        // Rule 13: before 5.0 there is no way to refuse.
+        if reason.is_failure() && !self.rules.has_ack_reasons {
+            self.emit(Event::RefusalNotTold { delivery, reason });
+            reason = ReasonCode::Success;
+        }
+        // [MQTT-4.3.3-8] [MQTT-4.3.3-9]
+        let must_record = qos == QoS::ExactlyOnce && !reason.is_failure() && self.journal.is_durable();
+        if must_record {
+            self.inbound.set_state(delivery, HeldState::Recording);
+            self.journal.record_before(Entry::Received { packet_id }, Gated::Pubrec(delivery));
+        } else {
+            self.inbound.set_state(delivery, HeldState::Settled(reason));
+        }
+        true
+    }
+
+    /// B4 is passed: the message will not be handed out again.
+    pub(crate) fn on_received_stored(&mut self, delivery: DeliveryId) {
+        let Some(held) = self.inbound.held(delivery) else { return };
+        let is_due = held.is_in_order;
+        self.inbound.set_state(delivery, HeldState::Settled(ReasonCode::Success));
+        if !is_due {
+            self.inbound.acknowledge(delivery, ReasonCode::Success);
+        }
+        self.emit(Event::AcknowledgementStored(delivery));
+    }
+}
+
+fn protocol(error: impl Into<ProtocolError>) -> DisconnectCause {
+    DisconnectCause::Protocol(error.into())
+}

@@ -1,0 +1,196 @@
+//! SUBSCRIBE and UNSUBSCRIBE on a connection, and their answers.
+
+use alloc::vec::Vec;
+
+use crate::client::context::Context;
+use crate::client::event::{DisconnectCause, StreamEnd};
+use crate::client::requests::{ItemState, Operation, RequestItem, RequestKind, SentPacket};
+use crate::client::state::Active;
+use crate::codec::EncodeError;
+use crate::error::ProtocolError;
+use crate::packet::{AckProperties, PacketType, Subscribe, Subscription, Unsubscribe};
+use crate::reason::ReasonCode;
+use crate::session::packet_ids::Holder;
+use crate::types::{PacketId, TopicFilter};
+
+/// Most filters in one packet, so that a packet stays well below what brokers accept.
+const FILTERS_PER_PACKET_MAX: usize = 64;
+
+impl Active {
+    pub(super) fn pump_requests(&mut self, cx: &mut Context) {
+        while self.link.has_room()
+            && let Some(slot) = cx.requests.next_unsent()
+        {
+            if self.refuse_forbidden(cx, slot) {
+                finish_if_done(cx, slot);
+                continue;
+            }
+            if !self.send_request(cx, slot) {
+                return;
+            }
+        }
+    }
+
+    /// Answers filters that the broker said it would refuse; whether there were any.
+    fn refuse_forbidden(&self, cx: &mut Context, slot: u32) -> bool {
+        let operation = cx.requests.operation(slot);
+        if operation.kind == RequestKind::Unsubscribe {
+            return false;
+        }
+        let mut refused = Vec::new();
+        for item in operation.items.iter_mut().filter(|item| item.state == ItemState::Unsent) {
+            if let Err(limit) = self.limits.check_filter(&item.filter) {
+                item.state = ItemState::Answered(limit.reason());
+                refused.push((item.filter.clone(), limit.reason()));
+            }
+        }
+        for (filter, reason) in &refused {
+            cx.on_refused(filter, *reason);
+        }
+        !refused.is_empty()
+    }
+
+    /// Sends the next packet of an operation; whether there was a packet identifier for it.
+    fn send_request(&mut self, cx: &mut Context, slot: u32) -> bool {
+        let number = cx.requests.next_packet();
+        let kind = cx.requests.operation(slot).kind;
+        let holder = match kind {
+            RequestKind::Subscribe => Holder::Subscribe(number),
+            RequestKind::Unsubscribe => Holder::Unsubscribe(number),
+        };
+        let Some(packet_id) = cx.outbound.ids.take(holder) else { return false };
+        // Each filter has a Subscription Identifier of its own, and a packet can carry one.
+        let has_ids = kind == RequestKind::Subscribe && self.limits.subscription_ids;
+        let most = if has_ids { 1 } else { FILTERS_PER_PACKET_MAX };
+        let items = cx.requests.operation(slot).unsent_items(most);
+        match self.encode_request(cx, slot, packet_id, &items, has_ids) {
+            Ok(()) => cx.requests.sent(SentPacket { operation: slot, packet_id, items }),
+            Err(_) => {
+                // Larger than the broker's Maximum Packet Size: it would close the connection.
+                cx.outbound.ids.free(packet_id);
+                let reasons = alloc::vec![ReasonCode::PacketTooLarge; items.len()];
+                answer(cx, slot, &items, &reasons);
+                finish_if_done(cx, slot);
+            }
+        }
+        true
+    }
+
+    // [MQTT-3.8.1-1] [MQTT-3.10.1-1] [MQTT-3.10.4-1] [MQTT-3.10.4-1 of 3.1.1]
+    fn encode_request(
+        &mut self,
+        cx: &mut Context,
+        slot: u32,
+        packet_id: PacketId,
+        items: &[usize],
+        has_ids: bool,
+    ) -> Result<(), EncodeError> {
+        let operation = cx.requests.operation(slot);
+        let user_properties = operation.user_properties.clone();
+        let filters: Vec<TopicFilter> =
+            items.iter().map(|&item| operation.items[item].filter.clone()).collect();
+        if operation.kind == RequestKind::Unsubscribe {
+            let unsubscribe = Unsubscribe { packet_id, filters, user_properties };
+            return self.link.encoder.unsubscribe(&mut self.link.out, &unsubscribe, false);
+        }
+        let mut subscription_id = None;
+        let mut subscriptions = Vec::with_capacity(filters.len());
+        for filter in filters {
+            // One that was unsubscribed meanwhile is subscribed all the same; its UNSUBSCRIBE follows.
+            let wanted = cx.subscriptions.find(&filter);
+            subscription_id = wanted.map(|wanted| wanted.subscription_id).filter(|_| has_ids);
+            let options = wanted.map(|wanted| wanted.options).unwrap_or_default();
+            subscriptions.push(Subscription { filter, options });
+        }
+        let subscribe = Subscribe { packet_id, subscriptions, subscription_id, user_properties };
+        self.link.encoder.subscribe(&mut self.link.out, &subscribe, false)
+    }
+
+    // [MQTT-3.8.4-6] [MQTT-3.10.4-6] [MQTT-2.2.1-6] [MQTT-3.8.4-5 of 3.1.1] [MQTT-2.3.1-7 of 3.1.1]
+    pub(super) fn on_answer(
+        &mut self,
+        cx: &mut Context,
+        packet: PacketType,
+        packet_id: PacketId,
+        mut reasons: Vec<ReasonCode>,
+        properties: AckProperties,
+    ) -> Result<(), DisconnectCause> {
+        let number = match (packet, cx.outbound.ids.holder(packet_id)) {
+            (PacketType::SubAck, Some(Holder::Subscribe(number))) => number,
+            (PacketType::UnsubAck, Some(Holder::Unsubscribe(number))) => number,
+            _ => {
+                cx.stats.unknown_acknowledgements += 1;
+                return Ok(());
+            }
+        };
+        let expected = cx.requests.packet(number).items.len();
+        if packet == PacketType::UnsubAck && !cx.rules.has_unsuback_reasons {
+            reasons = alloc::vec![ReasonCode::Success; expected];
+        }
+        if reasons.len() != expected {
+            let error = ProtocolError::ReasonCount { packet, expected, found: reasons.len() };
+            return Err(DisconnectCause::Protocol(error));
+        }
+        cx.outbound.ids.free(packet_id);
+        let sent = cx.requests.answered(number);
+        if !properties.is_empty() {
+            cx.requests.operation(sent.operation).properties = properties;
+        }
+        answer(cx, sent.operation, &sent.items, &reasons);
+        finish_if_done(cx, sent.operation);
+        Ok(())
+    }
+}
+
+impl Context {
+    /// Asks for every wanted subscription again: the broker has none of them, or did not say.
+    pub(crate) fn subscribe_again(&mut self) {
+        if self.requests.has_resubscription() {
+            return;
+        }
+        let wanted =
+            self.subscriptions.iter().filter(|wanted| !wanted.streams.is_empty() || wanted.is_restored);
+        let items: Vec<RequestItem> = wanted.map(|wanted| RequestItem::new(wanted.filter.clone())).collect();
+        if !items.is_empty() {
+            self.requests.add_first(Operation {
+                id: None,
+                kind: RequestKind::Subscribe,
+                items,
+                user_properties: Vec::new(),
+                properties: AckProperties::default(),
+                is_gated: false,
+            });
+        }
+    }
+
+    /// The broker refuses a filter: it is wanted no longer, and streams that have no other end.
+    // [MQTT-3.8.4-7] [MQTT-3.8.3-2 of 3.1.1]
+    pub(crate) fn on_refused(&mut self, filter: &TopicFilter, reason: ReasonCode) {
+        self.forget_filter(filter, &StreamEnd::Refused(reason));
+    }
+}
+
+/// Notes the answers to some filters of an operation.
+fn answer(cx: &mut Context, slot: u32, items: &[usize], reasons: &[ReasonCode]) {
+    for (&item, &reason) in items.iter().zip(reasons) {
+        let operation = cx.requests.operation(slot);
+        operation.items[item].state = ItemState::Answered(reason);
+        if operation.kind == RequestKind::Unsubscribe {
+            continue;
+        }
+        let filter = operation.items[item].filter.clone();
+        if reason.is_failure() {
+            cx.on_refused(&filter, reason);
+        } else if let Some(wanted) = cx.subscriptions.find_mut(&filter) {
+            wanted.granted = Some(reason);
+        }
+    }
+}
+
+/// Tells the result of an operation whose filters are all answered.
+fn finish_if_done(cx: &mut Context, slot: u32) {
+    let Some(operation) = cx.requests.take_if_done(slot) else { return };
+    if let Some(id) = operation.id {
+        cx.emit(operation.into_event(id));
+    }
+}

@@ -1,0 +1,126 @@
+//! AwaitConnack: the transport is open and CONNECT is (about to be) written [MQTT-3.1.0-1]. Next: `Active`, on success;
+//! `Closing` and then `Dialing`, if the connection was only to discard an old session; lost, on refusal, on any other
+//! packet [MQTT-3.2.0-1], on loss and at the connect timeout.
+
+use alloc::boxed::Box;
+
+use crate::client::connect::Purpose;
+use crate::client::context::Context;
+use crate::client::event::DisconnectCause;
+use crate::client::io::Input;
+use crate::client::state::closing::{AfterClosing, Closing};
+use crate::client::state::{Active, ClientState, Transition};
+use crate::codec::Encoder;
+use crate::connection::Limits;
+use crate::connection::link::Link;
+use crate::error::ProtocolError;
+use crate::packet::{ConnAck, Connect, Disconnect, Packet};
+use crate::reason::{ReasonCode, Role};
+use crate::session::journal::Gated;
+use crate::time::Timestamp;
+
+/// Waits for CONNACK.
+#[derive(Debug)]
+pub(crate) struct AwaitConnack {
+    pub(crate) deadline: Timestamp,
+    pub(crate) link: Link,
+    purpose: Purpose,
+    connect: Connect,
+    /// Neither we nor, after a clean start, the broker has a session.
+    expects_no_session: bool,
+}
+
+impl AwaitConnack {
+    /// Writes CONNECT, or has it wait for what must be durable before it (B6, B9).
+    pub(crate) fn start(cx: &mut Context, purpose: Purpose, deadline: Timestamp) -> Transition {
+        let expects_no_session = !cx.standing.is_established && !cx.config.session.adopts();
+        let connect = cx.connect_packet(purpose);
+        if connect.clean_start && cx.config.session.is_durable() {
+            cx.reset_session();
+        }
+        let encoder = Encoder::new(cx.rules.version, Role::Client, u32::MAX);
+        let mut state = Self { deadline, link: Link::new(encoder), purpose, connect, expects_no_session };
+        match cx.journal.wait(Gated::Connect) {
+            Some(gated) => match state.on_released(gated) {
+                Transition::Stay => Transition::To(ClientState::AwaitConnack(Box::new(state))),
+                lost => lost,
+            },
+            None => Transition::To(ClientState::AwaitConnack(Box::new(state))),
+        }
+    }
+
+    pub(crate) fn on_released(&mut self, gated: Gated) -> Transition {
+        if gated != Gated::Connect {
+            return Transition::Stay;
+        }
+        // [MQTT-3.1.0-1] [MQTT-3.1.0-1 of 3.1.1]
+        match self.link.encoder.connect(&mut self.link.out, &self.connect) {
+            Ok(()) => Transition::Stay,
+            Err(error) => Transition::Lost(DisconnectCause::ConnectNotEncoded(error)),
+        }
+    }
+
+    pub(crate) fn handle(&mut self, cx: &mut Context, input: Input, now: Timestamp) -> Transition {
+        match input {
+            Input::Packet(Packet::ConnAck(connack)) => self.on_connack(cx, connack, now),
+            // [MQTT-3.2.0-1] [MQTT-3.14.0-1]
+            Input::Packet(packet) => protocol_error(ProtocolError::UnexpectedPacket {
+                packet: packet.packet_type(),
+                state: "CONNACK was awaited",
+            }),
+            Input::Malformed(error) => protocol_error(ProtocolError::Decode(error)),
+            Input::Transmitted(buffer) => {
+                self.link.on_transmitted(buffer);
+                Transition::Stay
+            }
+            // [MQTT-3.1.4-1] [MQTT-3.1.4-1 of 3.1.1]
+            Input::Closed => Transition::Lost(DisconnectCause::ClosedBeforeConnack),
+            Input::TransportFailed => Transition::Lost(DisconnectCause::TransportFailed),
+            _ => Transition::Stay,
+        }
+    }
+
+    fn on_connack(&mut self, cx: &mut Context, connack: Box<ConnAck>, now: Timestamp) -> Transition {
+        // [MQTT-3.2.2-7] [MQTT-3.1.4-2] [MQTT-3.2.2-5 of 3.1.1]: the session flag of a refusal means nothing
+        // [MQTT-3.2.2-6].
+        if connack.reason != ReasonCode::Success {
+            return Transition::Lost(DisconnectCause::Refused(connack));
+        }
+        // [MQTT-3.2.2-2] [MQTT-3.2.2-4] [MQTT-3.2.2-1 of 3.1.1]
+        if (self.connect.clean_start || self.expects_no_session) && connack.session_present == Some(true) {
+            cx.standing.was_discarded = false;
+            return protocol_error(ProtocolError::SessionPresentAfterCleanStart);
+        }
+        if self.purpose == Purpose::DiscardOldSession {
+            return self.on_old_session_discarded(cx, now);
+        }
+        if self.connect.client_id.is_empty() && cx.rules.has_properties {
+            // [MQTT-3.1.3-7] [MQTT-3.2.2-16]
+            match &connack.properties.assigned_client_id {
+                Some(assigned) => cx.standing.client_id = assigned.clone(),
+                None => return protocol_error(ProtocolError::AssignedClientIdMissing),
+            }
+        }
+        let limits = Limits::new(&connack, &self.connect);
+        let encoder = Encoder::new(cx.rules.version, Role::Client, limits.maximum_packet_size);
+        let mut link = core::mem::replace(&mut self.link, Link::new(encoder));
+        link.encoder = encoder;
+        // 3.1 cannot say: what was not thrown away is treated as kept.
+        let is_resumed =
+            connack.session_present.unwrap_or(!self.connect.clean_start && !self.expects_no_session);
+        Active::start(cx, link, limits, connack, is_resumed, now)
+    }
+
+    fn on_old_session_discarded(&mut self, cx: &mut Context, now: Timestamp) -> Transition {
+        cx.standing.was_discarded = true;
+        let encoder = self.link.encoder;
+        let link = core::mem::replace(&mut self.link, Link::new(encoder));
+        let disconnect = Disconnect::new(ReasonCode::Success);
+        let closing = Closing::start(cx, link, Some(&disconnect), AfterClosing::DialAgain, now);
+        Transition::To(ClientState::Closing(Box::new(closing)))
+    }
+}
+
+const fn protocol_error(error: ProtocolError) -> Transition {
+    Transition::Lost(DisconnectCause::Protocol(error))
+}

@@ -1,0 +1,76 @@
+//! Closing: DISCONNECT is encoded and nothing else will be [MQTT-3.14.4-1]; the transport is closed once it is written
+//! [MQTT-3.14.4-2]. Next: lost, with the cause it was closed for, when all is written, at the closing timeout, or on
+//! loss; `Dialing`, if that was the plan.
+
+use core::time::Duration;
+
+use crate::client::context::Context;
+use crate::client::event::DisconnectCause;
+use crate::client::io::Input;
+use crate::client::state::Transition;
+use crate::connection::link::Link;
+use crate::packet::Disconnect;
+use crate::time::Timestamp;
+
+/// Waits for what is encoded to be written.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    pub(crate) deadline: Timestamp,
+    pub(crate) link: Link,
+    then: Option<AfterClosing>,
+}
+
+/// What comes after the transport is closed.
+#[derive(Clone, Debug)]
+pub(crate) enum AfterClosing {
+    /// The connection is over for this cause.
+    Lose(DisconnectCause),
+    /// Another one follows at once.
+    DialAgain,
+}
+
+/// How long a peer that does not read can delay the end.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Closing {
+    /// Encodes the last packet, if the version has one that says this.
+    pub(crate) fn start(
+        cx: &mut Context,
+        mut link: Link,
+        disconnect: Option<&Disconnect>,
+        then: AfterClosing,
+        now: Timestamp,
+    ) -> Self {
+        if let Some(disconnect) = disconnect {
+            // [MQTT-4.13.2-1]: closing matters more than saying why.
+            let said = link.encoder.disconnect(&mut link.out, disconnect);
+            cx.stats.disconnects_unsaid += u64::from(said.is_err());
+        }
+        Self { deadline: now + CLOSING_TIMEOUT, link, then: Some(then) }
+    }
+
+    pub(crate) fn handle(&mut self, input: Input) -> Transition {
+        match input {
+            Input::Transmitted(buffer) => {
+                self.link.on_transmitted(buffer);
+                self.poll_done()
+            }
+            Input::Closed | Input::TransportFailed => self.give_up(),
+            _ => Transition::Stay,
+        }
+    }
+
+    /// Moves on if all is written.
+    pub(crate) fn poll_done(&mut self) -> Transition {
+        if self.link.is_drained() { self.give_up() } else { Transition::Stay }
+    }
+
+    /// Moves on whatever is written.
+    pub(crate) fn give_up(&mut self) -> Transition {
+        match self.then.take() {
+            Some(AfterClosing::Lose(cause)) => Transition::Lost(cause),
+            Some(AfterClosing::DialAgain) => Transition::DialAgain,
+            None => Transition::Stay,
+        }
+    }
+}

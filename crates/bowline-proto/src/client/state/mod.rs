@@ -1,0 +1,184 @@
+//! The states of a client connection.
+//!
+//! ```text
+//!            connect                Connected                CONNACK 0
+//! Stopped ─────────────> Dialing ─────────────> AwaitConnack ───────────> Active
+//!    ^                    ^  │ DialFailed,           │ refusal, error,       │ loss
+//!    │                    │  │ timeout               │ loss, timeout         │
+//!    │              delay │  v                       v                       v
+//!    └──────────────── Backoff <──────────────────── (lost) <────────────── Closing
+//!       fatal, or never again                                 DISCONNECT     ^
+//!                                                             written        │ disconnect, our error
+//!                                                                          Active
+//! ```
+//!
+//! (lost) is no state: [`ClientState::lose`] decides between `Backoff` and `Stopped`. `AwaitConnack` goes back to
+//! `Dialing` once when 3.1 or 3.1.1 must first have an old session thrown away.
+
+pub(crate) mod active;
+mod await_connack;
+mod backoff;
+mod closing;
+mod dialing;
+mod stopped;
+
+use alloc::boxed::Box;
+
+pub(crate) use active::Active;
+pub(crate) use await_connack::AwaitConnack;
+pub(crate) use backoff::Backoff;
+pub(crate) use closing::Closing;
+pub(crate) use dialing::Dialing;
+pub(crate) use stopped::Stopped;
+
+use crate::client::config::Reconnect;
+use crate::client::context::Context;
+use crate::client::event::{DisconnectCause, Event};
+use crate::client::io::Input;
+use crate::codec::Outgoing;
+use crate::session::journal::Gated;
+use crate::time::Timestamp;
+
+/// Where the connection is.
+#[derive(Debug)]
+pub(crate) enum ClientState {
+    Stopped(Stopped),
+    Dialing(Dialing),
+    AwaitConnack(Box<AwaitConnack>),
+    Active(Box<Active>),
+    Closing(Box<Closing>),
+    Backoff(Backoff),
+}
+
+/// What a state makes of an input.
+#[derive(Debug)]
+pub(crate) enum Transition {
+    /// Nothing changes, or only inside of the state.
+    Stay,
+    /// Another state.
+    To(ClientState),
+    /// The transport is to be closed and another opened at once.
+    DialAgain,
+    /// The attempt or the connection is over; the transport is to be closed.
+    Lost(DisconnectCause),
+}
+
+impl ClientState {
+    /// The state's name, for people and for the transition table.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Stopped(_) => "Stopped",
+            Self::Dialing(_) => "Dialing",
+            Self::AwaitConnack(_) => "AwaitConnack",
+            Self::Active(_) => "Active",
+            Self::Closing(_) => "Closing",
+            Self::Backoff(_) => "Backoff",
+        }
+    }
+
+    pub(crate) fn handle(&mut self, cx: &mut Context, input: Input, now: Timestamp) {
+        let transition = match self {
+            Self::Active(state) => state.handle(cx, input, now),
+            Self::AwaitConnack(state) => state.handle(cx, input, now),
+            Self::Closing(state) => state.handle(input),
+            Self::Dialing(state) => state.handle(cx, &input),
+            Self::Stopped(_) | Self::Backoff(_) => Transition::Stay,
+        };
+        self.follow(cx, transition, now);
+    }
+
+    /// A barrier is passed that a connection waits for.
+    pub(crate) fn on_released(&mut self, cx: &mut Context, gated: Gated, now: Timestamp) {
+        let transition = match self {
+            Self::Active(state) => state.on_released(cx, gated, now),
+            Self::AwaitConnack(state) => state.on_released(gated),
+            _ => Transition::Stay,
+        };
+        self.follow(cx, transition, now);
+    }
+
+    /// When something is to be done although nothing happens.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        match self {
+            Self::Stopped(_) => None,
+            Self::Dialing(state) => Some(state.deadline),
+            Self::AwaitConnack(state) => Some(state.deadline),
+            Self::Active(state) => state.deadline(),
+            Self::Closing(state) => Some(state.deadline),
+            Self::Backoff(state) => Some(state.until),
+        }
+    }
+
+    pub(crate) fn on_time(&mut self, cx: &mut Context, now: Timestamp) {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        let transition = match self {
+            Self::Stopped(_) => Transition::Stay,
+            Self::Dialing(_) | Self::AwaitConnack(_) => Transition::Lost(DisconnectCause::ConnectTimeout),
+            Self::Active(state) => state.on_time(cx, now),
+            Self::Closing(state) => state.give_up(),
+            Self::Backoff(_) => Transition::To(Self::Dialing(Dialing::start(cx, now))),
+        };
+        self.follow(cx, transition, now);
+    }
+
+    pub(crate) fn poll_transmit(&mut self, now: Timestamp) -> Option<Outgoing> {
+        match self {
+            Self::Active(state) => state.poll_transmit(now),
+            Self::AwaitConnack(state) => state.link.poll_transmit(),
+            Self::Closing(state) => state.link.poll_transmit(),
+            Self::Stopped(_) | Self::Dialing(_) | Self::Backoff(_) => None,
+        }
+    }
+
+    pub(crate) fn follow(&mut self, cx: &mut Context, transition: Transition, now: Timestamp) {
+        match transition {
+            Transition::Stay => {}
+            Transition::To(state) => *self = state,
+            Transition::DialAgain => {
+                cx.wants_close = true;
+                *self = Self::Dialing(Dialing::start(cx, now));
+            }
+            Transition::Lost(cause) => self.lose(cx, cause, now),
+        }
+    }
+
+    /// A connection, or an attempt, is over: the transport is closed, what belonged to it is forgotten, and it is
+    /// decided whether there will be another attempt.
+    fn lose(&mut self, cx: &mut Context, cause: DisconnectCause, now: Timestamp) {
+        cx.wants_close = true;
+        cx.wants_dial = false;
+        cx.journal.forget_connection();
+        cx.inbound.on_connection_lost();
+        for packet_id in cx.requests.on_connection_lost() {
+            cx.outbound.ids.free(packet_id);
+        }
+        if cx.standing.is_established {
+            match cx.config.session.expiry_secs() {
+                // [MQTT-3.1.2-23]
+                0 => cx.reset_session(),
+                u32::MAX => {}
+                secs => {
+                    let expires_at = now + core::time::Duration::from_secs(u64::from(secs));
+                    cx.standing.expires_at.get_or_insert(expires_at);
+                }
+            }
+        }
+        let is_retryable = cause.is_retryable();
+        cx.emit(Event::Disconnected(Box::new(cause)));
+        let reconnect = cx.config.reconnect;
+        *self = match reconnect {
+            Reconnect::After(backoff) if is_retryable => {
+                cx.backoff.on_lost(&backoff, now);
+                let delay = cx.backoff.next_delay(&backoff, &mut cx.jitter);
+                cx.emit(Event::Reconnecting { attempt: cx.backoff.attempt(), delay });
+                Self::Backoff(Backoff { until: now + delay })
+            }
+            Reconnect::After(_) | Reconnect::Never => {
+                cx.emit(Event::Stopped);
+                Self::Stopped(Stopped)
+            }
+        };
+    }
+}

@@ -1,0 +1,181 @@
+//! The streams that the application has open, and how many QoS 0 messages each has not taken. QoS 1 and 2 are counted
+//! for the connection as a whole, not here.
+
+use slab::Slab;
+
+use crate::routing::StreamId;
+
+/// The stream of messages that match no other one.
+pub const UNROUTED: StreamId = StreamId::new(u32::MAX);
+
+/// Most streams open at once.
+pub const STREAMS_MAX: usize = 1 << SLOT_BITS;
+
+const SLOT_BITS: u32 = 20;
+const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
+
+/// What happens to a QoS 0 message for a stream that is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Qos0Full {
+    /// Reading pauses, as long as no request of ours waits for an answer; while one does, the message is dropped.
+    #[default]
+    Pause,
+    /// The newest, which is this one, is dropped and counted.
+    DropNewest,
+}
+
+/// Bound and policy of one stream for QoS 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Qos0Limits {
+    /// Most messages that the stream has not taken. Default 1,024.
+    pub messages_max: usize,
+    /// What happens beyond it.
+    pub when_full: Qos0Full,
+}
+
+impl Qos0Limits {
+    /// This bound and policy.
+    pub const fn new(messages_max: usize, when_full: Qos0Full) -> Self {
+        Self { messages_max, when_full }
+    }
+}
+
+impl Default for Qos0Limits {
+    fn default() -> Self {
+        Self::new(1_024, Qos0Full::Pause)
+    }
+}
+
+/// All open streams.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    open: Slab<Stream>,
+    /// The upper bits of the next stream's name, so that a late call about a closed stream does not hit a new one.
+    generation: u32,
+    /// Streams whose policy is to pause and that are full.
+    pausing: usize,
+    /// Whether the application takes unmatched messages.
+    pub(crate) unrouted_is_open: bool,
+}
+
+#[derive(Debug)]
+struct Stream {
+    id: StreamId,
+    limits: Qos0Limits,
+    untaken: usize,
+    filters: usize,
+}
+
+impl Streams {
+    pub(crate) const fn new() -> Self {
+        Self { open: Slab::new(), generation: 0, pausing: 0, unrouted_is_open: false }
+    }
+
+    /// Opens a stream; `None` at the limit.
+    pub(crate) fn open(&mut self, limits: Qos0Limits, filters: usize) -> Option<StreamId> {
+        if self.open.len() >= STREAMS_MAX - 1 {
+            return None;
+        }
+        let entry = self.open.vacant_entry();
+        let slot = u32::try_from(entry.key()).ok().filter(|slot| *slot < SLOT_MASK)?;
+        self.generation = self.generation.wrapping_add(1) & (u32::MAX >> SLOT_BITS);
+        let id = StreamId::new(self.generation << SLOT_BITS | slot);
+        entry.insert(Stream { id, limits, untaken: 0, filters });
+        Some(id)
+    }
+
+    /// Counts a QoS 0 message for a stream; whether it may have it.
+    pub(crate) fn admit(&mut self, id: StreamId, may_pause: bool) -> bool {
+        let Some(stream) = self.find(id) else { return false };
+        let is_full = stream.untaken >= stream.limits.messages_max;
+        // While reading pauses nothing arrives, so one that arrives over the bound came in the same read: it fits.
+        let fits = !is_full || (may_pause && stream.limits.when_full == Qos0Full::Pause);
+        if fits {
+            stream.untaken += 1;
+            let pauses = stream.is_pausing_at(stream.untaken);
+            self.pausing += usize::from(pauses);
+        }
+        fits
+    }
+
+    /// A stream has taken a QoS 0 message.
+    pub(crate) fn take(&mut self, id: StreamId) {
+        if let Some(stream) = self.find(id)
+            && stream.untaken > 0
+        {
+            let resumes = stream.is_pausing_at(stream.untaken);
+            stream.untaken -= 1;
+            self.pausing -= usize::from(resumes);
+        }
+    }
+
+    /// Whether some stream wants reading to pause.
+    pub(crate) const fn wants_pause(&self) -> bool {
+        self.pausing > 0
+    }
+
+    /// A stream has lost one of its filters; whether that was the last.
+    pub(crate) fn lose_filter(&mut self, id: StreamId) -> bool {
+        match self.find(id) {
+            Some(stream) => {
+                stream.filters = stream.filters.saturating_sub(1);
+                stream.filters == 0
+            }
+            None => false,
+        }
+    }
+
+    /// Closes a stream; whether it was open.
+    pub(crate) fn close(&mut self, id: StreamId) -> bool {
+        let Some(stream) = self.find(id) else { return false };
+        let was_pausing =
+            stream.limits.when_full == Qos0Full::Pause && stream.untaken >= stream.limits.messages_max;
+        self.pausing -= usize::from(was_pausing);
+        self.open.remove((id.as_u32() & SLOT_MASK) as usize);
+        true
+    }
+
+    fn find(&mut self, id: StreamId) -> Option<&mut Stream> {
+        self.open.get_mut((id.as_u32() & SLOT_MASK) as usize).filter(|stream| stream.id == id)
+    }
+}
+
+impl Stream {
+    /// Whether it is this count of untaken messages that makes the stream full, and full means pause.
+    fn is_pausing_at(&self, untaken: usize) -> bool {
+        self.limits.when_full == Qos0Full::Pause && untaken == self.limits.messages_max
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_stream_pauses_until_it_has_taken_below_its_bound() {
+        let mut streams = Streams::new();
+        let id = streams.open(Qos0Limits::new(2, Qos0Full::Pause), 1).unwrap();
+        assert!(streams.admit(id, true) && !streams.wants_pause());
+        assert!(streams.admit(id, true) && streams.wants_pause());
+        assert!(streams.admit(id, true), "what came in the same read still fits");
+        assert!(!streams.admit(id, false), "while a request waits, a full stream drops");
+        streams.take(id);
+        assert!(streams.wants_pause());
+        streams.take(id);
+        assert!(!streams.wants_pause());
+    }
+
+    #[test]
+    fn closing_a_full_stream_lets_reading_go_on() {
+        let mut streams = Streams::new();
+        let id = streams.open(Qos0Limits::new(1, Qos0Full::Pause), 1).unwrap();
+        assert!(streams.admit(id, true) && streams.wants_pause());
+        assert!(streams.close(id) && !streams.wants_pause());
+        let other = streams.open(Qos0Limits::new(1, Qos0Full::DropNewest), 1).unwrap();
+        assert_ne!(id, other);
+        assert!(!streams.admit(id, true), "a closed stream is not the one in its place");
+        assert!(streams.admit(other, true) && !streams.admit(other, true) && !streams.wants_pause());
+    }
+}

@@ -1,0 +1,355 @@
+//! Inbound QoS 1 and 2 messages that are not acknowledged yet, and the QoS 2 identifiers that are recorded. Survives
+//! reconnects; in which order the acknowledgements leave is the connection's business.
+
+use alloc::vec::Vec;
+
+use slab::Slab;
+
+use crate::reason::ReasonCode;
+use crate::routing::StreamId;
+use crate::session::DeliveryId;
+use crate::session::id_table::IdTable;
+use crate::session::stream_set::StreamSet;
+use crate::types::{Message, PacketId, QoS};
+
+/// All that is known of inbound messages.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    held: Slab<Held>,
+    ids: IdTable<InboundId>,
+    next_generation: u32,
+    messages: usize,
+    bytes: usize,
+    /// Messages of this connection that the sender still counts against our Receive Maximum.
+    open: usize,
+}
+
+/// What an inbound packet identifier stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InboundId {
+    /// A message that the application has not finished with.
+    Held(u32),
+    /// A QoS 2 message that was taken; only the identifier is kept until PUBREL [MQTT-4.3.3-10].
+    Recorded {
+        /// Whether it was published on this connection, and so counts against our Receive Maximum.
+        is_open: bool,
+    },
+    /// PUBREL came and is not durable yet (B5).
+    Releasing {
+        /// As above.
+        is_open: bool,
+    },
+}
+
+/// A message that the application has, or that waits for it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    generation: u32,
+    pub(crate) packet_id: PacketId,
+    pub(crate) message: Message,
+    /// Streams that have not taken it yet.
+    waiting: StreamSet,
+    /// All streams that it was handed to.
+    handed: StreamSet,
+    reason: ReasonCode,
+    pub(crate) state: HeldState,
+    /// Whether an acknowledgement for it is due on this connection.
+    pub(crate) is_in_order: bool,
+    /// The session is gone or the identifier carries another message: no acknowledgement is due.
+    is_orphan: bool,
+}
+
+/// How far a held message got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeldState {
+    /// Some stream has not taken it yet.
+    Waiting,
+    /// Taken by all; its `Received` is not durable yet (B4).
+    Recording,
+    /// May be acknowledged with this reason, in its turn.
+    Settled(ReasonCode),
+}
+
+/// What a PUBLISH that arrives turns out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// Not seen before, or not known any more: hand it out.
+    New,
+    /// A QoS 2 message that was taken before: PUBREC again, no second delivery [MQTT-4.3.3-10].
+    Recorded,
+    /// A copy of a message that is still held: the copy that is held will acknowledge it.
+    Joined(DeliveryId),
+    /// The identifier is in use for another message on this very connection.
+    IdInUse,
+}
+
+impl Inbound {
+    pub(crate) fn new() -> Self {
+        Self { held: Slab::new(), ids: IdTable::new(), next_generation: 0, messages: 0, bytes: 0, open: 0 }
+    }
+
+    /// Messages held.
+    pub(crate) const fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// Bytes held.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Messages of this connection that the sender still counts against our Receive Maximum.
+    pub(crate) const fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Classifies a PUBLISH with this identifier.
+    pub(crate) fn classify(&mut self, packet_id: PacketId, message: &Message) -> Arrival {
+        match self.ids.get(packet_id) {
+            None => Arrival::New,
+            Some(InboundId::Recorded { is_open } | InboundId::Releasing { is_open }) => {
+                if is_open {
+                    self.open -= 1;
+                }
+                if message.qos == QoS::ExactlyOnce {
+                    self.open += 1;
+                    self.ids.insert(packet_id, InboundId::Recorded { is_open: true });
+                    return Arrival::Recorded;
+                }
+                // The broker has forgotten the exchange that the identifier was recorded for.
+                Arrival::New
+            }
+            Some(InboundId::Held(slot)) => {
+                let held = &mut self.held[slot as usize];
+                let is_same = held.message.qos == message.qos
+                    && held.message.topic == message.topic
+                    && held.message.payload == message.payload;
+                match (is_same, held.is_in_order) {
+                    (true, _) => Arrival::Joined(DeliveryId { slot, generation: held.generation }),
+                    (false, true) => Arrival::IdInUse,
+                    (false, false) => {
+                        held.is_orphan = true;
+                        Arrival::New
+                    }
+                }
+            }
+        }
+    }
+
+    /// Holds a new message for these streams.
+    pub(crate) fn hold(&mut self, packet_id: PacketId, message: Message, takers: StreamSet) -> DeliveryId {
+        self.next_generation = self.next_generation.wrapping_add(1);
+        let generation = self.next_generation;
+        self.messages += 1;
+        self.open += 1;
+        self.bytes += message.content_bytes();
+        let slot = self.held.insert(Held {
+            generation,
+            packet_id,
+            message,
+            handed: takers.clone(),
+            waiting: takers,
+            reason: ReasonCode::Success,
+            state: HeldState::Waiting,
+            is_in_order: true,
+            is_orphan: false,
+        });
+        let slot = u32::try_from(slot)
+            .expect("held messages are bounded by 65,535 identifiers and the orphans of reconnects");
+        self.ids.insert(packet_id, InboundId::Held(slot));
+        DeliveryId { slot, generation }
+    }
+
+    /// A copy of a held message arrived; whether it is the first one on this connection, so that it gets a turn.
+    pub(crate) fn join(&mut self, delivery: DeliveryId) -> bool {
+        match self.held_mut(delivery) {
+            Some(held) if !held.is_in_order => {
+                held.is_in_order = true;
+                self.open += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn held(&self, delivery: DeliveryId) -> Option<&Held> {
+        self.held.get(delivery.slot as usize).filter(|held| held.generation == delivery.generation)
+    }
+
+    pub(crate) fn held_mut(&mut self, delivery: DeliveryId) -> Option<&mut Held> {
+        self.held.get_mut(delivery.slot as usize).filter(|held| held.generation == delivery.generation)
+    }
+
+    /// A stream has taken (or acknowledged, or refused) a message. The highest failure wins.
+    pub(crate) fn take(&mut self, delivery: DeliveryId, stream: StreamId, reason: ReasonCode) -> Taken {
+        let Some(held) = self.held_mut(delivery) else { return Taken::Stale };
+        if !held.waiting.remove(stream) {
+            return Taken::Stale;
+        }
+        if reason.is_failure() {
+            held.reason = held.reason.max(reason);
+        }
+        if !held.waiting.is_empty() {
+            return if held.is_orphan { Taken::Stale } else { Taken::Partly };
+        }
+        if held.is_orphan {
+            self.remove(delivery);
+            return Taken::Stale;
+        }
+        let held = &self.held[delivery.slot as usize];
+        Taken::ByAll { packet_id: held.packet_id, qos: held.message.qos, reason: held.reason }
+    }
+
+    /// Adds a stream that has to take a message before it is acknowledged.
+    pub(crate) fn add_taker(&mut self, delivery: DeliveryId, stream: StreamId) {
+        if let Some(held) = self.held_mut(delivery) {
+            held.waiting.insert(stream);
+            held.handed.insert(stream);
+        }
+    }
+
+    /// Whether any stream but this one has not taken it yet.
+    pub(crate) fn is_waited_for_by_another(&self, delivery: DeliveryId, stream: StreamId) -> bool {
+        self.held(delivery).is_some_and(|held| held.waiting.iter().any(|other| other != stream))
+    }
+
+    /// Whether a stream has or had it.
+    pub(crate) fn was_handed_to(&self, delivery: DeliveryId, stream: StreamId) -> bool {
+        self.held(delivery).is_some_and(|held| held.handed.contains(stream))
+    }
+
+    /// Sets how far a message got.
+    pub(crate) fn set_state(&mut self, delivery: DeliveryId, state: HeldState) {
+        if let Some(held) = self.held_mut(delivery) {
+            held.state = state;
+        }
+    }
+
+    /// The acknowledgement of a message was written: PUBACK, or a PUBREC that refuses, ends it; any other PUBREC leaves
+    /// the identifier recorded [MQTT-4.3.3-8] [MQTT-4.3.3-9].
+    pub(crate) fn acknowledge(&mut self, delivery: DeliveryId, reason: ReasonCode) {
+        let Some(held) = self.held(delivery) else { return };
+        let (packet_id, qos, is_open) = (held.packet_id, held.message.qos, held.is_in_order);
+        self.remove(delivery);
+        if qos == QoS::ExactlyOnce && !reason.is_failure() {
+            self.ids.insert(packet_id, InboundId::Recorded { is_open });
+        } else if is_open {
+            self.open -= 1;
+        }
+    }
+
+    /// What a PUBREL for this identifier finds.
+    // [MQTT-4.3.3-11] [MQTT-4.3.3-12]
+    pub(crate) fn on_pubrel(&mut self, packet_id: PacketId) -> Release {
+        match self.ids.get(packet_id) {
+            None => Release::Unknown,
+            Some(InboundId::Recorded { is_open }) => {
+                self.ids.insert(packet_id, InboundId::Releasing { is_open });
+                Release::Recorded
+            }
+            Some(InboundId::Releasing { .. }) => Release::Repeated,
+            Some(InboundId::Held(_)) => Release::OutOfPlace,
+        }
+    }
+
+    /// PUBCOMP was written: the identifier is free.
+    pub(crate) fn complete(&mut self, packet_id: PacketId) {
+        if let Some(InboundId::Releasing { is_open }) = self.ids.get(packet_id) {
+            self.ids.remove(packet_id);
+            if is_open {
+                self.open -= 1;
+            }
+        }
+    }
+
+    /// Restores a recorded identifier of a loaded session.
+    pub(crate) fn restore_recorded(&mut self, packet_id: PacketId) {
+        self.ids.insert(packet_id, InboundId::Recorded { is_open: false });
+    }
+
+    /// The connection is gone: no acknowledgement is due until the broker sends the messages again.
+    pub(crate) fn on_connection_lost(&mut self) {
+        for (_, held) in &mut self.held {
+            held.is_in_order = false;
+        }
+        self.open = 0;
+        let recorded: Vec<PacketId> = self
+            .ids
+            .iter()
+            .filter(|(_, id)| !matches!(id, InboundId::Held(_)))
+            .map(|(packet_id, _)| packet_id)
+            .collect();
+        // A PUBREL that was not answered comes again.
+        for packet_id in recorded {
+            self.ids.insert(packet_id, InboundId::Recorded { is_open: false });
+        }
+    }
+
+    /// The session is gone: what is held stays with the application, and is acknowledged to nobody.
+    pub(crate) fn on_session_lost(&mut self) {
+        self.ids.clear();
+        self.open = 0;
+        let mut gone = Vec::new();
+        for (slot, held) in &mut self.held {
+            held.is_orphan = true;
+            if held.state != HeldState::Waiting {
+                gone.push(slot);
+            }
+        }
+        for slot in gone {
+            let held = self.held.remove(slot);
+            self.count_out(&held);
+        }
+    }
+
+    /// Messages that this stream has not taken.
+    pub(crate) fn untaken_by(&self, stream: StreamId) -> Vec<DeliveryId> {
+        let mut untaken: Vec<DeliveryId> = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.waiting.contains(stream))
+            .filter_map(|(slot, held)| {
+                Some(DeliveryId { slot: u32::try_from(slot).ok()?, generation: held.generation })
+            })
+            .collect();
+        untaken.sort_by_key(|delivery| delivery.generation);
+        untaken
+    }
+
+    fn remove(&mut self, delivery: DeliveryId) {
+        let held = self.held.remove(delivery.slot as usize);
+        if self.ids.get(held.packet_id) == Some(InboundId::Held(delivery.slot)) {
+            self.ids.remove(held.packet_id);
+        }
+        self.count_out(&held);
+    }
+
+    fn count_out(&mut self, held: &Held) {
+        self.messages -= 1;
+        self.bytes -= held.message.content_bytes();
+    }
+}
+
+/// What became of a taken message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Others have to take it still.
+    Partly,
+    /// Everybody has taken it: an acknowledgement is due in its turn.
+    ByAll { packet_id: PacketId, qos: QoS, reason: ReasonCode },
+    /// No acknowledgement is due: the session is gone, or the identifier carries another message.
+    Stale,
+}
+
+/// What a PUBREL found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// The recorded identifier: PUBCOMP once that is durable.
+    Recorded,
+    /// A repetition while the first one is being made durable: one PUBCOMP answers both.
+    Repeated,
+    /// Nothing: PUBCOMP with 0x92 where there are reason codes.
+    Unknown,
+    /// A message whose PUBREC was not sent.
+    OutOfPlace,
+}

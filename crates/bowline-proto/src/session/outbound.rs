@@ -1,0 +1,347 @@
+//! Outbound QoS 1 and 2 flows: what was given a packet identifier and is not finished. Survives reconnects.
+//!
+//! Two lists hold the flows in the order in which they must go out again: PUBLISH in the order of first sending
+//! [MQTT-4.6.0-1], PUBREL in the order of the PUBRECs [MQTT-4.6.0-4].
+
+use slab::Slab;
+
+use crate::session::PublicationId;
+use crate::session::packet_ids::{Holder, PacketIds};
+use crate::time::Timestamp;
+use crate::types::{Message, PacketId, QoS};
+
+/// One publication on its way.
+#[derive(Debug)]
+pub(crate) struct OutboundFlow {
+    pub(crate) publication: PublicationId,
+    pub(crate) packet_id: PacketId,
+    pub(crate) message: Message,
+    pub(crate) phase: FlowPhase,
+    /// When the message expires, if it does.
+    pub(crate) deadline: Option<Timestamp>,
+    /// Whether a byte of it may have been written, on any connection.
+    pub(crate) was_sent: bool,
+    /// Whether it holds a unit of this connection's send quota.
+    pub(crate) holds_quota: bool,
+    link: Link,
+}
+
+/// What a flow waits for.
+///
+/// ```text
+/// Persist ──> Acknowledge ──(QoS 1: PUBACK)──────────────────────────────> done
+///                 └─(QoS 2: PUBREC)──> PersistRelease ──> Complete ──(PUBCOMP)──> done
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlowPhase {
+    /// Its packet identifier is not durable yet; nothing was written (barrier B2).
+    Persist,
+    /// PUBACK or PUBREC.
+    Acknowledge,
+    /// PUBREC came and is not durable yet; PUBREL was not written (barrier B3).
+    PersistRelease,
+    /// PUBCOMP.
+    Complete,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Link {
+    previous: Option<u32>,
+    next: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct List {
+    first: Option<u32>,
+    last: Option<u32>,
+}
+
+/// All outbound flows of a session, by packet identifier and in order.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    flows: Slab<OutboundFlow>,
+    /// Not yet answered by PUBREC.
+    publishing: List,
+    /// Answered by PUBREC.
+    releasing: List,
+    /// The next flow of `publishing` to send again on this connection.
+    resend: Option<u32>,
+    pub(crate) ids: PacketIds,
+}
+
+impl Outbound {
+    /// No flows; the first packet identifier to use.
+    pub(crate) fn new(first_id: PacketId) -> Self {
+        Self {
+            flows: Slab::new(),
+            publishing: List::default(),
+            releasing: List::default(),
+            resend: None,
+            ids: PacketIds::starting_at(first_id),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Starts a flow at the end of the order; `None` if no packet identifier is free.
+    pub(crate) fn start(
+        &mut self,
+        publication: PublicationId,
+        message: Message,
+        deadline: Option<Timestamp>,
+        phase: FlowPhase,
+    ) -> Option<u32> {
+        let entry = self.flows.vacant_entry();
+        let slot = slot_of(entry.key());
+        let packet_id = self.ids.take(Holder::Flow(slot))?;
+        entry.insert(OutboundFlow {
+            publication,
+            packet_id,
+            message,
+            phase,
+            deadline,
+            was_sent: false,
+            holds_quota: false,
+            link: Link::default(),
+        });
+        self.append(slot, phase);
+        Some(slot)
+    }
+
+    /// Puts a flow of a loaded session in place, at the end of the order.
+    pub(crate) fn restore(&mut self, flow: RestoredFlow) -> u32 {
+        let phase = flow.phase;
+        let slot = slot_of(self.flows.insert(OutboundFlow {
+            publication: flow.publication,
+            packet_id: flow.packet_id,
+            message: flow.message,
+            phase,
+            deadline: flow.deadline,
+            was_sent: true,
+            holds_quota: false,
+            link: Link::default(),
+        }));
+        self.ids.assign(flow.packet_id, Holder::Flow(slot));
+        self.append(slot, phase);
+        slot
+    }
+
+    /// The flow that holds this packet identifier.
+    pub(crate) fn slot(&self, id: PacketId) -> Option<u32> {
+        match self.ids.holder(id) {
+            Some(Holder::Flow(slot)) => Some(slot),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn flow(&self, slot: u32) -> &OutboundFlow {
+        &self.flows[slot as usize]
+    }
+
+    pub(crate) fn flow_mut(&mut self, slot: u32) -> &mut OutboundFlow {
+        &mut self.flows[slot as usize]
+    }
+
+    /// The flow of a publication, if it is still in this slot.
+    pub(crate) fn find(&mut self, slot: u32, publication: PublicationId) -> Option<&mut OutboundFlow> {
+        self.flows.get_mut(slot as usize).filter(|flow| flow.publication == publication)
+    }
+
+    /// Moves a publication's flow from one phase to the next, if it is there and in the first.
+    pub(crate) fn set_phase(
+        &mut self,
+        slot: u32,
+        publication: PublicationId,
+        from: FlowPhase,
+        to: FlowPhase,
+    ) {
+        if let Some(flow) = self.find(slot, publication).filter(|flow| flow.phase == from) {
+            flow.phase = to;
+        }
+    }
+
+    /// Ends the flow of a publication that could not be stored, and so was never sent.
+    pub(crate) fn take_unsent(&mut self, publication: PublicationId) -> Option<OutboundFlow> {
+        let (slot, _) =
+            self.flows.iter().find(|(_, flow)| flow.publication == publication && !flow.was_sent)?;
+        Some(self.finish(slot_of(slot)))
+    }
+
+    /// PUBREC came: from now on PUBREL is what goes out, in the order of the PUBRECs [MQTT-4.6.0-4].
+    pub(crate) fn release(&mut self, slot: u32, phase: FlowPhase) {
+        self.unlink(slot);
+        self.flows[slot as usize].phase = phase;
+        self.append(slot, phase);
+    }
+
+    /// Ends a flow and frees its packet identifier.
+    pub(crate) fn finish(&mut self, slot: u32) -> OutboundFlow {
+        self.unlink(slot);
+        let flow = self.flows.remove(slot as usize);
+        self.ids.free(flow.packet_id);
+        flow
+    }
+
+    /// Ends a flow but keeps its packet identifier out of use: the broker may still know it.
+    pub(crate) fn finish_retiring_id(&mut self, slot: u32) -> OutboundFlow {
+        let flow = self.finish(slot);
+        self.ids.assign(flow.packet_id, Holder::Retired);
+        flow
+    }
+
+    /// A new connection resumes the session: everything unanswered will be sent again in its order. Returns the slots
+    /// whose PUBREL goes out at once.
+    pub(crate) fn begin_resume(&mut self) -> alloc::vec::Vec<u32> {
+        for (_, flow) in &mut self.flows {
+            flow.holds_quota = false;
+        }
+        self.resend = self.publishing.first;
+        self.in_order(self.releasing).collect()
+    }
+
+    /// The next PUBLISH to send again, `None` when all were.
+    pub(crate) const fn next_to_resend(&self) -> Option<u32> {
+        self.resend
+    }
+
+    /// The flow that [`Outbound::next_to_resend`] named was sent.
+    pub(crate) fn advance_resend(&mut self) {
+        if let Some(slot) = self.resend {
+            self.resend = self.flows[slot as usize].link.next;
+        }
+    }
+
+    /// All flows: PUBLISH phases in send order, then PUBREL phases in PUBREC order.
+    pub(crate) fn all_in_order(&self) -> alloc::vec::Vec<u32> {
+        self.in_order(self.publishing).chain(self.in_order(self.releasing)).collect()
+    }
+
+    fn in_order(&self, list: List) -> impl Iterator<Item = u32> + '_ {
+        core::iter::successors(list.first, |&slot| self.flows[slot as usize].link.next)
+    }
+
+    fn list_of(&mut self, phase: FlowPhase) -> &mut List {
+        match phase {
+            FlowPhase::Persist | FlowPhase::Acknowledge => &mut self.publishing,
+            FlowPhase::PersistRelease | FlowPhase::Complete => &mut self.releasing,
+        }
+    }
+
+    fn append(&mut self, slot: u32, phase: FlowPhase) {
+        let list = self.list_of(phase);
+        let previous = list.last.replace(slot);
+        if list.first.is_none() {
+            list.first = Some(slot);
+        }
+        self.flows[slot as usize].link = Link { previous, next: None };
+        if let Some(previous) = previous {
+            self.flows[previous as usize].link.next = Some(slot);
+        }
+    }
+
+    fn unlink(&mut self, slot: u32) {
+        let OutboundFlow { link, phase, .. } = self.flows[slot as usize];
+        if self.resend == Some(slot) {
+            self.resend = link.next;
+        }
+        if let Some(previous) = link.previous {
+            self.flows[previous as usize].link.next = link.next;
+        }
+        if let Some(next) = link.next {
+            self.flows[next as usize].link.previous = link.previous;
+        }
+        let list = self.list_of(phase);
+        if list.first == Some(slot) {
+            list.first = link.next;
+        }
+        if list.last == Some(slot) {
+            list.last = link.previous;
+        }
+    }
+}
+
+impl OutboundFlow {
+    /// Whether it is a QoS 2 flow.
+    pub(crate) fn is_exactly_once(&self) -> bool {
+        self.message.qos == QoS::ExactlyOnce
+    }
+}
+
+/// A flow as a loaded session brings it.
+#[derive(Debug)]
+pub(crate) struct RestoredFlow {
+    pub(crate) publication: PublicationId,
+    pub(crate) packet_id: PacketId,
+    pub(crate) message: Message,
+    pub(crate) phase: FlowPhase,
+    pub(crate) deadline: Option<Timestamp>,
+}
+
+/// Slots are bounded by the number of packet identifiers.
+fn slot_of(key: usize) -> u32 {
+    u32::try_from(key).expect("there are at most 65,535 flows")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::TopicName;
+    use alloc::vec::Vec;
+
+    fn outbound(flows: u64) -> (Outbound, Vec<u32>) {
+        let mut outbound = Outbound::new(PacketId::new(65_534).unwrap());
+        let message = Message::new(TopicName::from_static("t").unwrap(), "p").with_qos(QoS::ExactlyOnce);
+        let slots = (0..flows)
+            .map(|n| {
+                outbound.start(PublicationId::new(n), message.clone(), None, FlowPhase::Acknowledge).unwrap()
+            })
+            .collect();
+        (outbound, slots)
+    }
+
+    fn resend_order(outbound: &mut Outbound) -> Vec<u64> {
+        let mut order = Vec::new();
+        while let Some(slot) = outbound.next_to_resend() {
+            order.push(outbound.flow(slot).publication.as_u64());
+            outbound.advance_resend();
+        }
+        order
+    }
+
+    // [MQTT-4.6.0-1] [MQTT-4.6.0-1 of 3.1.1]
+    #[test]
+    fn flows_are_resent_in_send_order_also_after_the_identifiers_wrapped() {
+        let (mut outbound, slots) = outbound(5);
+        outbound.finish(slots[1]);
+        outbound.begin_resume();
+        assert_eq!(resend_order(&mut outbound), [0, 2, 3, 4]);
+    }
+
+    // [MQTT-4.6.0-4] [MQTT-4.6.0-4 of 3.1.1]
+    #[test]
+    fn releases_go_out_in_the_order_of_the_pubrecs() {
+        let (mut outbound, slots) = outbound(4);
+        outbound.release(slots[2], FlowPhase::Complete);
+        outbound.release(slots[0], FlowPhase::Complete);
+        assert_eq!(outbound.begin_resume(), [slots[2], slots[0]]);
+        assert_eq!(resend_order(&mut outbound), [1, 3]);
+    }
+
+    #[test]
+    fn a_flow_that_ends_while_it_waits_to_be_resent_is_skipped() {
+        let (mut outbound, slots) = outbound(3);
+        outbound.begin_resume();
+        outbound.finish(slots[0]);
+        assert_eq!(resend_order(&mut outbound), [1, 2]);
+    }
+
+    #[test]
+    fn a_retired_identifier_is_not_given_to_the_next_flow() {
+        let (mut outbound, slots) = outbound(1);
+        let id = outbound.finish_retiring_id(slots[0]).packet_id;
+        assert_eq!(outbound.slot(id), None);
+        assert_eq!(outbound.ids.holder(id), Some(Holder::Retired));
+    }
+}

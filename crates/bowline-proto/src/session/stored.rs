@@ -1,0 +1,324 @@
+//! The durable form of a session: the journal's entries, and the state that they add up to.
+//!
+//! `StoredSession` is the reference for what a store must be able to give back; it does no I/O.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use crate::session::PublicationId;
+use crate::time::Timestamp;
+use crate::types::{Message, PacketId, SubscriptionId, SubscriptionOptions, Text, TopicFilter};
+use crate::version::Version;
+
+/// One durable fact. Entries only ever add a fixed amount: nothing is rewritten when the window grows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a store must handle every kind of entry")]
+pub enum Entry {
+    /// The broker has a session for us: who we are to it (B9).
+    Established(Identity),
+    /// The session is new or was lost: inbound identifiers and retired ones mean nothing any more (B6).
+    SessionReset {
+        /// Counts the sessions that this store has had.
+        generation: u64,
+    },
+    /// A publication was accepted (B1), perhaps with a packet identifier at once (B2).
+    Accepted(Accepted),
+    /// A waiting publication got a packet identifier (B2).
+    Assigned {
+        /// Which publication.
+        publication: PublicationId,
+        /// Its packet identifier.
+        packet_id: PacketId,
+    },
+    /// PUBREC came (B3).
+    Pubrec {
+        /// Which publication.
+        publication: PublicationId,
+    },
+    /// The publication lost its packet identifier with the session and waits again, as a new one.
+    Requeued {
+        /// Which publication.
+        publication: PublicationId,
+    },
+    /// The publication is over (lazy after success, B7 otherwise).
+    Ended {
+        /// Which publication.
+        publication: PublicationId,
+        /// Its packet identifier, if it must stay out of use because the broker may still know it.
+        retired: Option<PacketId>,
+    },
+    /// A retired packet identifier may be used again.
+    Unretired {
+        /// Which one.
+        packet_id: PacketId,
+    },
+    /// A QoS 2 message was taken by the application (B4).
+    Received {
+        /// Its packet identifier.
+        packet_id: PacketId,
+    },
+    /// PUBREL came (B5).
+    Released {
+        /// Its packet identifier.
+        packet_id: PacketId,
+    },
+    /// A subscription is wanted (B8).
+    Wanted(Wanted),
+    /// A subscription is not wanted any more (B8).
+    Unwanted {
+        /// Its filter.
+        filter: TopicFilter,
+    },
+}
+
+/// Who the client is to the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a store must keep every field")]
+pub struct Identity {
+    /// The client identifier, assigned or chosen.
+    pub client_id: Text,
+    /// The version that was negotiated: the session belongs to it.
+    pub version: Version,
+    /// The session expiry interval that was granted, in seconds.
+    pub session_expiry_secs: u32,
+}
+
+/// An accepted publication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a store must keep every field")]
+pub struct Accepted {
+    /// Its name.
+    pub publication: PublicationId,
+    /// Everything that the application gave.
+    pub message: Message,
+    /// When it expires by the wall clock, if it does.
+    pub deadline: Option<Timestamp>,
+    /// Its packet identifier, if one was free at once.
+    pub packet_id: Option<PacketId>,
+}
+
+/// A wanted subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a store must keep every field")]
+pub struct Wanted {
+    /// The filter.
+    pub filter: TopicFilter,
+    /// Its options.
+    pub options: SubscriptionOptions,
+    /// The Subscription Identifier that it is subscribed with, where there are any.
+    pub subscription_id: Option<SubscriptionId>,
+}
+
+impl Entry {
+    pub(crate) const fn publication(&self) -> Option<PublicationId> {
+        match self {
+            Self::Accepted(accepted) => Some(accepted.publication),
+            Self::Assigned { publication, .. }
+            | Self::Pubrec { publication }
+            | Self::Requeued { publication }
+            | Self::Ended { publication, .. } => Some(*publication),
+            Self::Established(_)
+            | Self::SessionReset { .. }
+            | Self::Unretired { .. }
+            | Self::Received { .. }
+            | Self::Released { .. }
+            | Self::Wanted(_)
+            | Self::Unwanted { .. } => None,
+        }
+    }
+}
+
+/// A publication as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredPublication {
+    /// Its name.
+    pub publication: PublicationId,
+    /// Everything that the application gave.
+    pub message: Message,
+    /// When it expires by the wall clock, if it does.
+    pub deadline: Option<Timestamp>,
+    /// How far it got.
+    pub phase: StoredPhase,
+}
+
+/// How far a stored publication got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a store must handle every phase")]
+pub enum StoredPhase {
+    /// No packet identifier yet.
+    Waiting,
+    /// Perhaps sent, not answered.
+    Sent {
+        /// Its packet identifier.
+        packet_id: PacketId,
+    },
+    /// PUBREC came.
+    Released {
+        /// Its packet identifier.
+        packet_id: PacketId,
+        /// Ascending in the order of the PUBRECs.
+        order: u64,
+    },
+}
+
+/// The state that all entries of a session add up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredSession {
+    identity: Option<Identity>,
+    generation: u64,
+    publications: BTreeMap<PublicationId, StoredPublication>,
+    last_publication: PublicationId,
+    releases: u64,
+    retired: BTreeSet<PacketId>,
+    received: BTreeSet<PacketId>,
+    wanted: BTreeMap<TopicFilter, Wanted>,
+}
+
+impl StoredSession {
+    /// Applies one committed entry. Entries about publications that are not there are without effect.
+    pub fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Established(identity) => self.identity = Some(identity.clone()),
+            Entry::SessionReset { generation } => {
+                self.identity = None;
+                self.generation = *generation;
+                self.received.clear();
+                self.retired.clear();
+            }
+            Entry::Accepted(accepted) => self.accept(accepted),
+            Entry::Assigned { publication, packet_id } => {
+                self.set_phase(*publication, StoredPhase::Sent { packet_id: *packet_id });
+            }
+            Entry::Pubrec { publication } => self.release(*publication),
+            Entry::Requeued { publication } => self.set_phase(*publication, StoredPhase::Waiting),
+            Entry::Ended { publication, retired } => {
+                self.publications.remove(publication);
+                self.retired.extend(retired);
+            }
+            Entry::Unretired { packet_id } => {
+                self.retired.remove(packet_id);
+            }
+            Entry::Received { packet_id } => {
+                self.received.insert(*packet_id);
+            }
+            Entry::Released { packet_id } => {
+                self.received.remove(packet_id);
+            }
+            Entry::Wanted(wanted) => {
+                self.wanted.insert(wanted.filter.clone(), wanted.clone());
+            }
+            Entry::Unwanted { filter } => {
+                self.wanted.remove(filter);
+            }
+        }
+    }
+
+    fn accept(&mut self, accepted: &Accepted) {
+        let phase =
+            accepted.packet_id.map_or(StoredPhase::Waiting, |packet_id| StoredPhase::Sent { packet_id });
+        self.last_publication = self.last_publication.max(accepted.publication);
+        let stored = StoredPublication {
+            publication: accepted.publication,
+            message: accepted.message.clone(),
+            deadline: accepted.deadline,
+            phase,
+        };
+        self.publications.insert(accepted.publication, stored);
+    }
+
+    fn release(&mut self, publication: PublicationId) {
+        let Some(stored) = self.publications.get_mut(&publication) else { return };
+        if let StoredPhase::Sent { packet_id } = stored.phase {
+            self.releases += 1;
+            stored.phase = StoredPhase::Released { packet_id, order: self.releases };
+        }
+    }
+
+    fn set_phase(&mut self, publication: PublicationId, phase: StoredPhase) {
+        if let Some(stored) = self.publications.get_mut(&publication) {
+            stored.phase = phase;
+        }
+    }
+
+    /// Waiting publications later than `after`, oldest first: at least one if there is any, and no more than fit in
+    /// `bytes_max`.
+    pub fn load(&self, after: PublicationId, bytes_max: usize) -> Vec<StoredPublication> {
+        let mut bytes = 0;
+        self.publications
+            .range(after.next()..)
+            .map(|(_, stored)| stored)
+            .filter(|stored| stored.phase == StoredPhase::Waiting)
+            .take_while(|stored| {
+                let is_first = bytes == 0;
+                bytes += stored.message.content_bytes();
+                is_first || bytes <= bytes_max
+            })
+            .cloned()
+            .collect()
+    }
+
+    /// What an engine starts from: everything but the tail of a queue longer than `queue_bytes_max`.
+    pub fn recover(&self, queue_bytes_max: usize) -> Recovered {
+        let mut flows: Vec<StoredPublication> = self
+            .publications
+            .values()
+            .filter(|stored| stored.phase != StoredPhase::Waiting)
+            .cloned()
+            .collect();
+        flows.sort_by_key(|stored| match stored.phase {
+            StoredPhase::Released { order, .. } => (1, order),
+            StoredPhase::Sent { .. } | StoredPhase::Waiting => (0, stored.publication.as_u64()),
+        });
+        let queue = if self.publications.len() > flows.len() {
+            self.load(PublicationId::default(), queue_bytes_max)
+        } else {
+            Vec::new()
+        };
+        let after = queue.last().map(|stored| stored.publication).unwrap_or_default();
+        let rest = self
+            .publications
+            .range(after.next()..)
+            .filter(|(_, stored)| stored.phase == StoredPhase::Waiting)
+            .map(|(_, stored)| stored.message.content_bytes());
+        let (paged_messages, paged_bytes) = rest.fold((0, 0), |(n, sum), bytes| (n + 1, sum + bytes));
+        Recovered {
+            identity: self.identity.clone(),
+            generation: self.generation,
+            last_publication: self.last_publication,
+            flows,
+            queue,
+            paged_messages,
+            paged_bytes,
+            retired: self.retired.iter().copied().collect(),
+            received: self.received.iter().copied().collect(),
+            wanted: self.wanted.values().cloned().collect(),
+        }
+    }
+}
+
+/// What a store gives an engine to start from. The default is the empty session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "built by stores outside of this crate")]
+pub struct Recovered {
+    /// Who we are to the broker, if it has a session for us.
+    pub identity: Option<Identity>,
+    /// Counts the sessions that this store has had.
+    pub generation: u64,
+    /// The last publication that was ever accepted.
+    pub last_publication: PublicationId,
+    /// Publications with a packet identifier: sent ones in send order, then released ones in PUBREC order.
+    pub flows: Vec<StoredPublication>,
+    /// The head of the queue, in order.
+    pub queue: Vec<StoredPublication>,
+    /// How many publications wait behind that head.
+    pub paged_messages: usize,
+    /// How many bytes wait behind that head.
+    pub paged_bytes: usize,
+    /// Packet identifiers that must stay out of use.
+    pub retired: Vec<PacketId>,
+    /// Inbound QoS 2 identifiers that are recorded and not released.
+    pub received: Vec<PacketId>,
+    /// The wanted subscriptions.
+    pub wanted: Vec<Wanted>,
+}

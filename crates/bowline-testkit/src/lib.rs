@@ -1,0 +1,7 @@
+//! Scripted peers, a simulated store and virtual time for testing Bowline. Unpublished; owns no protocol decision.
+
+pub mod client_rig;
+pub mod store;
+
+pub use client_rig::ClientRig;
+pub use store::{Commit, TestStore};

@@ -1,0 +1,112 @@
+//! A session store in memory that can be slow, fail and crash. What was not committed is lost at a crash.
+
+use std::collections::VecDeque;
+
+use bowline_proto::client::Input;
+use bowline_proto::session::stored::StoredPublication;
+use bowline_proto::session::{Batch, Entry, PublicationId, Recovered, StoredSession};
+
+/// When batches are committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "tests match on it")]
+pub enum Commit {
+    /// As soon as they come.
+    AtOnce,
+    /// When the test says so: a test of a barrier looks at what happens before.
+    OnDemand,
+    /// Never: every batch fails.
+    Fail,
+}
+
+/// The store of one session.
+#[derive(Debug)]
+pub struct TestStore {
+    /// When batches are committed.
+    pub commit: Commit,
+    committed: StoredSession,
+    waiting: VecDeque<Batch>,
+    log: Vec<Entry>,
+    batches: usize,
+}
+
+impl Default for TestStore {
+    fn default() -> Self {
+        Self::new(Commit::AtOnce)
+    }
+}
+
+impl TestStore {
+    /// An empty store.
+    pub fn new(commit: Commit) -> Self {
+        Self {
+            commit,
+            committed: StoredSession::default(),
+            waiting: VecDeque::new(),
+            log: Vec::new(),
+            batches: 0,
+        }
+    }
+
+    /// Takes a batch and says what to answer, if it is time to.
+    pub fn persist(&mut self, batch: Batch) -> Option<Input> {
+        self.batches += 1;
+        match self.commit {
+            Commit::AtOnce => Some(self.apply(&batch)),
+            Commit::OnDemand => {
+                self.waiting.push_back(batch);
+                None
+            }
+            Commit::Fail => Some(Input::PersistFailed),
+        }
+    }
+
+    /// Commits the oldest waiting batch.
+    pub fn commit_next(&mut self) -> Option<Input> {
+        let batch = self.waiting.pop_front()?;
+        Some(self.apply(&batch))
+    }
+
+    /// Fails the oldest waiting batch.
+    pub fn fail_next(&mut self) -> Option<Input> {
+        self.waiting.pop_front().map(|_| Input::PersistFailed)
+    }
+
+    /// Entries of batches that wait, in order.
+    pub fn waiting(&self) -> Vec<Entry> {
+        self.waiting.iter().flat_map(|batch| batch.entries.iter().cloned()).collect()
+    }
+
+    /// Every entry committed so far, in order.
+    pub fn log(&self) -> &[Entry] {
+        &self.log
+    }
+
+    /// How many batches came.
+    pub fn batches(&self) -> usize {
+        self.batches
+    }
+
+    /// Reads waiting publications.
+    pub fn load(&self, after: PublicationId, bytes_max: usize) -> Vec<StoredPublication> {
+        self.committed.load(after, bytes_max)
+    }
+
+    /// What is left after a crash: all that was committed, nothing that was not.
+    pub fn recover(&self, queue_bytes_max: usize) -> Recovered {
+        self.committed.recover(queue_bytes_max)
+    }
+
+    /// The store after a crash.
+    #[must_use]
+    pub fn after_crash(self) -> Self {
+        Self { waiting: VecDeque::new(), ..self }
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Input {
+        for entry in batch.entries.iter() {
+            self.committed.apply(entry);
+            self.log.push(entry.clone());
+        }
+        Input::Persisted(batch.last)
+    }
+}

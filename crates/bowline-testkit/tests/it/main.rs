@@ -1,0 +1,3 @@
+//! Behaviour of the engines, seen from outside: packets and commands in, packets and events out.
+
+mod smoke;
