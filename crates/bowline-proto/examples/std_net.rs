@@ -35,7 +35,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let engine = ClientEngine::new(config, wall.as_nanos() as u64, Timestamp::ZERO, Timestamp::ZERO + wall)?;
     let driver = Driver { engine, start: Instant::now(), address, socket: None };
-    Application { driver, topic: format!("bowline/std-net/{}", std::process::id()), received: 0, acknowledged: 0 }.run()
+    Application {
+        driver,
+        topic: format!("bowline/std-net/{}", std::process::id()),
+        received: 0,
+        acknowledged: 0,
+    }
+    .run()
 }
 
 /// What a user of the engine writes: what to do at which event.
@@ -54,7 +60,11 @@ impl Application {
             self.on_event(event)?;
         }
         if (self.received, self.acknowledged) != (MESSAGES, MESSAGES) {
-            return Err(format!("{} received, {} acknowledged of {MESSAGES}", self.received, self.acknowledged).into());
+            return Err(format!(
+                "{} received, {} acknowledged of {MESSAGES}",
+                self.received, self.acknowledged
+            )
+            .into());
         }
         println!("done: {MESSAGES} messages published and received at QoS 2");
         Ok(())
@@ -67,7 +77,8 @@ impl Application {
             Event::Connected(connected) => {
                 println!("connected, session present: {:?}", connected.session_present);
                 let filter = TopicFilter::try_from(self.topic.as_str())?;
-                let subscription = Subscription { filter, options: SubscriptionOptions::new(QoS::ExactlyOnce) };
+                let subscription =
+                    Subscription { filter, options: SubscriptionOptions::new(QoS::ExactlyOnce) };
                 engine.subscribe(vec![subscription], Qos0Limits::default(), Vec::new(), now)?;
             }
             Event::Subscribed { results, .. } => {
@@ -80,7 +91,11 @@ impl Application {
             }
             Event::Message(delivery) => {
                 self.received += 1;
-                println!("received {:?}: {}", delivery.message.topic, String::from_utf8_lossy(&delivery.message.payload));
+                println!(
+                    "received {:?}: {}",
+                    delivery.message.topic,
+                    String::from_utf8_lossy(&delivery.message.payload)
+                );
                 if let Some(id) = delivery.delivery {
                     for stream in delivery.streams.iter() {
                         engine.take(id, stream, ReasonCode::Success, now)?;
