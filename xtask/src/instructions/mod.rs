@@ -1,6 +1,6 @@
 //! Instructions and allocations per operation, counted by valgrind, against the accepted figures.
 //!
-//! The program `examples/instructions.rs` of the protocol crate repeats one named scenario as often as it is told. Each
+//! The example `instructions` of the protocol crate repeats one named scenario as often as it is told. Each
 //! is run with two numbers of repetitions: the difference, divided by the repetitions between them, is the price of
 //! one, free of start-up and of anything that happens once. The same binary gives the same figure whatever else the
 //! machine does; another compiler or C library gives another figure, so the accepted ones are renewed with it.

@@ -1,22 +1,16 @@
-//! Scenarios whose instructions `cargo xtask instructions` counts under valgrind. Owns the scenarios, measures nothing.
-//!
-//! `instructions --list` prints their names, `instructions NAME REPETITIONS` runs one. A scenario does its preparations,
-//! then repeats one operation. Only the difference between two numbers of repetitions is reported, so preparations are
-//! free, and so is whatever a buffer needs to grow to its working size once.
+//! The scenarios of the codec: one message or packet to bytes, and bytes to one packet.
 
 use std::hint::black_box;
-use std::process::ExitCode;
 
 use bowline_proto::codec::{Decoder, Encoder, Outgoing};
 use bowline_proto::packet::{Ack, PublishHeader};
 use bowline_proto::types::PacketType;
-use bowline_proto::{Bytes, Message, PacketId, QoS, Role, TopicName, Version};
+use bowline_proto::{Bytes, Message, PacketId, QoS, Role, Version};
 
-/// A scenario: its name and what repeats its operation.
-type Scenario = (&'static str, fn(u32));
+use crate::{BATCH, Scenario, batches, message};
 
-/// All of them. Whoever adds one runs `cargo xtask instructions --accept` in the same commit.
-const SCENARIOS: [Scenario; 16] = [
+/// Encoding and decoding, for 3.1.1 and 5.0.
+pub(crate) const SCENARIOS: [Scenario; 16] = [
     ("encode publish qos0 3.1.1", |repetitions| {
         encode_publish(Version::V3_1_1, QoS::AtMostOnce, repetitions)
     }),
@@ -55,48 +49,12 @@ const SCENARIOS: [Scenario; 16] = [
     ("decode puback 5.0", |repetitions| decode_puback(Version::V5, repetitions)),
 ];
 
-const TOPIC: &str = "site/7/line/3/temp/value";
-const PAYLOAD_BYTES: usize = 256;
-/// Packets in one read or one write: with 256-byte payloads about 28 KiB. Divides every number of repetitions.
-const BATCH: u32 = 100;
-
-fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.as_slice() {
-        [list] if list == "--list" => {
-            for (name, _) in SCENARIOS {
-                println!("{name}");
-            }
-            ExitCode::SUCCESS
-        }
-        [name, repetitions] => run(name, repetitions),
-        _ => complain("usage: instructions --list | instructions NAME REPETITIONS"),
-    }
-}
-
-fn run(name: &str, repetitions: &str) -> ExitCode {
-    let scenario = SCENARIOS.iter().find(|(known, _)| *known == name);
-    match (scenario, repetitions.parse::<u32>()) {
-        (Some((_, repeat)), Ok(repetitions)) if repetitions.is_multiple_of(BATCH) => {
-            repeat(repetitions);
-            ExitCode::SUCCESS
-        }
-        (None, _) => complain(&format!("there is no scenario `{name}`")),
-        _ => complain(&format!("`{repetitions}` is not a multiple of {BATCH}")),
-    }
-}
-
-fn complain(text: &str) -> ExitCode {
-    eprintln!("{text}");
-    ExitCode::FAILURE
-}
-
 /// One operation: a message becomes bytes in the output buffer. The buffer is emptied once per batch, as by a write.
 fn encode_publish(version: Version, qos: QoS, repetitions: u32) {
     let encoder = black_box(Encoder::new(version, Role::Client, u32::MAX));
     let message = black_box(message(qos));
     let mut out = Outgoing::new();
-    for _ in 0..repetitions / BATCH {
+    for _ in 0..batches(repetitions) {
         append_publishes(&encoder, &message, &mut out);
         black_box(&out);
         out.clear();
@@ -106,7 +64,7 @@ fn encode_publish(version: Version, qos: QoS, repetitions: u32) {
 fn encode_puback(version: Version, repetitions: u32) {
     let encoder = black_box(Encoder::new(version, Role::Client, u32::MAX));
     let mut out = Outgoing::new();
-    for _ in 0..repetitions / BATCH {
+    for _ in 0..batches(repetitions) {
         append_pubacks(&encoder, &mut out);
         black_box(&out);
         out.clear();
@@ -140,7 +98,7 @@ fn decode_puback(version: Version, repetitions: u32) {
 fn decode(version: Version, batch: &Outgoing, feed: Feed, repetitions: u32) {
     let block = Bytes::from(batch.to_vec());
     let mut decoder = black_box(Decoder::for_client(version, u32::MAX));
-    for _ in 0..repetitions / BATCH {
+    for _ in 0..batches(repetitions) {
         match feed {
             Feed::Block => decoder.feed_block(block.clone()),
             Feed::Copy => decoder.feed(black_box(&block)),
@@ -168,12 +126,6 @@ fn append_pubacks(encoder: &Encoder, out: &mut Outgoing) {
     }
 }
 
-fn message(qos: QoS) -> Message {
-    let topic = TopicName::from_static(TOPIC).expect("the topic is valid");
-    Message::new(topic, vec![0x5A; PAYLOAD_BYTES]).with_qos(qos)
-}
-
-fn packet_id(number: u32) -> PacketId {
-    let number = u16::try_from(number).expect("a batch is small");
+fn packet_id(number: u16) -> PacketId {
     PacketId::new(number).expect("batches count from 1")
 }
