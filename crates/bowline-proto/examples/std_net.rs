@@ -79,7 +79,7 @@ impl Application {
                 let filter = TopicFilter::try_from(self.topic.as_str())?;
                 let subscription =
                     Subscription { filter, options: SubscriptionOptions::new(QoS::ExactlyOnce) };
-                engine.subscribe(vec![subscription], Qos0Limits::default(), Vec::new(), now)?;
+                engine.subscribe(vec![subscription], Qos0Limits::default(), Vec::new())?;
             }
             Event::Subscribed { results, .. } => {
                 println!("subscribed: {results:?}");
@@ -98,7 +98,7 @@ impl Application {
                 );
                 if let Some(id) = delivery.delivery {
                     for stream in delivery.streams.iter() {
-                        engine.take(id, stream, ReasonCode::Success, now)?;
+                        engine.take(id, stream, ReasonCode::Success)?;
                     }
                 }
             }

@@ -235,7 +235,7 @@ impl ClientRig {
     pub fn outcomes(&mut self) -> Vec<(PublicationId, Outcome)> {
         let events = self.events().into_iter();
         let ended = |event| match event {
-            Event::PublishEnded { publication, outcome } => Some((publication, *outcome)),
+            Event::PublishEnded { publication, outcome } => Some((publication, outcome)),
             _ => None,
         };
         events.filter_map(ended).collect()

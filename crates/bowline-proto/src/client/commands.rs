@@ -97,7 +97,6 @@ impl ClientEngine {
         subscriptions: Vec<Subscription>,
         qos0: Qos0Limits,
         user_properties: UserProperties,
-        now: Timestamp,
     ) -> Result<(OperationId, StreamId), RequestError> {
         self.check_subscriptions(&subscriptions, &user_properties)?;
         let context = &mut self.context;
@@ -122,7 +121,7 @@ impl ClientEngine {
         }
         let operation = context.request(RequestKind::Subscribe, items, user_properties);
         context.hand_over_unrouted(stream);
-        self.after_change(now);
+        self.context.has_changed = true;
         Ok((operation, stream))
     }
 
@@ -135,7 +134,6 @@ impl ClientEngine {
         &mut self,
         filters: Vec<TopicFilter>,
         user_properties: UserProperties,
-        now: Timestamp,
     ) -> Result<OperationId, RequestError> {
         // [MQTT-3.10.3-2] [MQTT-3.10.3-2 of 3.1.1]
         if filters.is_empty() {
@@ -150,7 +148,7 @@ impl ClientEngine {
         }
         let items = filters.into_iter().map(RequestItem::new).collect();
         let operation = context.request(RequestKind::Unsubscribe, items, user_properties);
-        self.after_change(now);
+        self.context.has_changed = true;
         Ok(operation)
     }
 
@@ -160,43 +158,37 @@ impl ClientEngine {
     /// # Errors
     /// [`Stale`] if no acknowledgement is due: the session is gone, the identifier carries another message by now, or
     /// this stream has taken it before.
-    pub fn take(
-        &mut self,
-        delivery: DeliveryId,
-        stream: StreamId,
-        reason: ReasonCode,
-        now: Timestamp,
-    ) -> Result<(), Stale> {
+    pub fn take(&mut self, delivery: DeliveryId, stream: StreamId, reason: ReasonCode) -> Result<(), Stale> {
         let is_due = self.context.take(delivery, stream, reason);
-        self.after_change(now);
+        self.context.has_changed = true;
         if is_due { Ok(()) } else { Err(Stale) }
     }
 
     /// A stream has taken a QoS 0 message.
-    pub fn take_qos0(&mut self, stream: StreamId, now: Timestamp) {
+    pub fn take_qos0(&mut self, stream: StreamId) {
         self.context.streams.take(stream);
-        self.after_change(now);
+        self.context.has_changed = true;
     }
 
     /// From now on messages that no stream wants are handed out to [`UNROUTED`]; those that are held come first.
-    pub fn open_unrouted(&mut self, now: Timestamp) {
+    pub fn open_unrouted(&mut self) {
         let context = &mut self.context;
         if !core::mem::replace(&mut context.streams.unrouted_is_open, true) {
             for delivery in context.inbound.untaken_by(UNROUTED) {
                 context.hand_out_again(delivery, UNROUTED);
             }
         }
-        self.after_change(now);
+        self.context.has_changed = true;
     }
 
     /// The application has dropped a stream. `untaken` are the messages that were in it: other streams and unrouted get
     /// those that they match and do not have; the rest is acknowledged and counted if the session ends with the
     /// connection, and held if it does not. The last stream of a filter unsubscribes it only in the former case.
-    pub fn close_stream(&mut self, stream: StreamId, untaken: &[DeliveryId], now: Timestamp) {
+    pub fn close_stream(&mut self, stream: StreamId, untaken: &[DeliveryId]) {
         let context = &mut self.context;
         if stream == UNROUTED {
             context.streams.unrouted_is_open = false;
-            self.after_change(now);
+            self.context.has_changed = true;
             return;
         }
         context.routes.remove_stream(stream);
@@ -213,7 +205,7 @@ impl ClientEngine {
             let items = unused.into_iter().map(RequestItem::new).collect();
             context.request(RequestKind::Unsubscribe, items, Vec::new());
         }
-        self.after_change(now);
+        self.context.has_changed = true;
     }
 
     fn check_subscriptions(

@@ -1,6 +1,5 @@
 //! What every state works on: the session, the streams, the requests, and what is to be told. Owns no connection.
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -48,6 +47,9 @@ pub(crate) struct Context {
     pub(crate) unstored_outcomes: VecDeque<Event>,
     /// Scratch space for routing, kept to save its allocation.
     pub(crate) matched: Vec<StreamId>,
+    /// Something changed that may let an active connection send more; looked at once per `poll_output`, so that many
+    /// packets and commands share one look.
+    pub(crate) has_changed: bool,
     pub(crate) wants_dial: bool,
     pub(crate) wants_close: bool,
 }
@@ -86,12 +88,12 @@ impl Context {
     /// Ends a publication successfully: told at once, recorded lazily (a resend after a crash is harmless).
     pub(crate) fn succeed(&mut self, publication: PublicationId, outcome: Outcome) {
         self.journal.record(Entry::Ended { publication, retired: None });
-        self.emit(Event::PublishEnded { publication, outcome: Box::new(outcome) });
+        self.emit(Event::PublishEnded { publication, outcome });
     }
 
     /// Ends a publication any other way: told once it is recorded (B7).
     pub(crate) fn fail(&mut self, entry: Entry, publication: PublicationId, outcome: Outcome) {
-        let event = Event::PublishEnded { publication, outcome: Box::new(outcome) };
+        let event = Event::PublishEnded { publication, outcome };
         match self.journal.record_before(entry, Gated::Outcome) {
             Some(_) => self.emit(event),
             None => self.unstored_outcomes.push_back(event),
@@ -101,7 +103,7 @@ impl Context {
     /// Ends a publication that has no packet identifier any more, other than by success.
     pub(crate) fn fail_unsent(&mut self, publication: PublicationId, qos: QoS, outcome: Outcome) {
         if qos == QoS::AtMostOnce {
-            self.emit(Event::PublishEnded { publication, outcome: Box::new(outcome) });
+            self.emit(Event::PublishEnded { publication, outcome });
         } else {
             self.fail(Entry::Ended { publication, retired: None }, publication, outcome);
         }
@@ -160,7 +162,6 @@ impl Context {
 
     /// A publication that was not stored and so was never accepted.
     pub(crate) fn fail_unstored(&mut self, publication: PublicationId, message: Message) {
-        let outcome = Box::new(Outcome::StoreFailed { message });
-        self.emit(Event::PublishEnded { publication, outcome });
+        self.emit(Event::PublishEnded { publication, outcome: Outcome::StoreFailed { message } });
     }
 }

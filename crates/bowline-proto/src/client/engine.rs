@@ -1,6 +1,5 @@
 //! The client: commands and inputs go in, outputs come out. Decides everything, does nothing itself.
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -132,7 +131,7 @@ impl ClientEngine {
         let is_durable = self.context.journal.is_durable();
         let mut events: Vec<Event> = self.context.events.drain(..).collect();
         events.extend(self.context.unstored_outcomes.drain(..));
-        let ended = |publication, outcome| Event::PublishEnded { publication, outcome: Box::new(outcome) };
+        let ended = |publication, outcome| Event::PublishEnded { publication, outcome };
         let mut ends: Vec<(PublicationId, Event)> = Vec::new();
         for slot in self.context.outbound.all_in_order() {
             let flow = self.context.outbound.finish(slot);
@@ -179,7 +178,7 @@ impl ClientEngine {
                 let context = &mut self.context;
                 let loaded: Vec<Queued> = loaded.into_iter().map(|stored| context.queued(stored)).collect();
                 context.queue.on_loaded(loaded);
-                self.after_change(now);
+                context.has_changed = true;
             }
             Input::LoadFailed => self.context.queue.on_load_failed(),
             input => self.state.handle(&mut self.context, input, now),
@@ -191,6 +190,10 @@ impl ClientEngine {
     /// the time that `Sleep` named has come.
     pub fn poll_output(&mut self, now: Timestamp) -> Output {
         self.state.on_time(&mut self.context, now);
+        if core::mem::take(&mut self.context.has_changed) {
+            self.state.on_change(&mut self.context, now);
+            self.poll_closing(now);
+        }
         if let Some(batch) = self.context.journal.poll_batch(now) {
             return Output::Persist(batch);
         }
@@ -259,7 +262,7 @@ impl ClientEngine {
             self.context.forget_unstored(publication);
         }
         self.context.emit(Event::StoreFailed);
-        self.after_change(now);
+        self.context.has_changed = true;
     }
 
     fn release_barriers(&mut self, now: Timestamp) {
@@ -288,15 +291,6 @@ impl ClientEngine {
             }
             self.state.on_released(context, gated, now);
         }
-    }
-
-    /// Something changed that may let more be sent.
-    pub(crate) fn after_change(&mut self, now: Timestamp) {
-        if let ClientState::Active(active) = &mut self.state {
-            let transition = active.after_change(&mut self.context, now);
-            self.state.follow(&mut self.context, transition, now);
-        }
-        self.poll_closing(now);
     }
 
     /// A closing connection with nothing to write is done.
@@ -345,6 +339,7 @@ fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp)
         events: VecDeque::new(),
         unstored_outcomes: VecDeque::new(),
         matched: Vec::new(),
+        has_changed: false,
         wants_dial: false,
         wants_close: false,
         config,

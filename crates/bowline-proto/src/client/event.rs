@@ -51,7 +51,7 @@ pub enum Event {
         /// Which.
         publication: PublicationId,
         /// How.
-        outcome: Box<Outcome>,
+        outcome: Outcome,
     },
     /// SUBACK has come for all filters of a request.
     Subscribed {

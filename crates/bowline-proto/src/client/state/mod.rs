@@ -90,11 +90,22 @@ impl ClientState {
     /// A barrier is passed that a connection waits for.
     pub(crate) fn on_released(&mut self, cx: &mut Context, gated: Gated, now: Timestamp) {
         let transition = match self {
-            Self::Active(state) => state.on_released(cx, gated, now),
+            Self::Active(state) => {
+                state.on_released(cx, gated, now);
+                Transition::Stay
+            }
             Self::AwaitConnack(state) => state.on_released(gated),
             _ => Transition::Stay,
         };
         self.follow(cx, transition, now);
+    }
+
+    /// Something changed that may let more be sent.
+    pub(crate) fn on_change(&mut self, cx: &mut Context, now: Timestamp) {
+        if let Self::Active(state) = self {
+            let transition = state.on_change(cx, now);
+            self.follow(cx, transition, now);
+        }
     }
 
     /// When something is to be done although nothing happens.

@@ -105,13 +105,16 @@ impl Active {
             _ => Ok(()),
         };
         match result {
-            Ok(()) => self.after_change(cx, now),
+            Ok(()) => {
+                cx.has_changed = true;
+                Transition::Stay
+            }
             Err(cause) => self.close(cx, cause, now),
         }
     }
 
     /// Does what has become possible, and checks the bounds.
-    pub(crate) fn after_change(&mut self, cx: &mut Context, now: Timestamp) -> Transition {
+    pub(crate) fn on_change(&mut self, cx: &mut Context, now: Timestamp) -> Transition {
         self.pump(cx, now);
         self.update_reading(cx, now);
         let bytes = self.link.waiting_bytes();
@@ -122,7 +125,7 @@ impl Active {
     }
 
     /// A barrier is passed.
-    pub(crate) fn on_released(&mut self, cx: &mut Context, gated: Gated, now: Timestamp) -> Transition {
+    pub(crate) fn on_released(&mut self, cx: &mut Context, gated: Gated, now: Timestamp) {
         match gated {
             Gated::Publish { slot, publication } => self.on_publish_stored(cx, slot, publication, now),
             Gated::Pubrel { slot, publication } => self.on_pubrec_stored(cx, slot, publication),
@@ -136,7 +139,7 @@ impl Active {
             // These are not about the connection, or about an earlier state of it.
             Gated::Accepted(_) | Gated::Outcome | Gated::Connect => {}
         }
-        self.after_change(cx, now)
+        cx.has_changed = true;
     }
 
     fn on_packet(&mut self, cx: &mut Context, packet: Packet) -> Result<Option<Transition>, DisconnectCause> {

@@ -84,6 +84,14 @@ impl Active {
 
     /// Whether this broker takes a message, by what it said in CONNACK.
     pub(crate) fn check(&self, message: &Message) -> Result<(), LimitError> {
+        // Computing the exact size costs as much as a third of writing the packet; mostly it cannot matter.
+        let is_plain = message.properties.is_none();
+        if is_plain
+            && message.content_bytes()
+                < self.limits.maximum_packet_size.saturating_sub(HEADER_BYTES_MAX) as usize
+        {
+            return self.limits.check_publish(message, 0);
+        }
         let packet_id = if message.qos == QoS::AtMostOnce { None } else { PacketId::new(1) };
         let header = PublishHeader { packet_id, ..PublishHeader::default() };
         let bytes = self.link.encoder.publish_bytes(message, &header).unwrap_or(u32::MAX);
@@ -357,6 +365,10 @@ impl Active {
         }
     }
 }
+
+/// More than everything in a PUBLISH without properties but topic and payload: fixed header 5, topic length 2, packet
+/// identifier 2, property length 1.
+const HEADER_BYTES_MAX: u32 = 16;
 
 /// Where a flow comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
