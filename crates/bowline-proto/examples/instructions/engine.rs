@@ -50,7 +50,7 @@ fn receive(qos: QoS, repetitions: u32) {
     let mut client = Client::connected();
     let filter = TopicFilter::from_static(TOPIC).expect("the filter is valid");
     let subscription = Subscription { filter, options: SubscriptionOptions::new(qos) };
-    client.engine.subscribe(vec![subscription], Qos0Limits::default(), Vec::new(), NOW).expect("it is valid");
+    client.engine.subscribe(vec![subscription], Qos0Limits::default(), Vec::new()).expect("it is valid");
     client.settle();
     let batch = published_batch(qos);
     for _ in 0..batches(repetitions) {
@@ -138,8 +138,8 @@ impl Client {
         black_box(&delivery.message);
         for stream in delivery.streams.iter() {
             match delivery.delivery {
-                Some(id) => self.engine.take(id, stream, ReasonCode::Success, NOW).expect("it is due"),
-                None => self.engine.take_qos0(stream, NOW),
+                Some(id) => self.engine.take(id, stream, ReasonCode::Success).expect("it is due"),
+                None => self.engine.take_qos0(stream),
             }
         }
     }
