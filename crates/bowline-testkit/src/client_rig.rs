@@ -241,6 +241,11 @@ impl ClientRig {
         events.filter_map(ended).collect()
     }
 
+    /// The version that is spoken.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
     /// How often the client dialled.
     pub fn dials(&self) -> usize {
         self.dials

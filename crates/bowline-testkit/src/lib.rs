@@ -1,7 +1,9 @@
 //! Scripted peers, a simulated store and virtual time for testing Bowline. Unpublished; owns no protocol decision.
 
 pub mod client_rig;
+pub mod packets;
 pub mod store;
+pub mod subscriber;
 
 pub use client_rig::ClientRig;
 pub use store::{Commit, TestStore};

@@ -33,6 +33,9 @@ enum InboundId {
     Recorded {
         /// Whether it was published on this connection, and so counts against our Receive Maximum.
         is_open: bool,
+        /// Whether it came again and another PUBREC waits for its turn. One answers all repetitions until then, so
+        /// that a peer cannot make the turns grow.
+        is_in_turn: bool,
     },
     /// PUBREL came and is not durable yet (B5).
     Releasing {
@@ -73,10 +76,15 @@ pub(crate) enum HeldState {
 /// What a PUBLISH that arrives turns out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// Not seen before, or not known any more: hand it out.
+    /// Not seen before: hand it out.
     New,
-    /// A QoS 2 message that was taken before: PUBREC again, no second delivery [MQTT-4.3.3-10].
+    /// Not seen before, and the identifier stood for another QoS 2 message on an earlier connection, which the sender
+    /// has forgotten: hand it out, and forget the identifier's earlier meaning.
+    Replacing,
+    /// A QoS 2 message that was taken before: PUBREC again in its turn, no second delivery [MQTT-4.3.3-10].
     Recorded,
+    /// The same, and a PUBREC waits for its turn already.
+    RecordedInTurn,
     /// A copy of a message that is still held: the copy that is held will acknowledge it.
     Joined(DeliveryId),
     /// The identifier is in use for another message on this very connection.
@@ -104,36 +112,73 @@ impl Inbound {
     }
 
     /// Classifies a PUBLISH with this identifier.
-    pub(crate) fn classify(&mut self, packet_id: PacketId, message: &Message) -> Arrival {
+    pub(crate) fn classify(&mut self, packet_id: PacketId, message: &Message, dup: bool) -> Arrival {
         match self.ids.get(packet_id) {
             None => Arrival::New,
-            Some(InboundId::Recorded { is_open } | InboundId::Releasing { is_open }) => {
-                if is_open {
-                    self.open -= 1;
-                }
-                if message.qos == QoS::ExactlyOnce {
-                    self.open += 1;
-                    self.ids.insert(packet_id, InboundId::Recorded { is_open: true });
-                    return Arrival::Recorded;
-                }
-                // The broker has forgotten the exchange that the identifier was recorded for.
-                Arrival::New
+            Some(InboundId::Recorded { is_open, is_in_turn }) => {
+                self.classify_recorded(packet_id, message.qos, is_open, is_in_turn)
             }
-            Some(InboundId::Held(slot)) => {
-                let held = &mut self.held[slot as usize];
-                let is_same = held.message.qos == message.qos
-                    && held.message.topic == message.topic
-                    && held.message.payload == message.payload;
-                match (is_same, held.is_in_order) {
-                    (true, _) => Arrival::Joined(DeliveryId { slot, generation: held.generation }),
-                    (false, true) => Arrival::IdInUse,
-                    (false, false) => {
-                        held.is_orphan = true;
-                        Arrival::New
-                    }
-                }
+            Some(InboundId::Releasing { is_open }) => {
+                self.classify_recorded(packet_id, message.qos, is_open, false)
+            }
+            Some(InboundId::Held(slot)) => self.classify_held(slot, message, dup),
+        }
+    }
+
+    fn classify_recorded(
+        &mut self,
+        packet_id: PacketId,
+        qos: QoS,
+        is_open: bool,
+        is_in_turn: bool,
+    ) -> Arrival {
+        match (qos, is_open) {
+            (QoS::ExactlyOnce, _) => {
+                self.open += usize::from(!is_open);
+                self.ids.insert(packet_id, InboundId::Recorded { is_open: true, is_in_turn: true });
+                if is_in_turn { Arrival::RecordedInTurn } else { Arrival::Recorded }
+            }
+            // [MQTT-2.2.1-4] [MQTT-2.3.1-4 of 3.1.1]
+            (_, true) => Arrival::IdInUse,
+            (_, false) => {
+                self.ids.remove(packet_id);
+                Arrival::Replacing
             }
         }
+    }
+
+    fn classify_held(&mut self, slot: u32, message: &Message, dup: bool) -> Arrival {
+        let held = &mut self.held[slot as usize];
+        let delivery = DeliveryId { slot, generation: held.generation };
+        let is_same = held.message.qos == message.qos
+            && held.message.topic == message.topic
+            && held.message.payload == message.payload;
+        // For QoS 2 the identifier alone makes a copy [MQTT-4.3.3-10]. A QoS 1 message without DUP is a new one
+        // [MQTT-3.3.1-1], also if it says the same: rather twice than not at all.
+        if is_same && (dup || message.qos == QoS::ExactlyOnce) {
+            return Arrival::Joined(delivery);
+        }
+        if held.is_in_order {
+            // [MQTT-2.2.1-4] [MQTT-2.3.1-4 of 3.1.1]
+            return Arrival::IdInUse;
+        }
+        held.is_orphan = true;
+        let (packet_id, was_exactly_once) = (held.packet_id, held.message.qos == QoS::ExactlyOnce);
+        self.ids.remove(packet_id);
+        // Nobody will ask for one that was taken already.
+        if self.held[slot as usize].state != HeldState::Waiting {
+            self.remove(delivery);
+        }
+        if was_exactly_once { Arrival::Replacing } else { Arrival::New }
+    }
+
+    /// It is the turn of a recorded identifier that came again; whether PUBREC is still due.
+    pub(crate) fn take_turn(&mut self, packet_id: PacketId) -> bool {
+        let Some(InboundId::Recorded { is_open, is_in_turn: true }) = self.ids.get(packet_id) else {
+            return false;
+        };
+        self.ids.insert(packet_id, InboundId::Recorded { is_open, is_in_turn: false });
+        true
     }
 
     /// Holds a new message for these streams.
@@ -232,7 +277,7 @@ impl Inbound {
         let (packet_id, qos, is_open) = (held.packet_id, held.message.qos, held.is_in_order);
         self.remove(delivery);
         if qos == QoS::ExactlyOnce && !reason.is_failure() {
-            self.ids.insert(packet_id, InboundId::Recorded { is_open });
+            self.ids.insert(packet_id, InboundId::Recorded { is_open, is_in_turn: false });
         } else if is_open {
             self.open -= 1;
         }
@@ -243,7 +288,7 @@ impl Inbound {
     pub(crate) fn on_pubrel(&mut self, packet_id: PacketId) -> Release {
         match self.ids.get(packet_id) {
             None => Release::Unknown,
-            Some(InboundId::Recorded { is_open }) => {
+            Some(InboundId::Recorded { is_open, .. }) => {
                 self.ids.insert(packet_id, InboundId::Releasing { is_open });
                 Release::Recorded
             }
@@ -264,7 +309,7 @@ impl Inbound {
 
     /// Restores a recorded identifier of a loaded session.
     pub(crate) fn restore_recorded(&mut self, packet_id: PacketId) {
-        self.ids.insert(packet_id, InboundId::Recorded { is_open: false });
+        self.ids.insert(packet_id, InboundId::Recorded { is_open: false, is_in_turn: false });
     }
 
     /// The connection is gone: no acknowledgement is due until the broker sends the messages again.
@@ -281,7 +326,7 @@ impl Inbound {
             .collect();
         // A PUBREL that was not answered comes again.
         for packet_id in recorded {
-            self.ids.insert(packet_id, InboundId::Recorded { is_open: false });
+            self.ids.insert(packet_id, InboundId::Recorded { is_open: false, is_in_turn: false });
         }
     }
 

@@ -1,3 +1,5 @@
 //! Behaviour of the engines, seen from outside: packets and commands in, packets and events out.
 
+mod acknowledging;
+mod redelivery;
 mod smoke;

@@ -8,7 +8,7 @@ use crate::client::streams::UNROUTED;
 use crate::connection::turns::Turn;
 use crate::error::ProtocolError;
 use crate::packet::{Ack, PacketType, Publish};
-use crate::reason::ReasonCode;
+use crate::reason::{ReasonCode, Role};
 use crate::routing::StreamId;
 use crate::session::inbound::{Arrival, HeldState, Release, Taken};
 use crate::session::journal::Gated;
@@ -72,17 +72,23 @@ impl Active {
         dup: bool,
         subscription_ids: SubscriptionIds,
     ) -> Result<(), DisconnectCause> {
-        match cx.inbound.classify(packet_id, &message) {
+        let arrival = cx.inbound.classify(packet_id, &message, dup);
+        match arrival {
             // [MQTT-4.3.3-10] [MQTT-4.3.3-2 of 3.1.1]
             Arrival::Recorded => self.turns.exactly_once.push_back(Turn::Recorded(packet_id)),
+            Arrival::RecordedInTurn => {}
             Arrival::Joined(delivery) => {
                 if cx.inbound.join(delivery) {
                     self.take_turn(message.qos, delivery);
                 }
             }
             Arrival::IdInUse => return Err(protocol(ProtocolError::PacketIdInUse { packet_id })),
-            // [MQTT-4.3.2-5] [MQTT-3.3.1-3]: a DUP flag alone never makes a message a copy.
-            Arrival::New => {
+            // [MQTT-4.3.2-5] [MQTT-3.3.1-3] [MQTT-4.3.2-2 of 3.1.1] [MQTT-3.3.1-3 of 3.1.1]: a DUP flag alone never makes
+            // a message a copy.
+            Arrival::New | Arrival::Replacing => {
+                if arrival == Arrival::Replacing {
+                    cx.journal.record(Entry::Released { packet_id });
+                }
                 cx.route(&message, &subscription_ids);
                 let mut streams: StreamSet = cx.matched.iter().copied().collect();
                 if streams.is_empty() {
@@ -167,7 +173,10 @@ impl Active {
         {
             match turn {
                 Turn::Recorded(packet_id) => {
-                    self.send_acknowledgement(PacketType::PubRec, Ack::success(packet_id))
+                    // A PUBREL that came meanwhile has ended it.
+                    if cx.inbound.take_turn(packet_id) {
+                        self.send_acknowledgement(PacketType::PubRec, Ack::success(packet_id));
+                    }
                 }
                 Turn::Delivery(delivery) => {
                     if let Some(held) = cx.inbound.held(delivery) {
@@ -263,6 +272,10 @@ impl Context {
             self.emit(Event::RefusalNotTold { delivery, reason });
             reason = ReasonCode::Success;
         }
+        // [MQTT-3.4.2-1] [MQTT-3.5.2-1]: whatever the application says, the broker gets an answer that is legal.
+        if !reason.is_allowed_in(PacketType::PubAck, Role::Client) {
+            reason = ReasonCode::UnspecifiedError;
+        }
         // [MQTT-4.3.3-8] [MQTT-4.3.3-9]
         let must_record = qos == QoS::ExactlyOnce && !reason.is_failure() && self.journal.is_durable();
         if must_record {
@@ -274,13 +287,15 @@ impl Context {
         true
     }
 
-    /// B4 is passed: the message will not be handed out again.
+    /// B4 is passed: the message will not be handed out again. That is so even if the session is gone meanwhile or the
+    /// identifier carries another message.
     pub(crate) fn on_received_stored(&mut self, delivery: DeliveryId) {
-        let Some(held) = self.inbound.held(delivery) else { return };
-        let is_due = held.is_in_order;
-        self.inbound.set_state(delivery, HeldState::Settled(ReasonCode::Success));
-        if !is_due {
-            self.inbound.acknowledge(delivery, ReasonCode::Success);
+        if let Some(held) = self.inbound.held(delivery) {
+            let is_due = held.is_in_order;
+            self.inbound.set_state(delivery, HeldState::Settled(ReasonCode::Success));
+            if !is_due {
+                self.inbound.acknowledge(delivery, ReasonCode::Success);
+            }
         }
         self.emit(Event::AcknowledgementStored(delivery));
     }
