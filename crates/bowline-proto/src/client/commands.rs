@@ -171,9 +171,10 @@ impl ClientEngine {
     }
 
     /// From now on messages that no stream wants are handed out to [`UNROUTED`]; those that are held come first.
-    pub fn open_unrouted(&mut self) {
+    /// `qos0` bounds the QoS 0 messages among them.
+    pub fn open_unrouted(&mut self, qos0: Qos0Limits) {
         let context = &mut self.context;
-        if !core::mem::replace(&mut context.streams.unrouted_is_open, true) {
+        if context.streams.open_unrouted(qos0) {
             for delivery in context.inbound.untaken_by(UNROUTED) {
                 context.hand_out_again(delivery, UNROUTED);
             }
@@ -187,7 +188,7 @@ impl ClientEngine {
     pub fn close_stream(&mut self, stream: StreamId, untaken: &[DeliveryId]) {
         let context = &mut self.context;
         if stream == UNROUTED {
-            context.streams.unrouted_is_open = false;
+            context.streams.close(UNROUTED);
             self.context.has_changed = true;
             return;
         }
@@ -320,7 +321,7 @@ impl Context {
         // Rule 7: what matched only this filter and is held for nobody is acknowledged.
         for delivery in self.inbound.untaken_by(UNROUTED) {
             let matches = self.inbound.held(delivery).is_some_and(|held| filter.matches(&held.message.topic));
-            if matches && !self.streams.unrouted_is_open {
+            if matches && !self.streams.unrouted_is_open() {
                 self.stats.unsubscribed_acknowledged += 1;
                 self.take(delivery, UNROUTED, ReasonCode::Success);
             }
@@ -329,7 +330,7 @@ impl Context {
 
     /// Messages that were held for nobody and that a new stream wants.
     fn hand_over_unrouted(&mut self, stream: StreamId) {
-        if self.streams.unrouted_is_open {
+        if self.streams.unrouted_is_open() {
             return;
         }
         for delivery in self.inbound.untaken_by(UNROUTED) {
@@ -361,7 +362,7 @@ impl Context {
             self.hand_out_again(delivery, stream);
         }
         let has_other = !younger.is_empty() || self.inbound.is_waited_for_by_another(delivery, from);
-        if !has_other && self.streams.unrouted_is_open {
+        if !has_other && self.streams.unrouted_is_open() {
             self.inbound.add_taker(delivery, UNROUTED);
             self.hand_out_again(delivery, UNROUTED);
         } else if !has_other && ends_with_connection {

@@ -50,6 +50,8 @@ pub(crate) struct Context {
     /// Something changed that may let an active connection send more; looked at once per `poll_output`, so that many
     /// packets and commands share one look.
     pub(crate) has_changed: bool,
+    /// The caller asked for a connection while the last one was being closed.
+    pub(crate) connects_after_closing: bool,
     pub(crate) wants_dial: bool,
     pub(crate) wants_close: bool,
 }

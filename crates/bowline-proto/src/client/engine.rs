@@ -79,10 +79,15 @@ impl ClientEngine {
         Ok(Self { state: ClientState::Stopped(Stopped), context })
     }
 
-    /// Starts to connect, unless a connection is there or under way. While waiting for the next attempt, it comes now.
+    /// Starts to connect, unless a connection is there or under way. While waiting for the next attempt, it comes now;
+    /// while a connection is being closed, as soon as that is done.
     pub fn connect(&mut self, now: Timestamp) {
-        if matches!(self.state, ClientState::Stopped(_) | ClientState::Backoff(_)) {
-            self.state = ClientState::Dialing(Dialing::start(&mut self.context, now));
+        match &self.state {
+            ClientState::Stopped(_) | ClientState::Backoff(_) => {
+                self.state = ClientState::Dialing(Dialing::start(&mut self.context, now));
+            }
+            ClientState::Closing(_) => self.context.connects_after_closing = true,
+            ClientState::Dialing(_) | ClientState::AwaitConnack(_) | ClientState::Active(_) => {}
         }
     }
 
@@ -110,7 +115,12 @@ impl ClientEngine {
             ClientState::Dialing(_) | ClientState::AwaitConnack(_) | ClientState::Backoff(_) => {
                 Transition::Lost(DisconnectCause::Requested)
             }
-            ClientState::Closing(_) | ClientState::Stopped(_) => Transition::Stay,
+            ClientState::Closing(closing) => {
+                context.connects_after_closing = false;
+                closing.stop();
+                Transition::Stay
+            }
+            ClientState::Stopped(_) => Transition::Stay,
         };
         self.state.follow(context, transition, now);
         self.poll_closing(now);
@@ -119,6 +129,7 @@ impl ClientEngine {
 
     /// Drops the connection without DISCONNECT, so that the broker publishes the will [MQTT-3.1.2-8], and stops.
     pub fn abort(&mut self, now: Timestamp) {
+        self.context.connects_after_closing = false;
         if !matches!(self.state, ClientState::Stopped(_)) {
             self.state.follow(&mut self.context, Transition::Lost(DisconnectCause::Requested), now);
         }
@@ -340,6 +351,7 @@ fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp)
         unstored_outcomes: VecDeque::new(),
         matched: Vec::new(),
         has_changed: false,
+        connects_after_closing: false,
         wants_dial: false,
         wants_close: false,
         config,

@@ -2,7 +2,7 @@
 //! when one is lost is asked again on the next.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use slab::Slab;
@@ -158,6 +158,13 @@ impl Requests {
         }
         self.unsent.make_contiguous().sort_by_key(|&slot| self.operations[slot as usize].id);
         freed
+    }
+
+    /// The filters that a subscribe request waits for.
+    pub(crate) fn unanswered_filters(&self) -> BTreeSet<TopicFilter> {
+        let subscribes = self.operations.iter().filter(|(_, one)| one.kind == RequestKind::Subscribe);
+        let items = subscribes.flat_map(|(_, one)| one.items.iter()).filter(|item| item.reason().is_none());
+        items.map(|item| item.filter.clone()).collect()
     }
 
     /// Whether a re-subscription of everything is under way.

@@ -56,8 +56,8 @@ pub(crate) struct Streams {
     generation: u32,
     /// Streams whose policy is to pause and that are full.
     pausing: usize,
-    /// Whether the application takes unmatched messages.
-    pub(crate) unrouted_is_open: bool,
+    /// The stream of unmatched messages, if the application takes them.
+    unrouted: Option<Stream>,
 }
 
 #[derive(Debug)]
@@ -70,7 +70,7 @@ struct Stream {
 
 impl Streams {
     pub(crate) const fn new() -> Self {
-        Self { open: Slab::new(), generation: 0, pausing: 0, unrouted_is_open: false }
+        Self { open: Slab::new(), generation: 0, pausing: 0, unrouted: None }
     }
 
     /// Opens a stream; `None` at the limit.
@@ -133,11 +133,32 @@ impl Streams {
         let was_pausing =
             stream.limits.when_full == Qos0Full::Pause && stream.untaken >= stream.limits.messages_max;
         self.pausing -= usize::from(was_pausing);
-        self.open.remove((id.as_u32() & SLOT_MASK) as usize);
+        if id == UNROUTED {
+            self.unrouted = None;
+        } else {
+            self.open.remove((id.as_u32() & SLOT_MASK) as usize);
+        }
         true
     }
 
+    /// Opens the stream of unmatched messages; whether it was closed.
+    pub(crate) fn open_unrouted(&mut self, limits: Qos0Limits) -> bool {
+        let was_closed = self.unrouted.is_none();
+        if was_closed {
+            self.unrouted = Some(Stream { id: UNROUTED, limits, untaken: 0, filters: 0 });
+        }
+        was_closed
+    }
+
+    /// Whether the application takes unmatched messages.
+    pub(crate) const fn unrouted_is_open(&self) -> bool {
+        self.unrouted.is_some()
+    }
+
     fn find(&mut self, id: StreamId) -> Option<&mut Stream> {
+        if id == UNROUTED {
+            return self.unrouted.as_mut();
+        }
         self.open.get_mut((id.as_u32() & SLOT_MASK) as usize).filter(|stream| stream.id == id)
     }
 }

@@ -118,6 +118,8 @@ impl Inbound {
             Some(InboundId::Recorded { is_open, is_in_turn }) => {
                 self.classify_recorded(packet_id, message.qos, is_open, is_in_turn)
             }
+            // The PUBCOMP that is about to leave answers it, and the identifier is free then.
+            Some(InboundId::Releasing { .. }) if message.qos == QoS::ExactlyOnce => Arrival::RecordedInTurn,
             Some(InboundId::Releasing { is_open }) => {
                 self.classify_recorded(packet_id, message.qos, is_open, false)
             }

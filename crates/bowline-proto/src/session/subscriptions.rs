@@ -27,8 +27,6 @@ pub(crate) struct WantedSubscription {
     pub(crate) streams: Vec<StreamId>,
     /// What the broker granted in this session.
     pub(crate) granted: Option<ReasonCode>,
-    /// Whether it comes from a store: it is wanted although no stream asks for it yet.
-    pub(crate) is_restored: bool,
 }
 
 impl Subscriptions {
@@ -80,8 +78,7 @@ impl Subscriptions {
         id: Option<SubscriptionId>,
     ) {
         let id = id.unwrap_or_else(|| self.unused_id());
-        let slot = self.insert(filter, options, id);
-        self.wanted[slot].is_restored = true;
+        self.insert(filter, options, id);
     }
 
     /// Wants a filter no longer.
@@ -123,7 +120,6 @@ impl Subscriptions {
             subscription_id: id,
             streams: Vec::new(),
             granted: None,
-            is_restored: false,
         });
         self.by_filter.insert(filter, slot);
         self.by_id.insert(id, slot);

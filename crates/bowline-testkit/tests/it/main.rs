@@ -1,5 +1,6 @@
 //! Behaviour of the engines, seen from outside: packets and commands in, packets and events out.
 
 mod acknowledging;
+mod closing_time;
 mod redelivery;
 mod smoke;

@@ -60,6 +60,13 @@ impl Closing {
         }
     }
 
+    /// The caller wants no connection after this one.
+    pub(crate) fn stop(&mut self) {
+        if self.then.is_some() {
+            self.then = Some(AfterClosing::Lose(DisconnectCause::Requested));
+        }
+    }
+
     /// Moves on if all is written.
     pub(crate) fn poll_done(&mut self) -> Transition {
         if self.link.is_drained() { self.give_up() } else { Transition::Stay }

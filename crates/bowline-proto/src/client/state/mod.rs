@@ -178,6 +178,10 @@ impl ClientState {
         }
         let is_retryable = cause.is_retryable();
         cx.emit(Event::Disconnected(Box::new(cause)));
+        if core::mem::take(&mut cx.connects_after_closing) {
+            *self = Self::Dialing(Dialing::start(cx, now));
+            return;
+        }
         let reconnect = cx.config.reconnect;
         *self = match reconnect {
             Reconnect::After(backoff) if is_retryable => {

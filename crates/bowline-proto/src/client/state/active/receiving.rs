@@ -48,7 +48,7 @@ impl Active {
                 cx.stats.qos0_dropped += 1;
             }
         }
-        if cx.matched.is_empty() && cx.streams.unrouted_is_open {
+        if cx.matched.is_empty() && cx.streams.admit(UNROUTED, may_pause) {
             streams.insert(UNROUTED);
         } else if cx.matched.is_empty() {
             cx.stats.qos0_unmatched += 1;
@@ -120,7 +120,7 @@ impl Active {
         let qos = message.qos;
         let delivery = cx.inbound.hold(packet_id, message.clone(), streams.clone());
         self.take_turn(qos, delivery);
-        if is_unmatched && !cx.streams.unrouted_is_open {
+        if is_unmatched && !cx.streams.unrouted_is_open() {
             if cx.config.unmatched == Unmatched::Acknowledge {
                 cx.stats.unmatched_acknowledged += 1;
                 cx.take(delivery, UNROUTED, ReasonCode::Success);

@@ -143,13 +143,14 @@ impl Active {
 }
 
 impl Context {
-    /// Asks for every wanted subscription again: the broker has none of them, or did not say.
+    /// Asks for every wanted subscription again that is not being asked for anyway: the broker has none of them, or did
+    /// not say.
     pub(crate) fn subscribe_again(&mut self) {
         if self.requests.has_resubscription() {
             return;
         }
-        let wanted =
-            self.subscriptions.iter().filter(|wanted| !wanted.streams.is_empty() || wanted.is_restored);
+        let asked = self.requests.unanswered_filters();
+        let wanted = self.subscriptions.iter().filter(|wanted| !asked.contains(&wanted.filter));
         let items: Vec<RequestItem> = wanted.map(|wanted| RequestItem::new(wanted.filter.clone())).collect();
         if !items.is_empty() {
             self.requests.add_first(Operation {
