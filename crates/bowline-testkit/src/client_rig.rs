@@ -160,15 +160,23 @@ impl ClientRig {
 
     /// Loses the connection, waits for the next attempt and connects again.
     pub fn reconnect(&mut self, session_present: bool) {
+        self.reconnect_with(session_present, ConnAckProperties::default());
+    }
+
+    /// Loses the connection, waits for the next attempt and connects again, with these CONNACK properties.
+    ///
+    /// # Panics
+    /// If the client is not connected afterwards.
+    pub fn reconnect_with(&mut self, session_present: bool, properties: ConnAckProperties) {
         self.lose();
         self.wait_for_dial();
-        self.broker(connack(
-            self.version,
-            session_present,
-            ReasonCode::Success,
-            ConnAckProperties::default(),
-        ));
+        self.broker(connack(self.version, session_present, ReasonCode::Success, properties));
         assert_eq!(self.engine.state_name(), "Active", "events: {:?}", self.events);
+    }
+
+    /// The broker answers CONNECT with a refusal.
+    pub fn refuse_connect(&mut self, reason: ReasonCode) {
+        self.broker(connack(self.version, false, reason, ConnAckProperties::default()));
     }
 
     /// Lets time pass until the client dials again.
@@ -276,8 +284,8 @@ impl ClientRig {
                     }
                 }
                 Output::Load { after, bytes_max } => {
-                    let loaded = self.store.load(after, bytes_max);
-                    self.engine.handle_input(Input::Loaded(loaded), self.now);
+                    let answer = self.store.read(after, bytes_max);
+                    self.engine.handle_input(answer, self.now);
                 }
                 Output::Event(event) => self.events.push(event),
                 Output::Close => {

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use bowline_proto::client::Input;
-use bowline_proto::session::stored::StoredPublication;
 use bowline_proto::session::{Batch, Entry, PublicationId, Recovered, StoredSession};
 
 /// When batches are committed.
@@ -23,10 +22,13 @@ pub enum Commit {
 pub struct TestStore {
     /// When batches are committed.
     pub commit: Commit,
+    /// Whether reading fails. Default false.
+    pub fails_to_load: bool,
     committed: StoredSession,
     waiting: VecDeque<Batch>,
     log: Vec<Entry>,
     batches: usize,
+    loads: usize,
 }
 
 impl Default for TestStore {
@@ -40,10 +42,12 @@ impl TestStore {
     pub fn new(commit: Commit) -> Self {
         Self {
             commit,
+            fails_to_load: false,
             committed: StoredSession::default(),
             waiting: VecDeque::new(),
             log: Vec::new(),
             batches: 0,
+            loads: 0,
         }
     }
 
@@ -86,9 +90,18 @@ impl TestStore {
         self.batches
     }
 
-    /// Reads waiting publications.
-    pub fn load(&self, after: PublicationId, bytes_max: usize) -> Vec<StoredPublication> {
-        self.committed.load(after, bytes_max)
+    /// Reads waiting publications, and says what to answer.
+    pub fn read(&mut self, after: PublicationId, bytes_max: usize) -> Input {
+        self.loads += 1;
+        if self.fails_to_load {
+            return Input::LoadFailed;
+        }
+        Input::Loaded(self.committed.load(after, bytes_max))
+    }
+
+    /// How often something was to be read.
+    pub fn loads(&self) -> usize {
+        self.loads
     }
 
     /// What is left after a crash: all that was committed, nothing that was not.

@@ -36,11 +36,10 @@ impl ClientEngine {
     /// as it is (needs 5.0, too large, not allowed by what the broker said in CONNACK).
     pub fn publish(&mut self, message: Message, now: Timestamp) -> Result<PublicationId, Box<PublishError>> {
         let refuse = |message, kind| Err(Box::new(PublishError { message, kind }));
-        let mut message = message;
-        let deadline = match self.context.prepare(&mut message, now) {
-            Ok(deadline) => deadline,
-            Err(error) => return refuse(message, PublishErrorKind::Request(error)),
-        };
+        if let Err(error) = self.context.check_message(&message) {
+            return refuse(message, PublishErrorKind::Request(error));
+        }
+        let deadline = message.expiry_secs().map(|secs| now + Duration::from_secs(u64::from(secs)));
         let stores = self.context.journal.is_durable() && message.qos != QoS::AtMostOnce;
         if stores && self.context.journal.is_failed(now) {
             return refuse(message, PublishErrorKind::StoreFailed);
@@ -261,24 +260,17 @@ impl core::fmt::Display for Stale {
 impl core::error::Error for Stale {}
 
 impl Context {
-    /// Checks a message against the version, and takes out its deadline.
-    fn prepare(&self, message: &mut Message, now: Timestamp) -> Result<Option<Timestamp>, RequestError> {
-        let deadline = message.expiry_secs().map(|secs| now + Duration::from_secs(u64::from(secs)));
-        if !self.rules.has_properties
-            && let Some(properties) = message.properties.as_deref()
-        {
-            // Before 5.0 an expiry interval is ours alone; nothing else has a meaning.
-            let only_expiry = MessageProperties { expiry_secs: properties.expiry_secs, ..Default::default() };
-            if *properties != only_expiry {
-                return Err(RequestError::NeedsVersion5 { option: "message properties" });
-            }
-            message.properties = None;
+    /// Checks a message against the version. Before 5.0 an expiry interval is ours alone; nothing else has a meaning.
+    fn check_message(&self, message: &Message) -> Result<(), RequestError> {
+        let needs_version_5 = message.properties.as_deref().is_some_and(MessageProperties::needs_version_5);
+        if needs_version_5 && !self.rules.has_properties {
+            return Err(RequestError::NeedsVersion5 { option: "message properties" });
         }
         let (value, most) = (message.content_bytes(), VARINT_MAX as usize);
         if value > most {
             return Err(RequestError::OutOfRange { option: "message (bytes)", value, least: 0, most });
         }
-        Ok(deadline)
+        Ok(())
     }
 
     /// Notes a request; it is sent once everything recorded so far is durable (B8).

@@ -7,6 +7,7 @@ use crate::error::RequestError;
 use crate::packet::connect::{EXPIRY_NEVER, Secret, Will};
 use crate::rules::EmptyClientId;
 use crate::session::QueueLimits;
+use crate::types::text::TEXT_BYTES_MAX;
 use crate::types::{Text, UserProperties};
 use crate::version::Version;
 
@@ -239,6 +240,15 @@ impl ClientConfig {
         let most = crate::session::packet_ids::PUBLICATIONS_MAX;
         if !(1..=most).contains(&in_flight_max) {
             return Err(range("in_flight_max", in_flight_max, 1, most));
+        }
+        let lengths = [
+            ("password (bytes)", self.password.as_ref().map(|password| password.0.len())),
+            ("will payload (bytes)", self.will.as_ref().map(|will| will.message.payload.len())),
+        ];
+        for (option, length) in lengths {
+            if let Some(value) = length.filter(|&length| length > TEXT_BYTES_MAX) {
+                return Err(range(option, value, 0, TEXT_BYTES_MAX));
+            }
         }
         if self.inbound.messages_max == 0 {
             return Err(range("inbound.messages_max", 0, 1, usize::from(u16::MAX)));

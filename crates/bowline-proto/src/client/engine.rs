@@ -108,6 +108,10 @@ impl ClientEngine {
                 problem: "cannot be set by DISCONNECT if CONNECT had none",
             });
         }
+        // What the calls before this one made possible goes first: acknowledgements above all.
+        if core::mem::take(&mut context.has_changed) {
+            self.state.on_change(context, now);
+        }
         let transition = match &mut self.state {
             ClientState::Active(active) => {
                 active.disconnect(context, &disconnect, DisconnectCause::Requested, now)

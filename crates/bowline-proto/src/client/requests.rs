@@ -167,9 +167,10 @@ impl Requests {
         items.map(|item| item.filter.clone()).collect()
     }
 
-    /// Whether a re-subscription of everything is under way.
-    pub(crate) fn has_resubscription(&self) -> bool {
-        self.operations.iter().any(|(_, operation)| operation.id.is_none())
+    /// Forgets an unfinished re-subscription, when none of its packets is on the wire any more.
+    pub(crate) fn drop_resubscription(&mut self) {
+        self.operations.retain(|_, operation| operation.id.is_some());
+        self.unsent.retain(|&slot| self.operations.contains(slot as usize));
     }
 }
 

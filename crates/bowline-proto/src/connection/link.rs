@@ -1,11 +1,13 @@
 //! The write side of a connection: the encoder and the bytes that are on their way.
 
-use crate::codec::{Encoder, Outgoing};
+use crate::codec::{EncodeError, Encoder, Outgoing};
+use crate::packet::PublishHeader;
+use crate::types::Message;
 
 /// Above this many bytes waiting to be written, nothing but what must leave is encoded.
 pub(crate) const HIGH_WATER_BYTES: usize = 256 * 1024;
 
-/// Above this many bytes a peer that makes us answer and does not read is given up.
+/// Above this many bytes of anything but publications a peer that makes us answer and does not read is given up.
 pub(crate) const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What is encoded and not written yet.
@@ -16,18 +18,37 @@ pub(crate) struct Link {
     pub(crate) out: Outgoing,
     /// An empty buffer that came back.
     spare: Option<Outgoing>,
+    /// How much of `out` are publications, which we send of our own accord and only while there is room.
+    publication_bytes: usize,
     /// Bytes that the driver is writing.
     being_written: Option<usize>,
 }
 
 impl Link {
     pub(crate) fn new(encoder: Encoder) -> Self {
-        Self { encoder, out: Outgoing::new(), spare: None, being_written: None }
+        Self { encoder, out: Outgoing::new(), spare: None, publication_bytes: 0, being_written: None }
     }
 
     /// Bytes that wait to be written, those at the driver included.
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.out.len() + self.being_written.unwrap_or(0)
+    }
+
+    /// Whether the peer makes us answer, and does not read the answers.
+    pub(crate) fn is_overflowing(&self) -> bool {
+        self.out.len() - self.publication_bytes > OUTPUT_BYTES_MAX
+    }
+
+    /// Encodes a PUBLISH.
+    pub(crate) fn publish(
+        &mut self,
+        message: &Message,
+        header: &PublishHeader<'_>,
+    ) -> Result<(), EncodeError> {
+        let before = self.out.len();
+        self.encoder.publish(&mut self.out, message, header)?;
+        self.publication_bytes += self.out.len() - before;
+        Ok(())
     }
 
     /// Whether more may be encoded that could also wait.
@@ -46,6 +67,7 @@ impl Link {
             return None;
         }
         self.being_written = Some(self.out.len());
+        self.publication_bytes = 0;
         Some(core::mem::replace(&mut self.out, self.spare.take().unwrap_or_default()))
     }
 

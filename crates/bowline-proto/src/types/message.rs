@@ -115,6 +115,12 @@ impl MessageProperties {
         *self == Self::default()
     }
 
+    /// Whether any property is set that only MQTT 5.0 can express. An expiry interval is not: before 5.0 the sender
+    /// applies it and the packet leaves it out.
+    pub fn needs_version_5(&self) -> bool {
+        *self != Self { expiry_secs: self.expiry_secs, ..Self::default() }
+    }
+
     fn content_bytes(&self) -> usize {
         self.content_type.as_ref().map_or(0, Text::len)
             + self.response_topic.as_ref().map_or(0, TopicName::len)

@@ -2,5 +2,10 @@
 
 mod acknowledging;
 mod closing_time;
+mod connecting;
+mod publishing;
+mod queueing;
+mod quota;
 mod redelivery;
+mod script;
 mod smoke;

@@ -149,6 +149,7 @@ impl ClientState {
             Transition::To(state) => *self = state,
             Transition::DialAgain => {
                 cx.wants_close = true;
+                cx.connects_after_closing = false;
                 *self = Self::Dialing(Dialing::start(cx, now));
             }
             Transition::Lost(cause) => self.lose(cx, cause, now),

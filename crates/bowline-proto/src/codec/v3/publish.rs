@@ -5,7 +5,7 @@ use crate::codec::publish::{PublishParts, read_qos};
 use crate::codec::reader::{Decoded, Reader};
 use crate::codec::v3::refuse;
 use crate::packet::{Packet, Publish};
-use crate::types::{QoS, SubscriptionIds};
+use crate::types::{MessageProperties, QoS, SubscriptionIds};
 use crate::version::Version;
 
 #[inline]
@@ -30,12 +30,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, first: u8, version: Version) -> Deco
     }))
 }
 
-/// Properties have no place here.
+/// Properties have no place here. An expiry interval is left out: before 5.0 only the sender applies it.
 pub(crate) fn check(parts: &PublishParts<'_>) -> Result<(), EncodeError> {
     refuse(&[
         (parts.alias.is_some(), "a topic alias"),
         (parts.subscription_ids.is_some_and(|ids| !ids.is_empty()), "a subscription identifier"),
-        (parts.expiry_secs.is_some(), "a message expiry interval"),
-        (parts.properties.is_some_and(|properties| !properties.is_empty()), "a message property"),
+        (parts.properties.is_some_and(MessageProperties::needs_version_5), "a message property"),
     ])
 }

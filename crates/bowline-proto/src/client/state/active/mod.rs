@@ -6,6 +6,7 @@ mod receiving;
 mod requesting;
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 
 pub(crate) use publishing::FlowSource;
 
@@ -15,12 +16,13 @@ use crate::client::io::Input;
 use crate::client::state::closing::{AfterClosing, Closing};
 use crate::client::state::{ClientState, Transition};
 use crate::codec::Outgoing;
-use crate::connection::link::{Link, OUTPUT_BYTES_MAX};
+use crate::connection::link::Link;
 use crate::connection::turns::Turns;
 use crate::connection::{InboundAliases, KeepAlive, KeepAliveAction, Limits, Quota};
 use crate::error::ProtocolError;
 use crate::packet::{ConnAck, Disconnect, Packet, PacketType};
 use crate::reason::{ReasonCode, Role};
+use crate::session::PublicationId;
 use crate::session::journal::Gated;
 use crate::time::Timestamp;
 
@@ -33,6 +35,8 @@ pub(crate) struct Active {
     keep_alive: KeepAlive,
     aliases: InboundAliases,
     turns: Turns,
+    /// Flows whose identifier became durable (B2) while the output was full, in order.
+    stored: VecDeque<(u32, PublicationId)>,
     /// What the session's state on this connection rests on is not durable yet: nothing is sent or acknowledged (B6).
     is_held: bool,
     is_reading_paused: bool,
@@ -72,6 +76,7 @@ impl Active {
                 0
             }),
             turns: Turns::default(),
+            stored: VecDeque::new(),
             is_held: cx.journal.wait(Gated::Resume).is_none(),
             is_reading_paused: false,
             link,
@@ -79,6 +84,7 @@ impl Active {
         };
         state.resume(cx);
         state.pump(cx, now);
+        state.update_reading(cx, now);
         Transition::To(ClientState::Active(Box::new(state)))
     }
 
@@ -117,8 +123,8 @@ impl Active {
     pub(crate) fn on_change(&mut self, cx: &mut Context, now: Timestamp) -> Transition {
         self.pump(cx, now);
         self.update_reading(cx, now);
-        let bytes = self.link.waiting_bytes();
-        if bytes > OUTPUT_BYTES_MAX && self.link.out.len() > OUTPUT_BYTES_MAX {
+        if self.link.is_overflowing() {
+            let bytes = self.link.waiting_bytes();
             return self.close(cx, DisconnectCause::OutputOverflow { bytes }, now);
         }
         Transition::Stay

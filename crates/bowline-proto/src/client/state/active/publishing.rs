@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::client::context::Context;
 use crate::client::event::{DisconnectCause, Outcome};
 use crate::client::state::Active;
+use crate::codec::EncodeError;
 use crate::connection::LimitError;
 use crate::error::ProtocolError;
 use crate::packet::{Ack, PacketType, PublishHeader};
@@ -39,6 +40,13 @@ impl Active {
     }
 
     pub(super) fn pump_publications(&mut self, cx: &mut Context, now: Timestamp) {
+        while self.link.has_room()
+            && let Some((slot, publication)) = self.stored.pop_front()
+        {
+            if cx.outbound.find(slot, publication).is_some() {
+                self.send_publish(cx, slot, now);
+            }
+        }
         self.pump_resends(cx, now);
         while self.link.has_room() {
             let Some(lane) = cx.queue.next_lane(self.may_start_flow(cx)) else { return };
@@ -94,8 +102,10 @@ impl Active {
         }
         let packet_id = if message.qos == QoS::AtMostOnce { None } else { PacketId::new(1) };
         let header = PublishHeader { packet_id, ..PublishHeader::default() };
-        let bytes = self.link.encoder.publish_bytes(message, &header).unwrap_or(u32::MAX);
-        self.limits.check_publish(message, bytes)
+        match self.link.encoder.publish_bytes(message, &header) {
+            Ok(bytes) => self.limits.check_publish(message, bytes),
+            Err(error) => self.limits.check_publish(message, 0).and(Err(too_large(error))),
+        }
     }
 
     /// A waiting publication has its turn.
@@ -125,9 +135,8 @@ impl Active {
         now: Timestamp,
     ) {
         let header = PublishHeader { expiry_secs: remaining_secs(deadline, now), ..PublishHeader::default() };
-        if self.link.encoder.publish(&mut self.link.out, &message, &header).is_err() {
-            let limit =
-                LimitError::PacketTooLarge { bytes: u32::MAX, maximum: self.limits.maximum_packet_size };
+        if let Err(error) = self.link.publish(&message, &header) {
+            let limit = too_large(error);
             cx.fail_unsent(publication, QoS::AtMostOnce, Outcome::Forbidden { message, limit });
         }
     }
@@ -188,8 +197,13 @@ impl Active {
     ) {
         // Without a quota unit it waits among the resumed ones.
         let may_send = cx.outbound.find(slot, publication).is_some_and(|flow| flow.holds_quota);
-        if may_send && !self.is_held {
+        if !may_send || self.is_held {
+            return;
+        }
+        if self.stored.is_empty() && self.link.has_room() {
             self.send_publish(cx, slot, now);
+        } else {
+            self.stored.push_back((slot, publication));
         }
     }
 
@@ -202,9 +216,6 @@ impl Active {
             let outcome = Outcome::Expired { message: flow.message };
             return cx.fail(Entry::Ended { publication, retired: None }, publication, outcome);
         }
-        if let Err(limit) = self.check(&flow.message) {
-            return self.forbid(cx, slot, limit);
-        }
         // [MQTT-3.3.1-1] [MQTT-3.3.1-1 of 3.1.1] [MQTT-4.3.2-2] [MQTT-4.3.3-2] [MQTT-2.3.1-3 of 3.1.1]
         let header = PublishHeader {
             dup: was_sent,
@@ -212,9 +223,12 @@ impl Active {
             expiry_secs: remaining_secs(flow.deadline, now),
             ..PublishHeader::default()
         };
-        if self.link.encoder.publish(&mut self.link.out, &flow.message, &header).is_err() {
-            let limit =
-                LimitError::PacketTooLarge { bytes: u32::MAX, maximum: self.limits.maximum_packet_size };
+        // The size is checked where it is computed, in the encoder.
+        let written = self
+            .limits
+            .check_publish(&flow.message, 0)
+            .and_then(|()| self.link.publish(&flow.message, &header).map_err(too_large));
+        if let Err(limit) = written {
             return self.forbid(cx, slot, limit);
         }
         cx.outbound.flow_mut(slot).was_sent = true;
@@ -398,6 +412,15 @@ fn ignore(cx: &mut Context) -> Result<(), DisconnectCause> {
 
 fn wrong(packet: PacketType, packet_id: PacketId) -> Result<(), DisconnectCause> {
     Err(DisconnectCause::Protocol(ProtocolError::WrongAcknowledgement { packet, packet_id }))
+}
+
+/// Why a PUBLISH could not be encoded: everything but its size was checked before.
+fn too_large(error: EncodeError) -> LimitError {
+    let (bytes, maximum) = match error {
+        EncodeError::PacketTooLarge { bytes, limit } => (u32::try_from(bytes).unwrap_or(u32::MAX), limit),
+        _ => (u32::MAX, u32::MAX),
+    };
+    LimitError::PacketTooLarge { bytes, maximum }
 }
 
 /// What is left of an expiry interval, rounded up; 1 once it has passed, because 0 would mean something else.

@@ -146,9 +146,8 @@ impl Context {
     /// Asks for every wanted subscription again that is not being asked for anyway: the broker has none of them, or did
     /// not say.
     pub(crate) fn subscribe_again(&mut self) {
-        if self.requests.has_resubscription() {
-            return;
-        }
+        // What an earlier one was answered for is as lost as the rest.
+        self.requests.drop_resubscription();
         let asked = self.requests.unanswered_filters();
         let wanted = self.subscriptions.iter().filter(|wanted| !asked.contains(&wanted.filter));
         let items: Vec<RequestItem> = wanted.map(|wanted| RequestItem::new(wanted.filter.clone())).collect();
