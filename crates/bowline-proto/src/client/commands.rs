@@ -50,6 +50,7 @@ impl ClientEngine {
                 return refuse(message, PublishErrorKind::Request(RequestError::Limit(limit)));
             }
             let context = &mut self.context;
+            context.has_changed |= active.keep_alive_is_paused();
             if active.may_publish_at_once(context, message.qos) {
                 context.last_publication = publication;
                 match message.qos {

@@ -236,7 +236,7 @@ impl ClientEngine {
     /// Whether the driver should neither read from the transport nor pass on packets that it has decoded, because the
     /// application does not take them (rule 4 of the inbound rules).
     pub fn is_reading_paused(&self) -> bool {
-        matches!(&self.state, ClientState::Active(active) if active.is_reading_paused())
+        matches!(&self.state, ClientState::Active(active) if active.is_reading_paused(&self.context))
     }
 
     /// Where the connection is: `Stopped`, `Dialing`, `AwaitConnack`, `Active`, `Closing` or `Backoff`.

@@ -44,6 +44,14 @@ pub enum Event {
     },
     /// A message for one or several streams, or for nobody: then it is held, or counted and gone.
     Message(Delivery),
+    /// A stream is full and a QoS 0 message was dropped for it.
+    Qos0Dropped {
+        /// Which stream.
+        stream: StreamId,
+        /// Which message: the one that has just arrived, or the oldest that the stream has not taken, which the
+        /// driver takes out. The one that arrived follows in the latter case.
+        which: Qos0Dropped,
+    },
     /// A durable session: the publication is stored (B1).
     PublishAccepted(PublicationId),
     /// A publication has ended. Every accepted QoS 1 and 2 publication ends exactly once.
@@ -89,6 +97,16 @@ pub enum Event {
     },
     /// The session store failed: durable publications are refused and acknowledgements wait until it works again.
     StoreFailed,
+}
+
+/// Which QoS 0 message a full stream lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a queue has two ends")]
+pub enum Qos0Dropped {
+    /// The one that arrived.
+    Newest,
+    /// The one that waited longest.
+    Oldest,
 }
 
 /// A received message on its way to the application.

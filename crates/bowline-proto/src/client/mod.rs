@@ -34,7 +34,7 @@ mod streams;
 pub use commands::Stale;
 pub use config::{ClientConfig, InboundLimits, Reconnect, SessionPolicy, Unmatched};
 pub use engine::ClientEngine;
-pub use event::{Connected, Delivery, DisconnectCause, Event, OperationId, Outcome, StreamEnd};
+pub use event::{Connected, Delivery, DisconnectCause, Event, OperationId, Outcome, Qos0Dropped, StreamEnd};
 pub use io::{Input, Output};
 pub use stats::Stats;
 pub use streams::{Qos0Full, Qos0Limits, STREAMS_MAX, UNROUTED};

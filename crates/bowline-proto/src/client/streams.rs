@@ -21,6 +21,9 @@ pub enum Qos0Full {
     /// Reading pauses, as long as no request of ours waits for an answer; while one does, the message is dropped.
     #[default]
     Pause,
+    /// The stream's oldest QoS 0 message is dropped in its favour and counted: the driver takes it out when
+    /// [`Event::Qos0Dropped`](crate::client::Event::Qos0Dropped) says so.
+    DropOldest,
     /// The newest, which is this one, is dropped and counted.
     DropNewest,
 }
@@ -29,7 +32,7 @@ pub enum Qos0Full {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Qos0Limits {
-    /// Most messages that the stream has not taken. Default 1,024.
+    /// Most messages that the stream has not taken. Default 1,024; 0 counts as 1.
     pub messages_max: usize,
     /// What happens beyond it.
     pub when_full: Qos0Full,
@@ -60,6 +63,17 @@ pub(crate) struct Streams {
     unrouted: Option<Stream>,
 }
 
+/// What becomes of a QoS 0 message for one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// The stream gets it.
+    Fits,
+    /// The stream gets it and loses its oldest one.
+    DisplacesOldest,
+    /// The stream does not get it.
+    Dropped,
+}
+
 #[derive(Debug)]
 struct Stream {
     id: StreamId,
@@ -86,18 +100,35 @@ impl Streams {
         Some(id)
     }
 
-    /// Counts a QoS 0 message for a stream; whether it may have it.
-    pub(crate) fn admit(&mut self, id: StreamId, may_pause: bool) -> bool {
-        let Some(stream) = self.find(id) else { return false };
-        let is_full = stream.untaken >= stream.limits.messages_max;
-        // While reading pauses nothing arrives, so one that arrives over the bound came in the same read: it fits.
-        let fits = !is_full || (may_pause && stream.limits.when_full == Qos0Full::Pause);
-        if fits {
-            stream.untaken += 1;
-            let pauses = stream.is_pausing_at(stream.untaken);
-            self.pausing += usize::from(pauses);
+    /// Opens the stream of unmatched messages; whether it was closed.
+    pub(crate) fn open_unrouted(&mut self, limits: Qos0Limits) -> bool {
+        let was_closed = self.unrouted.is_none();
+        if was_closed {
+            self.unrouted = Some(Stream { id: UNROUTED, limits, untaken: 0, filters: 0 });
         }
-        fits
+        was_closed
+    }
+
+    /// Whether the application takes unmatched messages.
+    pub(crate) const fn unrouted_is_open(&self) -> bool {
+        self.unrouted.is_some()
+    }
+
+    /// Counts a QoS 0 message for a stream.
+    pub(crate) fn admit(&mut self, id: StreamId, may_pause: bool) -> Admission {
+        let Some(stream) = self.find(id) else { return Admission::Dropped };
+        if stream.untaken >= stream.messages_max() {
+            match stream.limits.when_full {
+                // While reading pauses nothing arrives, so one over the bound came in the same read: it fits.
+                Qos0Full::Pause if may_pause => {}
+                Qos0Full::DropOldest => return Admission::DisplacesOldest,
+                Qos0Full::Pause | Qos0Full::DropNewest => return Admission::Dropped,
+            }
+        }
+        stream.untaken += 1;
+        let pauses = stream.is_pausing_at(stream.untaken);
+        self.pausing += usize::from(pauses);
+        Admission::Fits
     }
 
     /// A stream has taken a QoS 0 message.
@@ -131,7 +162,7 @@ impl Streams {
     pub(crate) fn close(&mut self, id: StreamId) -> bool {
         let Some(stream) = self.find(id) else { return false };
         let was_pausing =
-            stream.limits.when_full == Qos0Full::Pause && stream.untaken >= stream.limits.messages_max;
+            stream.limits.when_full == Qos0Full::Pause && stream.untaken >= stream.messages_max();
         self.pausing -= usize::from(was_pausing);
         if id == UNROUTED {
             self.unrouted = None;
@@ -139,20 +170,6 @@ impl Streams {
             self.open.remove((id.as_u32() & SLOT_MASK) as usize);
         }
         true
-    }
-
-    /// Opens the stream of unmatched messages; whether it was closed.
-    pub(crate) fn open_unrouted(&mut self, limits: Qos0Limits) -> bool {
-        let was_closed = self.unrouted.is_none();
-        if was_closed {
-            self.unrouted = Some(Stream { id: UNROUTED, limits, untaken: 0, filters: 0 });
-        }
-        was_closed
-    }
-
-    /// Whether the application takes unmatched messages.
-    pub(crate) const fn unrouted_is_open(&self) -> bool {
-        self.unrouted.is_some()
     }
 
     fn find(&mut self, id: StreamId) -> Option<&mut Stream> {
@@ -166,7 +183,11 @@ impl Streams {
 impl Stream {
     /// Whether it is this count of untaken messages that makes the stream full, and full means pause.
     fn is_pausing_at(&self, untaken: usize) -> bool {
-        self.limits.when_full == Qos0Full::Pause && untaken == self.limits.messages_max
+        self.limits.when_full == Qos0Full::Pause && untaken == self.messages_max()
+    }
+
+    fn messages_max(&self) -> usize {
+        self.limits.messages_max.max(1)
     }
 }
 
@@ -178,10 +199,14 @@ mod tests {
     fn a_full_stream_pauses_until_it_has_taken_below_its_bound() {
         let mut streams = Streams::new();
         let id = streams.open(Qos0Limits::new(2, Qos0Full::Pause), 1).unwrap();
-        assert!(streams.admit(id, true) && !streams.wants_pause());
-        assert!(streams.admit(id, true) && streams.wants_pause());
-        assert!(streams.admit(id, true), "what came in the same read still fits");
-        assert!(!streams.admit(id, false), "while a request waits, a full stream drops");
+        assert_eq!((streams.admit(id, true), streams.wants_pause()), (Admission::Fits, false));
+        assert_eq!((streams.admit(id, true), streams.wants_pause()), (Admission::Fits, true));
+        assert_eq!(streams.admit(id, true), Admission::Fits, "what came in the same read still fits");
+        assert_eq!(
+            streams.admit(id, false),
+            Admission::Dropped,
+            "while a request waits, a full stream drops"
+        );
         streams.take(id);
         assert!(streams.wants_pause());
         streams.take(id);
@@ -192,11 +217,31 @@ mod tests {
     fn closing_a_full_stream_lets_reading_go_on() {
         let mut streams = Streams::new();
         let id = streams.open(Qos0Limits::new(1, Qos0Full::Pause), 1).unwrap();
-        assert!(streams.admit(id, true) && streams.wants_pause());
+        streams.admit(id, true);
+        assert!(streams.wants_pause());
         assert!(streams.close(id) && !streams.wants_pause());
         let other = streams.open(Qos0Limits::new(1, Qos0Full::DropNewest), 1).unwrap();
         assert_ne!(id, other);
-        assert!(!streams.admit(id, true), "a closed stream is not the one in its place");
-        assert!(streams.admit(other, true) && !streams.admit(other, true) && !streams.wants_pause());
+        assert_eq!(
+            streams.admit(id, true),
+            Admission::Dropped,
+            "a closed stream is not the one in its place"
+        );
+        assert_eq!(streams.admit(other, true), Admission::Fits);
+        assert_eq!(streams.admit(other, true), Admission::Dropped);
+        assert!(!streams.wants_pause());
+    }
+
+    #[test]
+    fn a_bound_of_zero_counts_as_one() {
+        let mut streams = Streams::new();
+        let id = streams.open(Qos0Limits::new(0, Qos0Full::Pause), 1).unwrap();
+        assert_eq!((streams.admit(id, true), streams.wants_pause()), (Admission::Fits, true));
+        streams.take(id);
+        assert!(!streams.wants_pause());
+        assert!(streams.close(id));
+        let id = streams.open(Qos0Limits::new(0, Qos0Full::DropOldest), 1).unwrap();
+        assert_eq!(streams.admit(id, true), Admission::Fits);
+        assert_eq!(streams.admit(id, true), Admission::DisplacesOldest);
     }
 }

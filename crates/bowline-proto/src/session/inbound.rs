@@ -272,6 +272,33 @@ impl Inbound {
         }
     }
 
+    /// A message may be acknowledged, with this reason. A QoS 2 message that is not due on this connection leaves its
+    /// identifier recorded at once: nothing but that is needed to answer when it comes again.
+    pub(crate) fn settle(&mut self, delivery: DeliveryId, reason: ReasonCode) {
+        let Some(held) = self.held_mut(delivery) else { return };
+        held.state = HeldState::Settled(reason);
+        if !held.is_in_order && held.message.qos == QoS::ExactlyOnce && !reason.is_failure() {
+            self.acknowledge(delivery, reason);
+        }
+    }
+
+    /// Forgets messages that were taken and are not due on this connection. Should one come again, it is handed out
+    /// again, which is legal: none of them is a QoS 2 message that was accepted.
+    pub(crate) fn forget_unclaimed(&mut self) {
+        let is_unclaimed = |held: &Held| matches!(held.state, HeldState::Settled(_)) && !held.is_in_order;
+        let unclaimed: Vec<DeliveryId> = self
+            .held
+            .iter()
+            .filter(|(_, held)| is_unclaimed(held))
+            .filter_map(|(slot, held)| {
+                Some(DeliveryId { slot: u32::try_from(slot).ok()?, generation: held.generation })
+            })
+            .collect();
+        for delivery in unclaimed {
+            self.remove(delivery);
+        }
+    }
+
     /// The acknowledgement of a message was written: PUBACK, or a PUBREC that refuses, ends it; any other PUBREC leaves
     /// the identifier recorded [MQTT-4.3.3-8] [MQTT-4.3.3-9].
     pub(crate) fn acknowledge(&mut self, delivery: DeliveryId, reason: ReasonCode) {
@@ -316,10 +343,17 @@ impl Inbound {
 
     /// The connection is gone: no acknowledgement is due until the broker sends the messages again.
     pub(crate) fn on_connection_lost(&mut self) {
-        for (_, held) in &mut self.held {
-            held.is_in_order = false;
-        }
         self.open = 0;
+        let mut settled = Vec::new();
+        for (slot, held) in &mut self.held {
+            held.is_in_order = false;
+            if let (HeldState::Settled(reason), Ok(slot)) = (held.state, u32::try_from(slot)) {
+                settled.push((DeliveryId { slot, generation: held.generation }, reason));
+            }
+        }
+        for (delivery, reason) in settled {
+            self.settle(delivery, reason);
+        }
         let recorded: Vec<PacketId> = self
             .ids
             .iter()

@@ -192,6 +192,34 @@ fn a_message_taken_offline_and_never_redelivered_does_not_stay_once_its_identifi
     }
 }
 
+// [MQTT-4.3.3-10] [MQTT-4.3.3-2 of 3.1.1]
+#[test]
+fn a_qos_2_message_whose_pubrec_did_not_get_its_turn_is_not_delivered_again() {
+    for version in Version::ALL {
+        let mut config = kept(version);
+        config.inbound.messages_max = 2;
+        let mut rig = ClientRig::connected(config);
+        let stream = rig.subscribed("a", QoS::ExactlyOnce);
+        rig.broker(qos2("a", "first", 1));
+        rig.broker(qos2("a", "second", 2));
+        let [first, second] = rig.arrived()[..] else { panic!("two messages") };
+        rig.take(second, stream).unwrap();
+        rig.reconnect(true);
+        rig.take(first, stream).unwrap();
+        // Other messages need the room.
+        for id in [5, 6] {
+            rig.broker(qos1("a", "m", id));
+        }
+        for message in rig.arrived() {
+            rig.take(message, stream).unwrap();
+        }
+        rig.sent();
+        rig.broker(again(qos2("a", "first", 1)));
+        rig.broker(again(qos2("a", "second", 2)));
+        assert_eq!((rig.arrived(), rig.sent()), (vec![], vec![pubrec(1, OK), pubrec(2, OK)]));
+    }
+}
+
 // [MQTT-3.2.2-5] [MQTT-3.2.2-3 of 3.1.1]
 #[test]
 fn after_a_session_loss_taking_is_stale_and_sends_nothing() {

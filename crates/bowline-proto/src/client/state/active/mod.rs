@@ -39,7 +39,8 @@ pub(crate) struct Active {
     stored: VecDeque<(u32, PublicationId)>,
     /// What the session's state on this connection rests on is not durable yet: nothing is sent or acknowledged (B6).
     is_held: bool,
-    is_reading_paused: bool,
+    /// Whether keep alive was told that reading pauses.
+    keep_alive_is_paused: bool,
 }
 
 impl Active {
@@ -78,13 +79,13 @@ impl Active {
             turns: Turns::default(),
             stored: VecDeque::new(),
             is_held: cx.journal.wait(Gated::Resume).is_none(),
-            is_reading_paused: false,
+            keep_alive_is_paused: false,
             link,
             limits,
         };
         state.resume(cx);
         state.pump(cx, now);
-        state.update_reading(cx, now);
+        state.update_keep_alive(cx, now);
         Transition::To(ClientState::Active(Box::new(state)))
     }
 
@@ -122,7 +123,7 @@ impl Active {
     /// Does what has become possible, and checks the bounds.
     pub(crate) fn on_change(&mut self, cx: &mut Context, now: Timestamp) -> Transition {
         self.pump(cx, now);
-        self.update_reading(cx, now);
+        self.update_keep_alive(cx, now);
         if self.link.is_overflowing() {
             let bytes = self.link.waiting_bytes();
             return self.close(cx, DisconnectCause::OutputOverflow { bytes }, now);
@@ -199,28 +200,38 @@ impl Active {
         self.pump_publications(cx, now);
     }
 
-    /// Rule 4: reading pauses only while no request of ours is unanswered.
-    pub(crate) fn update_reading(&mut self, cx: &Context, now: Timestamp) {
+    /// Rule 4: reading pauses only while no request of ours is unanswered, or waits to be sent: a peer that cannot write
+    /// to us may not read either.
+    pub(crate) fn is_reading_paused(&self, cx: &Context) -> bool {
+        self.is_held || (Self::wants_pause(cx) && Self::may_pause(cx))
+    }
+
+    fn wants_pause(cx: &Context) -> bool {
         let limits = cx.config.inbound;
         let is_full = cx.inbound.messages() >= usize::from(limits.messages_max)
             || cx.inbound.bytes() >= limits.bytes_max;
         let ends_with_connection = !cx.config.session.outlives_connection();
-        let wants_pause = cx.streams.wants_pause() || (is_full && ends_with_connection);
-        let is_paused = self.is_held || (wants_pause && self.may_pause(cx));
-        match (self.is_reading_paused, is_paused) {
+        cx.streams.wants_pause() || (is_full && ends_with_connection)
+    }
+
+    fn may_pause(cx: &Context) -> bool {
+        cx.outbound.len() == 0 && cx.requests.is_empty() && cx.queue.messages() == 0
+    }
+
+    /// While reading pauses, the peer's answer cannot be seen.
+    fn update_keep_alive(&mut self, cx: &Context, now: Timestamp) {
+        let is_paused = self.is_reading_paused(cx);
+        match (self.keep_alive_is_paused, is_paused) {
             (false, true) => self.keep_alive.pause(now),
             (true, false) => self.keep_alive.resume(now),
             (true, true) | (false, false) => {}
         }
-        self.is_reading_paused = is_paused;
+        self.keep_alive_is_paused = is_paused;
     }
 
-    fn may_pause(&self, cx: &Context) -> bool {
-        cx.outbound.len() == 0 && cx.requests.is_empty()
-    }
-
-    pub(crate) const fn is_reading_paused(&self) -> bool {
-        self.is_reading_paused
+    /// Whether keep alive has to be told that reading goes on, once something of ours waits for an answer.
+    pub(crate) const fn keep_alive_is_paused(&self) -> bool {
+        self.keep_alive_is_paused
     }
 
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
@@ -280,9 +291,10 @@ fn disconnect_reason(cause: &DisconnectCause) -> Option<ReasonCode> {
             let may_say = reason.is_allowed_in(PacketType::Disconnect, Role::Client);
             Some(if may_say { reason } else { ReasonCode::ProtocolError })
         }
-        DisconnectCause::InboundOverflow { .. } => Some(ReasonCode::ReceiveMaximumExceeded),
         DisconnectCause::PingTimeout => Some(ReasonCode::UnspecifiedError),
-        DisconnectCause::OutputOverflow { .. } => Some(ReasonCode::QuotaExceeded),
+        DisconnectCause::InboundOverflow { .. } | DisconnectCause::OutputOverflow { .. } => {
+            Some(ReasonCode::QuotaExceeded)
+        }
         _ => None,
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::client::config::Unmatched;
 use crate::client::context::Context;
-use crate::client::event::{Delivery, DisconnectCause, Event};
+use crate::client::event::{Delivery, DisconnectCause, Event, Qos0Dropped};
 use crate::client::state::Active;
-use crate::client::streams::UNROUTED;
+use crate::client::streams::{Admission, UNROUTED};
 use crate::connection::turns::Turn;
 use crate::error::ProtocolError;
 use crate::packet::{Ack, PacketType, Publish};
@@ -37,21 +37,27 @@ impl Active {
     }
 
     fn on_at_most_once(&self, cx: &mut Context, message: Message, subscription_ids: SubscriptionIds) {
-        let may_pause = self.may_pause(cx);
-        let mut streams = StreamSet::new();
+        let may_pause = Self::may_pause(cx);
         cx.route(&message, &subscription_ids);
-        for index in 0..cx.matched.len() {
-            let stream = cx.matched[index];
-            if cx.streams.admit(stream, may_pause) {
-                streams.insert(stream);
-            } else {
-                cx.stats.qos0_dropped += 1;
-            }
-        }
-        if cx.matched.is_empty() && cx.streams.admit(UNROUTED, may_pause) {
-            streams.insert(UNROUTED);
+        if cx.matched.is_empty() && cx.streams.unrouted_is_open() {
+            cx.matched.push(UNROUTED);
         } else if cx.matched.is_empty() {
             cx.stats.qos0_unmatched += 1;
+        }
+        let mut streams = StreamSet::new();
+        for index in 0..cx.matched.len() {
+            let stream = cx.matched[index];
+            let admission = cx.streams.admit(stream, may_pause);
+            if admission != Admission::Dropped {
+                streams.insert(stream);
+            }
+            let which = match admission {
+                Admission::Fits => continue,
+                Admission::DisplacesOldest => Qos0Dropped::Oldest,
+                Admission::Dropped => Qos0Dropped::Newest,
+            };
+            cx.stats.qos0_dropped += 1;
+            cx.emit(Event::Qos0Dropped { stream, which });
         }
         if !streams.is_empty() {
             cx.emit(Event::Message(Delivery {
@@ -100,10 +106,11 @@ impl Active {
                         Unmatched::Hold | Unmatched::Acknowledge => streams.insert(UNROUTED),
                     }
                 }
+                Self::make_room(cx, &message)?;
                 self.hold(cx, message, packet_id, dup, streams, subscription_ids);
             }
         }
-        self.check_bounds(cx)
+        Self::check_receive_maximum(cx, 0)
     }
 
     /// Holds a message until it is taken, and hands it out.
@@ -138,17 +145,34 @@ impl Active {
         }
     }
 
-    fn check_bounds(&self, cx: &Context) -> Result<(), DisconnectCause> {
+    /// Rule 3: what is received and not acknowledged has a bound in messages and in bytes, over all streams. A message
+    /// beyond it is neither handed out nor acknowledged: in a kept session it comes again.
+    // [MQTT-4.8.0-2 of 3.1.1]
+    fn make_room(cx: &mut Context, message: &Message) -> Result<(), DisconnectCause> {
         let limits = cx.config.inbound;
-        // [MQTT-3.3.4-9] [MQTT-4.9.0-2]
-        if cx.rules.has_properties && cx.inbound.open() > usize::from(limits.messages_max) {
-            return Err(protocol(ProtocolError::ReceiveMaximumExceeded { limit: limits.messages_max }));
+        Self::check_receive_maximum(cx, 1)?;
+        let messages = cx.inbound.messages() + 1;
+        let bytes = cx.inbound.bytes().saturating_add(message.content_bytes());
+        if messages <= usize::from(limits.messages_max) && bytes <= limits.bytes_max {
+            return Ok(());
         }
-        let (messages, bytes) = (cx.inbound.messages(), cx.inbound.bytes());
-        let too_many = !cx.rules.has_properties && messages > usize::from(limits.messages_max);
+        // What was taken and waits only to be acknowledged if it comes again must not keep others out.
+        cx.inbound.forget_unclaimed();
+        let messages = cx.inbound.messages() + 1;
+        let bytes = cx.inbound.bytes().saturating_add(message.content_bytes());
+        let too_many = messages > usize::from(limits.messages_max);
         // A single message that is larger than the bound must pass, or it could never arrive.
         if too_many || (bytes > limits.bytes_max && messages > 1) {
             return Err(DisconnectCause::InboundOverflow { messages, bytes });
+        }
+        Ok(())
+    }
+
+    // [MQTT-3.3.4-9]
+    fn check_receive_maximum(cx: &Context, more: usize) -> Result<(), DisconnectCause> {
+        let limit = cx.config.inbound.messages_max;
+        if cx.rules.has_properties && cx.inbound.open() + more > usize::from(limit) {
+            return Err(protocol(ProtocolError::ReceiveMaximumExceeded { limit }));
         }
         Ok(())
     }
@@ -282,7 +306,7 @@ impl Context {
             self.inbound.set_state(delivery, HeldState::Recording);
             self.journal.record_before(Entry::Received { packet_id }, Gated::Pubrec(delivery));
         } else {
-            self.inbound.set_state(delivery, HeldState::Settled(reason));
+            self.inbound.settle(delivery, reason);
         }
         true
     }
@@ -290,13 +314,7 @@ impl Context {
     /// B4 is passed: the message will not be handed out again. That is so even if the session is gone meanwhile or the
     /// identifier carries another message.
     pub(crate) fn on_received_stored(&mut self, delivery: DeliveryId) {
-        if let Some(held) = self.inbound.held(delivery) {
-            let is_due = held.is_in_order;
-            self.inbound.set_state(delivery, HeldState::Settled(ReasonCode::Success));
-            if !is_due {
-                self.inbound.acknowledge(delivery, ReasonCode::Success);
-            }
-        }
+        self.inbound.settle(delivery, ReasonCode::Success);
         self.emit(Event::AcknowledgementStored(delivery));
     }
 }
