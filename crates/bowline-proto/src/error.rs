@@ -26,6 +26,8 @@ pub enum ProtocolError {
     SessionPresentAfterCleanStart,
     /// CONNACK assigns no client identifier although ours was empty [MQTT-3.2.2-16].
     AssignedClientIdMissing,
+    /// CONNACK names an authentication method although CONNECT named none [MQTT-4.12.0-6].
+    AuthenticationNotAsked,
     /// A topic alias that cannot be resolved.
     Alias(AliasError),
     /// More unacknowledged QoS 1 and 2 messages than we announced [MQTT-3.3.4-9].
@@ -66,6 +68,7 @@ impl ProtocolError {
             Self::UnexpectedPacket { .. }
             | Self::SessionPresentAfterCleanStart
             | Self::AssignedClientIdMissing
+            | Self::AuthenticationNotAsked
             | Self::PacketIdInUse { .. }
             | Self::WrongAcknowledgement { .. }
             | Self::ReasonCount { .. } => ReasonCode::ProtocolError,
@@ -83,6 +86,9 @@ impl fmt::Display for ProtocolError {
             }
             Self::AssignedClientIdMissing => {
                 f.write_str("the broker accepted an empty client identifier and assigned none")
+            }
+            Self::AuthenticationNotAsked => {
+                f.write_str("the broker names an authentication method although none was offered")
             }
             Self::Alias(error) => error.fmt(f),
             Self::ReceiveMaximumExceeded { limit } => {

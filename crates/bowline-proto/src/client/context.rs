@@ -65,6 +65,8 @@ pub(crate) struct Standing {
     pub(crate) is_established: bool,
     /// Whether the broker was made to throw an old session away, in the versions that need a connection for that.
     pub(crate) was_discarded: bool,
+    /// How long the session outlives its connection in seconds: what was last granted, or said in DISCONNECT.
+    pub(crate) expiry_secs: u32,
     /// When the session ends unless a connection is made.
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) generation: u64,
@@ -151,6 +153,8 @@ impl Context {
     pub(crate) fn establish(&mut self, session_expiry_secs: u32) {
         self.standing.is_established = true;
         self.standing.expires_at = None;
+        let outlives = self.config.session.outlives_connection();
+        self.standing.expiry_secs = if outlives { session_expiry_secs } else { 0 };
         let identity = Identity {
             client_id: self.standing.client_id.clone(),
             version: self.rules.version,

@@ -12,9 +12,11 @@ use crate::client::requests::Requests;
 use crate::client::state::{ClientState, Dialing, Stopped, Transition};
 use crate::client::stats::Stats;
 use crate::client::streams::Streams;
+use crate::codec::Encoder;
 use crate::connection::Limits;
 use crate::error::RequestError;
 use crate::packet::{Disconnect, Secret};
+use crate::reason::Role;
 use crate::routing::Routes;
 use crate::session::inbound::Inbound;
 use crate::session::journal::{Gated, Journal};
@@ -95,10 +97,12 @@ impl ClientEngine {
     /// 5.0: without), after what is already encoded. The session stays for the next [`connect`](Self::connect).
     ///
     /// # Errors
-    /// [`RequestError`] if the content is not legal: 3.1.1 has none, and a session expiry of 0 stays 0
-    /// [MQTT-3.14.2-2].
+    /// [`RequestError`] if the content is not legal: before 5.0 there is none, some reason codes and properties are the
+    /// broker's, and a session expiry of 0 stays 0 [MQTT-3.14.2-2]. Nothing is changed then.
     pub fn disconnect(&mut self, disconnect: Disconnect, now: Timestamp) -> Result<(), RequestError> {
         let context = &mut self.context;
+        // [MQTT-3.14.2-1]
+        Encoder::new(context.rules.version, Role::Client, u32::MAX).check_disconnect(&disconnect)?;
         let expiry_secs =
             disconnect.properties.as_deref().and_then(|properties| properties.session_expiry_secs);
         // [MQTT-3.14.2-2]
@@ -114,6 +118,7 @@ impl ClientEngine {
         }
         let transition = match &mut self.state {
             ClientState::Active(active) => {
+                context.standing.expiry_secs = expiry_secs.unwrap_or(context.standing.expiry_secs);
                 active.disconnect(context, &disconnect, DisconnectCause::Requested, now)
             }
             ClientState::Dialing(_) | ClientState::AwaitConnack(_) | ClientState::Backoff(_) => {
@@ -342,6 +347,7 @@ fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp)
             client_id: config.client_id.clone(),
             is_established: false,
             was_discarded: false,
+            expiry_secs: 0,
             expires_at: None,
             generation: 0,
             recorded: None,
@@ -369,6 +375,7 @@ impl Context {
         self.standing.generation = recovered.generation;
         if let Some(identity) = &recovered.identity {
             self.standing.client_id = identity.client_id.clone();
+            self.standing.expiry_secs = identity.session_expiry_secs;
         }
         self.standing.recorded = recovered.identity;
         self.last_publication = recovered.last_publication;

@@ -245,17 +245,27 @@ impl Encoder {
     /// # Errors
     /// [`EncodeError`] if the version cannot say it, or our side may not.
     pub fn disconnect(&self, out: &mut Outgoing, disconnect: &Disconnect) -> Result<(), EncodeError> {
+        self.check_disconnect(disconnect)?;
         let first = self.first(PacketType::Disconnect, false);
         match self.peer.version {
             Version::V5 => {
-                self.check_reason(PacketType::Disconnect, disconnect.reason)?;
-                v5::disconnect::check(disconnect, self.peer.our_role)?;
                 self.append_shrinking(out, first, |w, keep| v5::disconnect::write(w, disconnect, keep))
             }
-            _ => {
-                v3::check_disconnect(disconnect, self.peer.our_role)?;
-                self.append(out, first, |_| {})
+            _ => self.append(out, first, |_| {}),
+        }
+    }
+
+    /// Whether the version and our side can say this, whatever its size.
+    ///
+    /// # Errors
+    /// As [`disconnect`](Self::disconnect).
+    pub fn check_disconnect(&self, disconnect: &Disconnect) -> Result<(), EncodeError> {
+        match self.peer.version {
+            Version::V5 => {
+                self.check_reason(PacketType::Disconnect, disconnect.reason)?;
+                v5::disconnect::check(disconnect, self.peer.our_role)
             }
+            _ => v3::check_disconnect(disconnect, self.peer.our_role),
         }
     }
 

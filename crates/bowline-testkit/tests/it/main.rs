@@ -3,11 +3,14 @@
 mod acknowledging;
 mod back_pressure;
 mod closing_time;
+mod connack;
 mod connecting;
+mod ending;
 mod publishing;
 mod queueing;
 mod quota;
 mod receiving;
+mod reconnecting;
 mod redelivery;
 mod script;
 mod smoke;

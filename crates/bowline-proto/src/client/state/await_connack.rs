@@ -91,6 +91,10 @@ impl AwaitConnack {
             cx.standing.was_discarded = false;
             return protocol_error(ProtocolError::SessionPresentAfterCleanStart);
         }
+        // [MQTT-4.12.0-6]
+        if connack.properties.authentication_method.is_some() {
+            return protocol_error(ProtocolError::AuthenticationNotAsked);
+        }
         if self.purpose == Purpose::DiscardOldSession {
             return self.on_old_session_discarded(cx, now);
         }

@@ -167,8 +167,8 @@ impl ClientState {
             cx.outbound.ids.free(packet_id);
         }
         if cx.standing.is_established {
-            match cx.config.session.expiry_secs() {
-                // [MQTT-3.1.2-23]
+            match cx.standing.expiry_secs {
+                // [MQTT-3.1.2-23] [MQTT-4.1.0-2]
                 0 => cx.reset_session(),
                 u32::MAX => {}
                 secs => {

@@ -9,7 +9,7 @@ use crate::codec::v5::properties::{Property, read_each, read_user_property};
 use crate::codec::v5::read_reason;
 use crate::codec::writer::Writer;
 use crate::packet::{ConnAck, ConnAckProperties, PacketType, Secret};
-use crate::reason::Role;
+use crate::reason::{ReasonCode, Role};
 use crate::types::QoS;
 
 pub(crate) fn read(reader: &mut Reader<'_>) -> Decoded<ConnAck> {
@@ -17,6 +17,17 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Decoded<ConnAck> {
     // [MQTT-3.2.2-1]
     if flags > 1 {
         return Err(DecodeErrorKind::BadBits { field: "acknowledge flags", value: flags });
+    }
+    // [MQTT-3.1.2-2]: a broker that does not know 5.0 refuses in its own form, which has no properties at all.
+    if reader.left() == 1 {
+        let code = reader.u8("return code")?;
+        return match ReasonCode::from_connect_return_code(code) {
+            Some(reason) if reason.is_failure() => {
+                let (session_present, properties) = (Some(flags == 1), ConnAckProperties::default());
+                Ok(ConnAck { session_present, reason, properties })
+            }
+            _ => Err(DecodeErrorKind::ReasonNotAllowed { code }),
+        };
     }
     let reason = read_reason(reader, PacketType::ConnAck, Role::Server)?;
     let properties = read_properties(reader)?;

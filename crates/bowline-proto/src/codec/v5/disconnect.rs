@@ -41,11 +41,14 @@ fn read_properties(reader: &mut Reader<'_>, sender: Role) -> Decoded<DisconnectP
 }
 
 pub(crate) fn check(disconnect: &Disconnect, sender: Role) -> Result<(), EncodeError> {
-    let expiry = disconnect.properties.as_deref().and_then(|properties| properties.session_expiry_secs);
+    let Some(properties) = &disconnect.properties else { return Ok(()) };
     // [MQTT-3.14.2-2]
-    if sender == Role::Server && expiry.is_some() {
-        let property = Property::SessionExpiry.name();
-        return Err(EncodeError::PropertyFromWrongSide { property, sender });
+    let (property, is_set) = match sender {
+        Role::Server => (Property::SessionExpiry, properties.session_expiry_secs.is_some()),
+        Role::Client => (Property::ServerReference, properties.server_reference.is_some()),
+    };
+    if is_set {
+        return Err(EncodeError::PropertyFromWrongSide { property: property.name(), sender });
     }
     Ok(())
 }
