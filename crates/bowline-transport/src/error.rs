@@ -1,0 +1,322 @@
+//! What keeps a stream from coming about, on either side. Knows sockets' errors, no transport's inner workings.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Why a stream could not be opened. Its text tells a person what happened and what to change; [`Error::source`] is what
+/// the operating system said, where it said something.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The name of the host could not be turned into addresses.
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// The resolver knows the name, but no address that can be used.
+    NoAddress {
+        /// The name, or host and port.
+        host: String,
+        /// The address to bind to, if it is why the host's addresses cannot be used: they are of the other family.
+        bind: Option<SocketAddr>,
+    },
+    /// The host answered that nobody listens there.
+    Refused {
+        /// Host or listener that refused: address and port, or the name of an in-process listener.
+        addr: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// There was no answer in time.
+    TimedOut {
+        /// Host and port as they were asked for.
+        target: String,
+        /// How long it took: our limit, unless the operating system gave up earlier.
+        after: Duration,
+        /// The addresses that were tried. None if the name was not resolved in time.
+        tried: Vec<SocketAddr>,
+    },
+    /// There is no way to the address.
+    Unreachable {
+        /// The address.
+        addr: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The local address asked for cannot be used.
+    Bind {
+        /// The local address.
+        addr: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The operating system refused an option of the socket.
+    Option {
+        /// Which option.
+        option: &'static str,
+        /// What it was to be.
+        value: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Something else went wrong between the socket and the address.
+    Io {
+        /// The address.
+        addr: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Several addresses were tried, and each failed in its own way.
+    Addresses {
+        /// Host and port as they were asked for.
+        target: String,
+        /// What came of each, in the order of the attempts; at least two.
+        attempts: Vec<Self>,
+    },
+    /// A connector from outside this crate failed.
+    Custom {
+        /// What it said. Its text is shown as it is: it must not contain a secret.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// What a [`ConnectError`] comes down to, for programs that only choose what to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectErrorKind {
+    /// The name leads to no address that can be used.
+    Resolve,
+    /// Nobody listens there.
+    Refused,
+    /// No answer in time.
+    TimedOut,
+    /// No way there.
+    Unreachable,
+    /// The local address cannot be used: another attempt fails in the same way.
+    Bind,
+    /// An option of the socket cannot be set: another attempt fails in the same way.
+    Option,
+    /// Anything else.
+    Other,
+}
+
+impl ConnectError {
+    /// The error of a connector from outside this crate. The text must not contain a secret.
+    pub fn custom(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Custom { source: error.into() }
+    }
+
+    /// What it comes down to. Of several addresses it is what they have in common, or else what came of the last.
+    pub fn kind(&self) -> ConnectErrorKind {
+        match self {
+            Self::Resolve { .. } | Self::NoAddress { .. } => ConnectErrorKind::Resolve,
+            Self::Refused { .. } => ConnectErrorKind::Refused,
+            Self::TimedOut { .. } => ConnectErrorKind::TimedOut,
+            Self::Unreachable { .. } => ConnectErrorKind::Unreachable,
+            Self::Bind { .. } => ConnectErrorKind::Bind,
+            Self::Option { .. } => ConnectErrorKind::Option,
+            Self::Addresses { attempts, .. } => {
+                attempts.last().map_or(ConnectErrorKind::Other, |attempt| attempt.kind())
+            }
+            Self::Io { .. } | Self::Custom { .. } => ConnectErrorKind::Other,
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolve { host, source } => {
+                write!(
+                    f,
+                    "the host name `{host}` was not found ({source}): check its spelling and the DNS settings"
+                )
+            }
+            Self::NoAddress { host, bind: None } => {
+                write!(f, "{host} has no address: check the name and its DNS records")
+            }
+            Self::NoAddress { host, bind: Some(bind) } => write!(
+                f,
+                "{host} has no address that can be reached from {bind}: bind to an address of the other family or to none"
+            ),
+            Self::Refused { addr, .. } => {
+                write!(f, "{addr} refused the connection: check that a broker runs and listens there")
+            }
+            Self::TimedOut { target, after, tried } if tried.is_empty() => {
+                write!(
+                    f,
+                    "looking up {target} took longer than {after:.1?}: check the DNS settings or raise the connect timeout"
+                )
+            }
+            Self::TimedOut { target, after, tried } => {
+                write!(f, "connecting to {target} got no answer within {after:.1?}")?;
+                if tried.len() > 1 || !tried.iter().any(|addr| addr.to_string() == *target) {
+                    write!(f, " (tried {})", List(tried))?;
+                }
+                f.write_str(": check address, port and firewalls, or raise the connect timeout")
+            }
+            Self::Unreachable { addr, source } => {
+                write!(f, "there is no way to {addr} ({source}): check the network and the address")
+            }
+            Self::Bind { addr, source } => {
+                write!(
+                    f,
+                    "the connection cannot come from {addr} ({source}): bind to an address of this machine or to none"
+                )
+            }
+            Self::Option { option, value, source } => {
+                write!(f, "the socket option {option} cannot be {value} ({source}): choose another value")
+            }
+            Self::Io { addr, source } => write!(f, "connecting to {addr} failed ({source})"),
+            Self::Addresses { target, attempts } => {
+                write!(
+                    f,
+                    "none of {} addresses of {target} can be reached: {}",
+                    attempts.len(),
+                    List(attempts)
+                )
+            }
+            Self::Custom { source } => source.fmt(f),
+        }
+    }
+}
+
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Resolve { source, .. }
+            | Self::Refused { source, .. }
+            | Self::Unreachable { source, .. }
+            | Self::Bind { source, .. }
+            | Self::Option { source, .. }
+            | Self::Io { source, .. } => Some(source),
+            Self::Addresses { attempts, .. } => attempts.last().map(|attempt| attempt as _),
+            // The text is the source's own, so its own source comes next.
+            Self::Custom { source } => source.source(),
+            Self::NoAddress { .. } | Self::TimedOut { .. } => None,
+        }
+    }
+}
+
+/// Why a server cannot listen.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// The address cannot be listened on.
+    Bind {
+        /// The address.
+        addr: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The operating system refused an option of the socket.
+    Option {
+        /// Which option.
+        option: &'static str,
+        /// What it was to be.
+        value: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind { addr, source } => {
+                write!(f, "cannot listen on {addr} ({source}): ")?;
+                f.write_str(match source.kind() {
+                    io::ErrorKind::AddrInUse => {
+                        "stop the program that does, or choose another port (0 takes a free one)"
+                    }
+                    io::ErrorKind::PermissionDenied => "choose a port above 1023",
+                    _ => "choose an address of this machine",
+                })
+            }
+            Self::Option { option, value, source } => {
+                write!(f, "the socket option {option} cannot be {value} ({source}): choose another value")
+            }
+        }
+    }
+}
+
+impl Error for ListenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Bind { source, .. } | Self::Option { source, .. } => Some(source),
+        }
+    }
+}
+
+/// Why no client was accepted.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// One client was gone before it could be accepted: go on with the next.
+    ClientGone {
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// There are no descriptors or memory for another client: wait a little, then try again, or it fails again at once.
+    Exhausted {
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Nobody can connect any more: the last connector of an in-process listener is gone.
+    Closed,
+    /// The listener itself failed.
+    Io {
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl AcceptError {
+    /// Whether another call may succeed. After [`AcceptError::Exhausted`] only once something has been given back.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::ClientGone { .. } | Self::Exhausted { .. })
+    }
+}
+
+impl fmt::Display for AcceptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClientGone { source } => write!(f, "a client was gone before it was accepted ({source})"),
+            Self::Exhausted { source } => {
+                write!(
+                    f,
+                    "no descriptor or memory for another client ({source}): raise the limit of open files"
+                )
+            }
+            Self::Closed => f.write_str("every connector of this in-process listener is gone"),
+            Self::Io { source } => write!(f, "accepting clients failed ({source})"),
+        }
+    }
+}
+
+impl Error for AcceptError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::ClientGone { source } | Self::Exhausted { source } | Self::Io { source } => Some(source),
+            Self::Closed => None,
+        }
+    }
+}
+
+/// Items one after the other, for texts.
+struct List<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for List<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, item) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{item}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+//! Byte streams for MQTT, client and server side: the seam behind which TCP and the in-memory duplex live, and behind
+//! which TLS, WebSocket and the rest will. Knows no MQTT packet, no session and none of the other crates.
+//!
+//! A client calls a [`Connector`] with an [`Endpoint`], a server a [`Listener`]; both give a [`Stream`]:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use bowline_transport::{Connector, Endpoint, TcpConnector};
+//!
+//! let endpoint: Endpoint = "mqtt://broker.example".parse()?;
+//! let stream = TcpConnector::new().connect(&endpoint).await?;
+//! println!("{}", stream.description());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Everything runs on tokio: the TCP parts must be used inside a runtime with its I/O and time drivers enabled. Every
+//! stream, connector and listener is `Send`, and every future can be dropped at any time; what that does is said where
+//! the future is made.
+
+mod connector;
+mod endpoint;
+mod error;
+mod in_process;
+mod listener;
+mod stream;
+mod tcp;
+
+pub use connector::{ConnectFuture, Connector};
+pub use endpoint::{Credentials, Endpoint, EndpointError, Scheme};
+pub use error::{AcceptError, ConnectError, ConnectErrorKind, ListenError};
+pub use in_process::{DuplexConnector, DuplexListener, in_process};
+pub use listener::{AcceptFuture, Listener};
+pub use stream::{ByteStream, DuplexStream, Stream, StreamDescription, duplex};
+pub use tcp::{TcpAcceptor, TcpConnector, TcpKeepAlive, TcpOptions};

@@ -1,0 +1,175 @@
+//! The one stream type that all transports give, and the trait of what it can be made of. Knows nothing of how streams
+//! come about.
+
+mod description;
+mod duplex;
+mod pipe;
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+pub use description::StreamDescription;
+pub(crate) use duplex::pair;
+pub use duplex::{DuplexStream, duplex};
+
+/// Anything that can carry MQTT: an ordered, reliable stream of bytes in both directions. Implemented for all that fits.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> ByteStream for S {}
+
+/// An open stream of bytes in both directions, over whichever transport.
+///
+/// The two directions end apart: `poll_shutdown` ends ours and leaves the other side's open. Vectored writes reach the
+/// operating system as one call where the transport can. Dropping the stream closes it in an orderly way (except that a TCP
+/// socket with unread bytes is reset by the operating system), [`Stream::abort`] never does.
+///
+/// # Cancel safety
+///
+/// It has only `poll_*` methods; the futures made of them keep what tokio says of each: a dropped `read` or `write` has
+/// moved no byte, `read_exact` and `write_all` may have.
+pub struct Stream {
+    // An enum and not `Box<dyn ByteStream>`: TCP and TLS over it carry nearly everything, so their reads and writes cost a
+    // predictable branch and can be inlined, while only streams from outside pay for the call through a table.
+    carrier: Carrier,
+}
+
+enum Carrier {
+    /// The addresses are asked for once, because a socket that lost its peer no longer tells them.
+    Tcp {
+        socket: TcpStream,
+        local: SocketAddr,
+        peer: SocketAddr,
+    },
+    Duplex(DuplexStream),
+    Custom {
+        io: Box<dyn ByteStream>,
+        peer: Box<str>,
+    },
+}
+
+impl Stream {
+    /// A stream of anything that reads and writes. `peer` is what logs call the other side: no secret may be in it.
+    pub fn custom(io: impl ByteStream, peer: impl Into<String>) -> Self {
+        Self { carrier: Carrier::Custom { io: Box::new(io), peer: peer.into().into_boxed_str() } }
+    }
+
+    pub(crate) fn tcp(socket: TcpStream) -> io::Result<Self> {
+        let (local, peer) = (socket.local_addr()?, socket.peer_addr()?);
+        Ok(Self { carrier: Carrier::Tcp { socket, local, peer } })
+    }
+
+    /// Who is at both ends, for logs. Contains no secret.
+    pub fn description(&self) -> StreamDescription {
+        match &self.carrier {
+            Carrier::Tcp { local, peer, .. } => {
+                StreamDescription::new("tcp", local.to_string(), peer.to_string())
+            }
+            Carrier::Duplex(stream) => stream.description(),
+            Carrier::Custom { peer, .. } => StreamDescription::new("custom", String::new(), peer.to_string()),
+        }
+    }
+
+    /// Ends both directions at once without an orderly close: the other side's reads and writes fail with
+    /// [`io::ErrorKind::ConnectionReset`], and bytes still on their way, to it or to us, may be lost. A custom stream is
+    /// only dropped.
+    pub fn abort(self) {
+        match self.carrier {
+            // A socket that was reset by its peer refuses the option, and there is nothing left to reset.
+            Carrier::Tcp { socket, .. } => drop(socket.set_zero_linger()),
+            Carrier::Duplex(stream) => stream.abort(),
+            Carrier::Custom { io, .. } => drop(io),
+        }
+    }
+
+    /// The socket beneath, if there is one: to set or read an option that has no method here.
+    #[cfg(unix)]
+    pub fn as_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        match &self.carrier {
+            Carrier::Tcp { socket, .. } => Some(std::os::fd::AsFd::as_fd(socket)),
+            Carrier::Duplex(_) | Carrier::Custom { .. } => None,
+        }
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stream").field(&format_args!("{}", self.description())).finish()
+    }
+}
+
+impl From<DuplexStream> for Stream {
+    fn from(stream: DuplexStream) -> Self {
+        Self { carrier: Carrier::Duplex(stream) }
+    }
+}
+
+impl AsyncRead for Stream {
+    #[inline]
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.carrier {
+            Carrier::Tcp { socket, .. } => Pin::new(socket).poll_read(cx, buf),
+            Carrier::Duplex(stream) => Pin::new(stream).poll_read(cx, buf),
+            Carrier::Custom { io, .. } => Pin::new(io).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    #[inline]
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.carrier {
+            Carrier::Tcp { socket, .. } => Pin::new(socket).poll_write(cx, buf),
+            Carrier::Duplex(stream) => Pin::new(stream).poll_write(cx, buf),
+            Carrier::Custom { io, .. } => Pin::new(io).poll_write(cx, buf),
+        }
+    }
+
+    #[inline]
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.carrier {
+            Carrier::Tcp { socket, .. } => Pin::new(socket).poll_write_vectored(cx, bufs),
+            Carrier::Duplex(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Carrier::Custom { io, .. } => Pin::new(io).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    #[inline]
+    fn is_write_vectored(&self) -> bool {
+        match &self.carrier {
+            Carrier::Tcp { socket, .. } => socket.is_write_vectored(),
+            Carrier::Duplex(stream) => stream.is_write_vectored(),
+            Carrier::Custom { io, .. } => io.is_write_vectored(),
+        }
+    }
+
+    #[inline]
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.carrier {
+            Carrier::Tcp { socket, .. } => Pin::new(socket).poll_flush(cx),
+            Carrier::Duplex(stream) => Pin::new(stream).poll_flush(cx),
+            Carrier::Custom { io, .. } => Pin::new(io).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.carrier {
+            Carrier::Tcp { socket, .. } => Pin::new(socket).poll_shutdown(cx),
+            Carrier::Duplex(stream) => Pin::new(stream).poll_shutdown(cx),
+            Carrier::Custom { io, .. } => Pin::new(io).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! MQTT over plain TCP: the connector and the acceptor, and the options that both put on a socket.
+
+mod acceptor;
+mod attempt;
+mod connector;
+mod options;
+mod resolve;
+
+pub use acceptor::TcpAcceptor;
+pub use connector::TcpConnector;
+pub use options::{TcpKeepAlive, TcpOptions};

@@ -1,0 +1,9 @@
+//! Behaviour of the transports, seen from outside: endpoints in, bytes and errors out. Uses loopback addresses only.
+
+mod duplex;
+mod endpoint;
+mod in_process;
+mod seam;
+mod tcp_connect;
+mod tcp_options;
+mod tcp_stream;
