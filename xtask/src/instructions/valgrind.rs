@@ -31,20 +31,24 @@ impl Program {
         Ok(printed(Command::new(&self.path).arg("--list"))?.lines().map(str::to_owned).collect())
     }
 
-    /// The price of one repetition.
+    /// The price of one repetition. The two tools run side by side: what is counted does not depend on the time.
     pub(crate) fn measure(&self, scenario: &str) -> Result<Price, String> {
-        let per_repetition = |few: u64, many: u64| {
-            let difference = many.checked_sub(few).ok_or("fewer repetitions cost more")?;
-            Ok::<f64, String>(difference as f64 / f64::from(REPETITIONS_MANY - REPETITIONS_FEW))
-        };
-        let count = |tool: &[&str], word: &str| {
-            let few = self.run(tool, scenario, REPETITIONS_FEW, word)?;
-            per_repetition(few, self.run(tool, scenario, REPETITIONS_MANY, word)?)
-        };
-        let callgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
-        let instructions = count(&callgrind, "Collected :")?;
-        let allocations = count(&["--tool=memcheck", "--leak-check=no"], "total heap usage:")?;
-        Ok(Price { instructions, allocations })
+        std::thread::scope(|scope| {
+            let memcheck = ["--tool=memcheck", "--leak-check=no"];
+            let allocations = scope.spawn(move || self.count(&memcheck, scenario, "total heap usage:"));
+            let callgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
+            let instructions = self.count(&callgrind, scenario, "Collected :")?;
+            let allocations = allocations.join().map_err(|_| "counting allocations panicked")??;
+            Ok(Price { instructions, allocations })
+        })
+    }
+
+    /// What one more repetition adds to the number that the tool prints after the word.
+    fn count(&self, tool: &[&str], scenario: &str, word: &str) -> Result<f64, String> {
+        let few = self.run(tool, scenario, REPETITIONS_FEW, word)?;
+        let many = self.run(tool, scenario, REPETITIONS_MANY, word)?;
+        let difference = many.checked_sub(few).ok_or("fewer repetitions cost more")?;
+        Ok(difference as f64 / f64::from(REPETITIONS_MANY - REPETITIONS_FEW))
     }
 
     fn run(&self, tool: &[&str], scenario: &str, repetitions: u32, word: &str) -> Result<u64, String> {
