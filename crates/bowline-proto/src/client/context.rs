@@ -132,7 +132,8 @@ impl Context {
             if flow.was_sent && flow.is_exactly_once() {
                 indeterminate += 1;
                 let publication = flow.publication;
-                self.fail(Entry::Ended { publication, retired: None }, publication, Outcome::Indeterminate);
+                let outcome = Outcome::Indeterminate { limit: None };
+                self.fail(Entry::Ended { publication, retired: None }, publication, outcome);
             } else {
                 requeued += 1;
                 self.requeue(flow);

@@ -157,7 +157,7 @@ impl ClientEngine {
             let flow = self.context.outbound.finish(slot);
             let outcome = match (is_durable, flow.was_sent) {
                 (true, _) => Outcome::Stored,
-                (false, true) => Outcome::Indeterminate,
+                (false, true) => Outcome::Indeterminate { limit: None },
                 (false, false) => Outcome::NotSent { message: flow.message },
             };
             ends.push((flow.publication, ended(flow.publication, outcome)));

@@ -281,7 +281,10 @@ pub enum Outcome {
     Stored,
     /// It was sent and the session was lost, or the client ended, before the broker's last word: the broker may or may
     /// not have it.
-    Indeterminate,
+    Indeterminate {
+        /// The limit of the new connection that keeps it from being sent again, if that is why.
+        limit: Option<LimitError>,
+    },
     /// It could not be stored, and was not sent.
     StoreFailed {
         /// The message.

@@ -216,7 +216,7 @@ fn a_session_expiry_interval_in_disconnect_counts_from_then_on() {
     let [Packet::Disconnect(said)] = &rig.sent()[..] else { panic!("a DISCONNECT") };
     assert_eq!(said.properties.as_ref().and_then(|said| said.session_expiry_secs), Some(0));
     let ended = rig.outcomes();
-    assert!(matches!(ended[..], [(publication, Outcome::Indeterminate)] if publication == sent));
+    assert!(matches!(ended[..], [(publication, Outcome::Indeterminate { .. })] if publication == sent));
     rig.dial();
     assert!(connect_sent(&mut rig).clean_start);
     rig.connect(false);

@@ -12,5 +12,7 @@ mod quota;
 mod receiving;
 mod reconnecting;
 mod redelivery;
+mod resuming;
 mod script;
+mod session_loss;
 mod smoke;

@@ -249,7 +249,11 @@ impl Active {
             Some(_) => cx.outbound.finish_retiring_id(slot),
             None => cx.outbound.finish(slot),
         };
-        cx.fail(Entry::Ended { publication, retired }, publication, Outcome::Indeterminate);
+        cx.fail(
+            Entry::Ended { publication, retired },
+            publication,
+            Outcome::Indeterminate { limit: Some(limit) },
+        );
     }
 
     // [MQTT-4.3.2-3] [MQTT-2.2.1-6] [MQTT-4.3.2-1 of 3.1.1]
