@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::client::context::Context;
 use crate::client::engine::ClientEngine;
-use crate::client::event::{Delivery, Event, OperationId, Outcome, StreamEnd};
+use crate::client::event::{OperationId, Outcome};
 use crate::client::requests::{Operation, RequestItem, RequestKind};
 use crate::client::state::ClientState;
 use crate::client::state::active::FlowSource;
@@ -19,10 +19,10 @@ use crate::routing::StreamId;
 use crate::session::journal::Gated;
 use crate::session::send_queue::Queued;
 use crate::session::stored::{Accepted, Entry, Wanted};
-use crate::session::{DeliveryId, PublicationId, StreamSet};
+use crate::session::{DeliveryId, PublicationId};
 use crate::time::Timestamp;
 use crate::types::varint::VARINT_MAX;
-use crate::types::{Message, MessageProperties, QoS, SubscriptionIds, TopicFilter, UserProperties};
+use crate::types::{Message, MessageProperties, QoS, TopicFilter, UserProperties};
 
 impl ClientEngine {
     /// Accepts a message for publication. With QoS 1 and 2 its outcome comes as [`Event::PublishEnded`]; with QoS 0 it
@@ -30,6 +30,9 @@ impl ClientEngine {
     ///
     /// May be called in any state: without a connection the message waits, within the queue's limits. In a durable
     /// session a QoS 1 or 2 message is accepted once [`Event::PublishAccepted`] says that it is stored.
+    ///
+    /// [`Event::PublishEnded`]: crate::client::Event::PublishEnded
+    /// [`Event::PublishAccepted`]: crate::client::Event::PublishAccepted
     ///
     /// # Errors
     /// [`PublishError`], with the message in it: the queue is full, the store is failed, or the message cannot be sent
@@ -89,6 +92,8 @@ impl ClientEngine {
     /// Opens a stream for one or more filters, and asks the broker for those that it has not granted yet. The result
     /// comes as [`Event::Subscribed`]; messages may come before it [MQTT-3.8.4-1].
     ///
+    /// [`Event::Subscribed`]: crate::client::Event::Subscribed
+    ///
     /// # Errors
     /// [`RequestError`]: no filters, options of 5.0 in an older version, No Local with a shared subscription, a filter
     /// that another stream has with other options, or one that the broker said it would refuse.
@@ -117,6 +122,7 @@ impl ClientEngine {
                 context.journal.record(Entry::Wanted(wanted));
             }
             context.routes.insert(&filter, stream);
+            context.ended.remove(&filter);
             items.push(item);
         }
         let operation = context.request(RequestKind::Subscribe, items, user_properties);
@@ -126,7 +132,12 @@ impl ClientEngine {
     }
 
     /// Ends subscriptions, and the streams that have no other filter. The result comes as [`Event::Unsubscribed`].
-    /// Messages that were received and not taken are acknowledged and counted (rule 7 of the inbound rules).
+    /// Messages that matched only these filters and that no stream has taken are acknowledged and counted, those that
+    /// come later included; [`Event::Withdrawn`] says which the driver takes out of a stream (rule 7 of the inbound
+    /// rules).
+    ///
+    /// [`Event::Unsubscribed`]: crate::client::Event::Unsubscribed
+    /// [`Event::Withdrawn`]: crate::client::Event::Withdrawn
     ///
     /// # Errors
     /// [`RequestError::NoFilters`] if there is none, [`RequestError::NeedsVersion5`] for user properties before 5.0.
@@ -144,7 +155,7 @@ impl ClientEngine {
         }
         let context = &mut self.context;
         for filter in &filters {
-            context.forget_filter(filter, &StreamEnd::Unsubscribed);
+            context.unsubscribe(filter);
         }
         let items = filters.into_iter().map(RequestItem::new).collect();
         let operation = context.request(RequestKind::Unsubscribe, items, user_properties);
@@ -162,6 +173,12 @@ impl ClientEngine {
         let is_due = self.context.take(delivery, stream, reason);
         self.context.has_changed = true;
         if is_due { Ok(()) } else { Err(Stale) }
+    }
+
+    /// The application has a QoS 1 or 2 message in its hands and will [`take`](Self::take) it for this stream later,
+    /// when it has finished with it: from now on unsubscribing does not acknowledge it in its place.
+    pub fn hand_over(&mut self, delivery: DeliveryId, stream: StreamId) {
+        self.context.inbound.hand_over(delivery, stream);
     }
 
     /// A stream has taken a QoS 0 message.
@@ -188,7 +205,7 @@ impl ClientEngine {
     pub fn close_stream(&mut self, stream: StreamId, untaken: &[DeliveryId]) {
         let context = &mut self.context;
         if stream == UNROUTED {
-            context.streams.close(UNROUTED);
+            context.close_unrouted();
             self.context.has_changed = true;
             return;
         }
@@ -201,7 +218,7 @@ impl ClientEngine {
         }
         if ends_with_connection && !unused.is_empty() {
             for filter in &unused {
-                context.forget_filter(filter, &StreamEnd::Unsubscribed);
+                context.unsubscribe(filter);
             }
             let items = unused.into_iter().map(RequestItem::new).collect();
             context.request(RequestKind::Unsubscribe, items, Vec::new());
@@ -299,83 +316,5 @@ impl Context {
             self.requests.open_gate(slot);
         }
         id
-    }
-
-    /// A filter is wanted no longer: no stream gets its messages, and one without another filter ends.
-    pub(crate) fn forget_filter(&mut self, filter: &TopicFilter, reason: &StreamEnd) {
-        let Some(wanted) = self.subscriptions.remove(filter) else { return };
-        self.journal.record(Entry::Unwanted { filter: filter.clone() });
-        for stream in wanted.streams {
-            self.routes.remove(filter, stream);
-            if self.streams.lose_filter(stream) {
-                self.emit(Event::StreamEnded { stream, reason: reason.clone() });
-            }
-        }
-        // Rule 7: what matched only this filter and is held for nobody is acknowledged.
-        for delivery in self.inbound.untaken_by(UNROUTED) {
-            let matches = self.inbound.held(delivery).is_some_and(|held| filter.matches(&held.message.topic));
-            if matches && !self.streams.unrouted_is_open() {
-                self.stats.unsubscribed_acknowledged += 1;
-                self.take(delivery, UNROUTED, ReasonCode::Success);
-            }
-        }
-    }
-
-    /// Messages that were held for nobody and that a new stream wants.
-    fn hand_over_unrouted(&mut self, stream: StreamId) {
-        if self.streams.unrouted_is_open() {
-            return;
-        }
-        for delivery in self.inbound.untaken_by(UNROUTED) {
-            let Some(held) = self.inbound.held(delivery) else { continue };
-            let topic = held.message.topic.clone();
-            self.routes.matches(&topic, &mut self.matched);
-            if self.matched.contains(&stream) {
-                self.inbound.add_taker(delivery, stream);
-                self.take(delivery, UNROUTED, ReasonCode::Success);
-                self.hand_out_again(delivery, stream);
-            }
-        }
-    }
-
-    /// A dropped stream's message goes to whoever else wants it.
-    fn pass_on(&mut self, delivery: DeliveryId, from: StreamId, ends_with_connection: bool) {
-        let Some(held) = self.inbound.held(delivery) else { return };
-        let topic = held.message.topic.clone();
-        self.routes.matches(&topic, &mut self.matched);
-        // A stream that had it must not get it twice.
-        let younger: Vec<StreamId> = self
-            .matched
-            .iter()
-            .copied()
-            .filter(|&stream| !self.inbound.was_handed_to(delivery, stream))
-            .collect();
-        for &stream in &younger {
-            self.inbound.add_taker(delivery, stream);
-            self.hand_out_again(delivery, stream);
-        }
-        let has_other = !younger.is_empty() || self.inbound.is_waited_for_by_another(delivery, from);
-        if !has_other && self.streams.unrouted_is_open() {
-            self.inbound.add_taker(delivery, UNROUTED);
-            self.hand_out_again(delivery, UNROUTED);
-        } else if !has_other && ends_with_connection {
-            self.stats.unsubscribed_acknowledged += 1;
-        } else if !has_other {
-            self.inbound.add_taker(delivery, UNROUTED);
-        }
-        self.take(delivery, from, ReasonCode::Success);
-    }
-
-    fn hand_out_again(&mut self, delivery: DeliveryId, stream: StreamId) {
-        if let Some(held) = self.inbound.held(delivery) {
-            let message = held.message.clone();
-            self.emit(Event::Message(Delivery {
-                message,
-                dup: false,
-                delivery: Some(delivery),
-                streams: StreamSet::from(stream),
-                subscription_ids: SubscriptionIds::new(),
-            }));
-        }
     }
 }

@@ -13,6 +13,7 @@ use crate::client::streams::Streams;
 use crate::routing::{Routes, StreamId};
 use crate::rules::Rules;
 use crate::session::PublicationId;
+use crate::session::ended_filters::EndedFilters;
 use crate::session::inbound::Inbound;
 use crate::session::journal::{Gated, Journal};
 use crate::session::outbound::{Outbound, OutboundFlow};
@@ -31,6 +32,7 @@ pub(crate) struct Context {
     pub(crate) inbound: Inbound,
     pub(crate) queue: SendQueue,
     pub(crate) subscriptions: Subscriptions,
+    pub(crate) ended: EndedFilters,
     pub(crate) journal: Journal,
     pub(crate) requests: Requests,
     pub(crate) streams: Streams,
@@ -125,6 +127,7 @@ impl Context {
         self.journal.record(Entry::SessionReset { generation: self.standing.generation });
         self.inbound.on_session_lost();
         self.subscriptions.on_session_lost();
+        self.ended.clear();
         self.outbound.ids.free_retired();
         let (mut requeued, mut indeterminate) = (0, 0);
         for slot in self.outbound.all_in_order().into_iter().rev() {

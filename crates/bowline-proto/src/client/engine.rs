@@ -18,6 +18,7 @@ use crate::error::RequestError;
 use crate::packet::{Disconnect, Secret};
 use crate::reason::Role;
 use crate::routing::Routes;
+use crate::session::ended_filters::EndedFilters;
 use crate::session::inbound::Inbound;
 use crate::session::journal::{Gated, Journal};
 use crate::session::outbound::{FlowPhase, Outbound, RestoredFlow};
@@ -339,6 +340,7 @@ fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp)
         inbound: Inbound::new(),
         queue: SendQueue::new(config.queue),
         subscriptions: Subscriptions::new(first_subscription),
+        ended: EndedFilters::with_seed(jitter.next_u64()),
         journal,
         requests: Requests::new(),
         streams: Streams::new(),

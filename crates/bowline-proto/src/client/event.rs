@@ -79,6 +79,14 @@ pub enum Event {
         /// What the broker said besides.
         properties: Box<AckProperties>,
     },
+    /// The filter that a message matched is unsubscribed: the driver takes it out of the stream, and it is acknowledged
+    /// without having been taken.
+    Withdrawn {
+        /// Out of which stream.
+        stream: StreamId,
+        /// Which message.
+        delivery: DeliveryId,
+    },
     /// A stream has lost its last filter.
     StreamEnded {
         /// Which.

@@ -25,6 +25,7 @@ mod connect;
 mod context;
 mod engine;
 pub mod event;
+mod handing_over;
 pub mod io;
 mod requests;
 pub(crate) mod state;

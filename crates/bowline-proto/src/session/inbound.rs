@@ -54,6 +54,8 @@ pub(crate) struct Held {
     waiting: StreamSet,
     /// All streams that it was handed to.
     handed: StreamSet,
+    /// Streams whose application has it in its hands and will finish with it later.
+    in_hand: StreamSet,
     reason: ReasonCode,
     pub(crate) state: HeldState,
     /// Whether an acknowledgement for it is due on this connection.
@@ -195,6 +197,7 @@ impl Inbound {
             packet_id,
             message,
             handed: takers.clone(),
+            in_hand: StreamSet::new(),
             waiting: takers,
             reason: ReasonCode::Success,
             state: HeldState::Waiting,
@@ -253,6 +256,23 @@ impl Inbound {
             held.waiting.insert(stream);
             held.handed.insert(stream);
         }
+    }
+
+    /// The application has it in its hands and will finish with it later.
+    pub(crate) fn hand_over(&mut self, delivery: DeliveryId, stream: StreamId) {
+        if let Some(held) = self.held_mut(delivery).filter(|held| held.waiting.contains(stream)) {
+            held.in_hand.insert(stream);
+        }
+    }
+
+    /// Whether the application has it in its hands.
+    pub(crate) fn is_in_hand(&self, delivery: DeliveryId, stream: StreamId) -> bool {
+        self.held(delivery).is_some_and(|held| held.in_hand.contains(stream))
+    }
+
+    /// Whether this stream has not taken it yet.
+    pub(crate) fn is_waited_for_by(&self, delivery: DeliveryId, stream: StreamId) -> bool {
+        self.held(delivery).is_some_and(|held| held.waiting.contains(stream))
     }
 
     /// Whether any stream but this one has not taken it yet.

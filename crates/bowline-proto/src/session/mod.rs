@@ -1,6 +1,7 @@
 //! What survives a reconnect (section 4.1): outbound and inbound flows, packet identifiers, the send queue, wanted
 //! subscriptions, and the journal that makes them durable. Knows neither bytes nor connections nor roles.
 
+pub(crate) mod ended_filters;
 mod id_table;
 pub(crate) mod inbound;
 pub mod journal;

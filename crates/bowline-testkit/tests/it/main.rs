@@ -16,3 +16,5 @@ mod resuming;
 mod script;
 mod session_loss;
 mod smoke;
+mod streams;
+mod unsubscribing;

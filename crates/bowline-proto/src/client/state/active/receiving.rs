@@ -97,6 +97,10 @@ impl Active {
                 }
                 cx.route(&message, &subscription_ids);
                 let mut streams: StreamSet = cx.matched.iter().copied().collect();
+                if streams.is_empty() && cx.is_unsubscribed(&message, &subscription_ids) {
+                    Self::make_room(cx, &message)?;
+                    return self.pass_over(cx, message, packet_id);
+                }
                 if streams.is_empty() {
                     match cx.config.unmatched {
                         Unmatched::Leave => {
@@ -110,6 +114,21 @@ impl Active {
                 self.hold(cx, message, packet_id, dup, streams, subscription_ids);
             }
         }
+        Self::check_receive_maximum(cx, 0)
+    }
+
+    /// Rule 7: a late message of an unsubscribed filter is acknowledged in its turn and handed to nobody.
+    fn pass_over(
+        &mut self,
+        cx: &mut Context,
+        message: Message,
+        packet_id: PacketId,
+    ) -> Result<(), DisconnectCause> {
+        let qos = message.qos;
+        let delivery = cx.inbound.hold(packet_id, message, StreamSet::from(UNROUTED));
+        self.take_turn(qos, delivery);
+        cx.stats.unsubscribed_acknowledged += 1;
+        cx.take(delivery, UNROUTED, ReasonCode::Success);
         Self::check_receive_maximum(cx, 0)
     }
 
@@ -272,8 +291,9 @@ impl Context {
                         }
                     }
                 }
+                // A copy for a subscription that has ended is not one for those that have not.
+                None if self.ended.has_id(id) => {}
                 None => {
-                    self.matched.clear();
                     self.routes.matches(&message.topic, &mut self.matched);
                     return;
                 }
@@ -282,6 +302,15 @@ impl Context {
         if ids.is_empty() {
             self.routes.matches(&message.topic, &mut self.matched);
         }
+    }
+
+    /// Whether a message that no stream wants was sent for filters that are unsubscribed, and for no other.
+    fn is_unsubscribed(&mut self, message: &Message, ids: &SubscriptionIds) -> bool {
+        if !ids.is_empty() {
+            return ids.iter().all(|id| self.ended.has_id(id));
+        }
+        self.ended.match_topic(&message.topic, &mut self.matched)
+            && !self.subscriptions.iter().any(|wanted| wanted.filter.matches(&message.topic))
     }
 
     /// A stream has taken, acknowledged or refused a message. Returns whether that means anything (else: stale).

@@ -1,0 +1,148 @@
+//! Messages that change hands: because a filter or a stream ends, or because a stream comes that wants what is held for
+//! nobody (rules 7 and 8 of the inbound rules). Knows no connection.
+
+use alloc::vec::Vec;
+
+use crate::client::config::Unmatched;
+use crate::client::context::Context;
+use crate::client::event::{Delivery, Event, StreamEnd};
+use crate::client::streams::UNROUTED;
+use crate::reason::ReasonCode;
+use crate::routing::StreamId;
+use crate::session::stored::Entry;
+use crate::session::subscriptions::WantedSubscription;
+use crate::session::{DeliveryId, StreamSet};
+use crate::types::{SubscriptionIds, TopicFilter};
+
+impl Context {
+    /// A filter is unsubscribed: what matched only it and was not taken is acknowledged, so that nothing stalls for a
+    /// stream that has no further use for it.
+    // [MQTT-4.5.0-2] [MQTT-4.5.0-2 of 3.1.1] [MQTT-3.10.4-3] [MQTT-3.10.4-3 of 3.1.1]
+    pub(crate) fn unsubscribe(&mut self, filter: &TopicFilter) {
+        let Some(wanted) = self.forget_filter(filter, &StreamEnd::Unsubscribed) else { return };
+        self.ended.add(filter.clone(), wanted.subscription_id);
+        for stream in wanted.streams {
+            for delivery in self.inbound.untaken_by(stream) {
+                if !self.inbound.is_in_hand(delivery, stream) && self.matched_only(delivery, stream, filter) {
+                    self.emit(Event::Withdrawn { stream, delivery });
+                    if self.is_wanted_later(delivery) {
+                        self.inbound.add_taker(delivery, UNROUTED);
+                    } else {
+                        self.stats.unsubscribed_acknowledged += 1;
+                    }
+                    self.take(delivery, stream, ReasonCode::Success);
+                }
+            }
+        }
+    }
+
+    /// A filter is wanted no longer: no stream gets its messages, and one without another filter ends.
+    pub(crate) fn forget_filter(
+        &mut self,
+        filter: &TopicFilter,
+        reason: &StreamEnd,
+    ) -> Option<WantedSubscription> {
+        let wanted = self.subscriptions.remove(filter)?;
+        self.journal.record(Entry::Unwanted { filter: filter.clone() });
+        for &stream in &wanted.streams {
+            self.routes.remove(filter, stream);
+            if self.streams.lose_filter(stream) {
+                self.emit(Event::StreamEnded { stream, reason: reason.clone() });
+            }
+        }
+        if !self.streams.unrouted_is_open() {
+            for delivery in self.inbound.untaken_by(UNROUTED) {
+                if self.matched_only(delivery, UNROUTED, filter) && !self.is_wanted_later(delivery) {
+                    self.stats.unsubscribed_acknowledged += 1;
+                    self.take(delivery, UNROUTED, ReasonCode::Success);
+                }
+            }
+        }
+        Some(wanted)
+    }
+
+    /// Whether a message matches a filter, and no other filter of the stream.
+    fn matched_only(&mut self, delivery: DeliveryId, stream: StreamId, filter: &TopicFilter) -> bool {
+        let Some(held) = self.inbound.held(delivery) else { return false };
+        self.routes.matches(&held.message.topic, &mut self.matched);
+        filter.matches(&held.message.topic) && !self.matched.contains(&stream)
+    }
+
+    /// Whether a message matches a filter that is subscribed although it has no stream at the moment.
+    fn is_wanted_later(&self, delivery: DeliveryId) -> bool {
+        let Some(held) = self.inbound.held(delivery) else { return false };
+        self.subscriptions.iter().any(|wanted| wanted.filter.matches(&held.message.topic))
+    }
+
+    /// Messages that were held for nobody and that a new stream wants.
+    pub(crate) fn hand_over_unrouted(&mut self, stream: StreamId) {
+        if self.streams.unrouted_is_open() {
+            return;
+        }
+        for delivery in self.inbound.untaken_by(UNROUTED) {
+            let Some(held) = self.inbound.held(delivery) else { continue };
+            self.routes.matches(&held.message.topic, &mut self.matched);
+            if self.matched.contains(&stream) {
+                self.inbound.add_taker(delivery, stream);
+                self.take(delivery, UNROUTED, ReasonCode::Success);
+                self.hand_out_again(delivery, stream);
+            }
+        }
+    }
+
+    /// Unmatched messages have no stream any more: what it has not taken follows the policy for those without one.
+    pub(crate) fn close_unrouted(&mut self) {
+        if !self.streams.close(UNROUTED) || self.config.unmatched != Unmatched::Acknowledge {
+            return;
+        }
+        for delivery in self.inbound.untaken_by(UNROUTED) {
+            if !self.inbound.is_in_hand(delivery, UNROUTED) {
+                self.stats.unmatched_acknowledged += 1;
+                self.take(delivery, UNROUTED, ReasonCode::Success);
+            }
+        }
+    }
+
+    /// A dropped stream's message goes to whoever else wants it.
+    pub(crate) fn pass_on(&mut self, delivery: DeliveryId, from: StreamId, ends_with_connection: bool) {
+        if !self.inbound.is_waited_for_by(delivery, from) {
+            return;
+        }
+        let Some(held) = self.inbound.held(delivery) else { return };
+        self.routes.matches(&held.message.topic, &mut self.matched);
+        // A stream that had it must not get it twice.
+        let younger: Vec<StreamId> = self
+            .matched
+            .iter()
+            .copied()
+            .filter(|&stream| !self.inbound.was_handed_to(delivery, stream))
+            .collect();
+        for &stream in &younger {
+            self.inbound.add_taker(delivery, stream);
+            self.hand_out_again(delivery, stream);
+        }
+        let has_other = !younger.is_empty() || self.inbound.is_waited_for_by_another(delivery, from);
+        if !has_other && self.streams.unrouted_is_open() {
+            self.inbound.add_taker(delivery, UNROUTED);
+            self.hand_out_again(delivery, UNROUTED);
+        } else if !has_other && ends_with_connection {
+            self.stats.unsubscribed_acknowledged += 1;
+        } else if !has_other {
+            self.inbound.add_taker(delivery, UNROUTED);
+        }
+        self.take(delivery, from, ReasonCode::Success);
+    }
+
+    pub(crate) fn hand_out_again(&mut self, delivery: DeliveryId, stream: StreamId) {
+        if let Some(held) = self.inbound.held(delivery) {
+            let message = held.message.clone();
+            self.emit(Event::Message(Delivery {
+                message,
+                dup: false,
+                delivery: Some(delivery),
+                streams: StreamSet::from(stream),
+                subscription_ids: SubscriptionIds::new(),
+            }));
+        }
+    }
+}
