@@ -71,7 +71,10 @@ impl Context {
     /// Whether a message matches a filter that is subscribed although it has no stream at the moment.
     fn is_wanted_later(&self, delivery: DeliveryId) -> bool {
         let Some(held) = self.inbound.held(delivery) else { return false };
-        self.subscriptions.iter().any(|wanted| wanted.filter.matches(&held.message.topic))
+        let waits = |wanted: &WantedSubscription| {
+            wanted.streams.is_empty() && wanted.filter.matches(&held.message.topic)
+        };
+        self.subscriptions.iter().any(waits)
     }
 
     /// Messages that were held for nobody and that a new stream wants.
