@@ -89,13 +89,15 @@ impl Decoder {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        if let Some(broken) = self.frames.broken() {
-            return Err(self.fail(broken.first, broken.kind));
-        }
-        let Some(first) = self.frames.partial_first() else { return Ok(None) };
-        match frame::packet_type(first, self.version, self.sender) {
-            Ok(_) => Ok(None),
-            Err(kind) => Err(self.fail(first, kind)),
+        let broken = self.frames.broken();
+        let Some(first) = broken.map(|broken| broken.first).or_else(|| self.frames.partial_first()) else {
+            return Ok(None);
+        };
+        // The first byte is judged before the length, because it arrives before it.
+        let wrong = frame::packet_type(first, self.version, self.sender).err();
+        match wrong.or_else(|| broken.map(|broken| broken.kind)) {
+            Some(kind) => Err(self.fail(first, kind)),
+            None => Ok(None),
         }
     }
 
