@@ -47,6 +47,13 @@ pub enum ProtocolError {
         /// For which identifier.
         packet_id: PacketId,
     },
+    /// Something that we said in CONNACK we would not take.
+    Limit(LimitError),
+    /// DISCONNECT sets a session expiry although CONNECT had none [MQTT-3.14.2-2].
+    SessionExpiryInDisconnect {
+        /// What it sets.
+        secs: u32,
+    },
     /// SUBACK or UNSUBACK with a wrong number of reason codes [MQTT-3.8.4-6].
     ReasonCount {
         /// What came.
@@ -64,6 +71,7 @@ impl ProtocolError {
         match self {
             Self::Decode(error) => error.reason(),
             Self::Alias(error) => error.reason(),
+            Self::Limit(error) => error.reason(),
             Self::ReceiveMaximumExceeded { .. } => ReasonCode::ReceiveMaximumExceeded,
             Self::UnexpectedPacket { .. }
             | Self::SessionPresentAfterCleanStart
@@ -71,6 +79,7 @@ impl ProtocolError {
             | Self::AuthenticationNotAsked
             | Self::PacketIdInUse { .. }
             | Self::WrongAcknowledgement { .. }
+            | Self::SessionExpiryInDisconnect { .. }
             | Self::ReasonCount { .. } => ReasonCode::ProtocolError,
         }
     }
@@ -105,6 +114,10 @@ impl fmt::Display for ProtocolError {
                     f,
                     "the peer sent {packet} for packet identifier {packet_id}, which waits for another packet"
                 )
+            }
+            Self::Limit(error) => write!(f, "the peer ignored what it was told: {error}"),
+            Self::SessionExpiryInDisconnect { secs } => {
+                write!(f, "the peer sent DISCONNECT with a session expiry of {secs} s after CONNECT had 0")
             }
             Self::ReasonCount { packet, expected, found } => {
                 write!(f, "the peer sent {packet} with {found} reason codes for {expected} filters")
@@ -171,6 +184,23 @@ pub enum RequestError {
     },
     /// The engine was stopped for good.
     Ended,
+    /// The connection is in a state that has no use for this.
+    OutOfPlace {
+        /// The state.
+        state: &'static str,
+    },
+    /// The answer to a request that nobody made, or that was answered before.
+    NotAsked {
+        /// The packet identifier of the answer.
+        packet_id: PacketId,
+    },
+    /// An answer with a wrong number of reason codes [MQTT-3.8.4-6].
+    ReasonCount {
+        /// How many filters were asked for.
+        expected: usize,
+        /// How many reason codes were given.
+        found: usize,
+    },
     /// What was loaded from the store is another client's session, or one of another version.
     WrongSession {
         /// What differs.
@@ -195,6 +225,13 @@ impl fmt::Display for RequestError {
             Self::SharedWithNoLocal => f.write_str("a shared subscription cannot have no local"),
             Self::TooManyStreams { most } => write!(f, "there are {most} streams already, the limit"),
             Self::Ended => f.write_str("the client has ended"),
+            Self::OutOfPlace { state } => write!(f, "the connection is in the state {state}"),
+            Self::NotAsked { packet_id } => {
+                write!(f, "no request with packet identifier {packet_id} waits for an answer")
+            }
+            Self::ReasonCount { expected, found } => {
+                write!(f, "{found} reason codes were given for {expected} filters")
+            }
             Self::WrongSession { what } => write!(f, "the stored session has another {what}"),
         }
     }

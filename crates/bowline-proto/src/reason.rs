@@ -186,6 +186,17 @@ impl ReasonCode {
         }
     }
 
+    /// This code if `sender` may put it into a packet of this type, else `otherwise`.
+    pub(crate) fn said_in(self, packet: PacketType, sender: Role, otherwise: Self) -> Self {
+        if self.is_allowed_in(packet, sender) { self } else { otherwise }
+    }
+
+    /// What PUBACK or PUBREC can say of this reason: failures without a place there are unspecified.
+    pub(crate) fn said_in_acknowledgement(self) -> Self {
+        let otherwise = if self.is_failure() { Self::UnspecifiedError } else { Self::Success };
+        self.said_in(PacketType::PubAck, Role::Client, otherwise)
+    }
+
     /// The reason code for a CONNACK return code of MQTT 3.1 and 3.1.1 (0 to 5), `None` above.
     pub const fn from_connect_return_code(code: u8) -> Option<Self> {
         match code {

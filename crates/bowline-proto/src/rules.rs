@@ -89,6 +89,12 @@ const V5: Rules = Rules {
     ..V3_1_1
 };
 
+/// The version to answer a CONNECT in that names an unknown protocol level: one that is newer than all we know has the
+/// shape of the newest, anything else that of 3.1.1.
+pub(crate) const fn version_to_refuse_in(level: u8) -> Version {
+    if level > Version::V5.level() { Version::V5 } else { Version::V3_1_1 }
+}
+
 impl Version {
     /// The facts of this version.
     pub const fn rules(self) -> &'static Rules {

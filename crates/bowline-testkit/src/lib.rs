@@ -2,8 +2,10 @@
 
 pub mod client_rig;
 pub mod packets;
+pub mod server_rig;
 pub mod store;
 pub mod subscriber;
 
 pub use client_rig::ClientRig;
+pub use server_rig::ServerRig;
 pub use store::{Commit, TestStore};

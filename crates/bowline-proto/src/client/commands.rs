@@ -19,7 +19,7 @@ use crate::routing::StreamId;
 use crate::session::journal::Gated;
 use crate::session::send_queue::Queued;
 use crate::session::stored::{Accepted, Entry, Wanted};
-use crate::session::{DeliveryId, PublicationId};
+use crate::session::{DeliveryId, PublicationId, Stale};
 use crate::time::Timestamp;
 use crate::types::varint::VARINT_MAX;
 use crate::types::{Message, MessageProperties, QoS, TopicFilter, UserProperties};
@@ -263,19 +263,6 @@ impl ClientEngine {
         Ok(())
     }
 }
-
-/// No acknowledgement is due for this message any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "there is nothing more to say")]
-pub struct Stale;
-
-impl core::fmt::Display for Stale {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("the message is not to be acknowledged any more: its session is gone or it came again")
-    }
-}
-
-impl core::error::Error for Stale {}
 
 impl Context {
     /// Checks a message against the version. Before 5.0 an expiry interval is ours alone; nothing else has a meaning.

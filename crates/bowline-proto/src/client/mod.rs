@@ -32,7 +32,7 @@ pub(crate) mod state;
 mod stats;
 mod streams;
 
-pub use commands::Stale;
+pub use crate::session::Stale;
 pub use config::{ClientConfig, InboundLimits, Reconnect, SessionPolicy, Unmatched};
 pub use engine::ClientEngine;
 pub use event::{Connected, Delivery, DisconnectCause, Event, OperationId, Outcome, Qos0Dropped, StreamEnd};

@@ -134,6 +134,8 @@ pub enum LimitError {
         /// The filter.
         filter: TopicFilter,
     },
+    /// A Subscription Identifier, and the server has none.
+    SubscriptionIdsNotAvailable,
 }
 
 impl LimitError {
@@ -145,6 +147,7 @@ impl LimitError {
             Self::PacketTooLarge { .. } => ReasonCode::PacketTooLarge,
             Self::WildcardNotAvailable { .. } => ReasonCode::WildcardSubscriptionsNotSupported,
             Self::SharedNotAvailable { .. } => ReasonCode::SharedSubscriptionsNotSupported,
+            Self::SubscriptionIdsNotAvailable => ReasonCode::SubscriptionIdentifiersNotSupported,
         }
     }
 }
@@ -166,6 +169,9 @@ impl fmt::Display for LimitError {
             }
             Self::SharedNotAvailable { filter } => {
                 write!(f, "the filter {filter} is shared, the server has no shared subscriptions")
+            }
+            Self::SubscriptionIdsNotAvailable => {
+                f.write_str("a subscription identifier is set, the server has none")
             }
         }
     }

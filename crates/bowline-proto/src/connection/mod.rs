@@ -7,6 +7,7 @@ pub mod keep_alive;
 pub mod limits;
 pub(crate) mod link;
 pub mod quota;
+pub(crate) mod silence;
 pub mod topic_alias;
 pub(crate) mod turns;
 

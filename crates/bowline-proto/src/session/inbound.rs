@@ -113,6 +113,20 @@ impl Inbound {
         self.open
     }
 
+    /// Whether the sender has used this identifier on this connection and waits for our answer to it.
+    pub(crate) fn is_open_id(&self, packet_id: PacketId) -> bool {
+        match self.ids.get(packet_id) {
+            None => false,
+            Some(InboundId::Recorded { is_open, .. } | InboundId::Releasing { is_open }) => is_open,
+            Some(InboundId::Held(slot)) => self.held[slot as usize].is_in_order,
+        }
+    }
+
+    /// Whether nothing is known: no message is held and no identifier recorded.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.ids.len() == 0
+    }
+
     /// Classifies a PUBLISH with this identifier.
     pub(crate) fn classify(&mut self, packet_id: PacketId, message: &Message, dup: bool) -> Arrival {
         match self.ids.get(packet_id) {

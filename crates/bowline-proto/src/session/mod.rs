@@ -2,6 +2,7 @@
 //! subscriptions, and the journal that makes them durable. Knows neither bytes nor connections nor roles.
 
 pub(crate) mod ended_filters;
+pub(crate) mod expiry;
 mod id_table;
 pub(crate) mod inbound;
 pub mod journal;
@@ -11,6 +12,8 @@ pub mod send_queue;
 pub mod stored;
 mod stream_set;
 pub(crate) mod subscriptions;
+
+use core::fmt;
 
 pub use journal::{Batch, Seq};
 pub use send_queue::QueueLimits;
@@ -37,6 +40,19 @@ impl PublicationId {
         Self(self.0 + 1)
     }
 }
+
+/// No acknowledgement is due for this message any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing more to say")]
+pub struct Stale;
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the message is not to be acknowledged any more: its session is gone or it came again")
+    }
+}
+
+impl core::error::Error for Stale {}
 
 /// Names one received QoS 1 or 2 message until it is acknowledged. A later message never has the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

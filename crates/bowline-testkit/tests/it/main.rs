@@ -14,6 +14,7 @@ mod reconnecting;
 mod redelivery;
 mod resuming;
 mod script;
+mod server;
 mod session_loss;
 mod smoke;
 mod streams;

@@ -286,10 +286,9 @@ impl Active {
 fn disconnect_reason(cause: &DisconnectCause) -> Option<ReasonCode> {
     match cause {
         DisconnectCause::Protocol(error) => {
-            let reason = error.reason();
             // Some codes that describe an error may not be said in DISCONNECT.
-            let may_say = reason.is_allowed_in(PacketType::Disconnect, Role::Client);
-            Some(if may_say { reason } else { ReasonCode::ProtocolError })
+            let otherwise = ReasonCode::ProtocolError;
+            Some(error.reason().said_in(PacketType::Disconnect, Role::Client, otherwise))
         }
         DisconnectCause::PingTimeout => Some(ReasonCode::UnspecifiedError),
         DisconnectCause::InboundOverflow { .. } | DisconnectCause::OutputOverflow { .. } => {

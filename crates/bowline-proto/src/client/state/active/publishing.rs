@@ -1,7 +1,5 @@
 //! Outgoing publications on a connection: binding to packet identifier and quota, PUBLISH, PUBREL, and their answers.
 
-use core::time::Duration;
-
 use crate::client::context::Context;
 use crate::client::event::{DisconnectCause, Outcome};
 use crate::client::state::Active;
@@ -11,6 +9,7 @@ use crate::error::ProtocolError;
 use crate::packet::{Ack, PacketType, PublishHeader};
 use crate::reason::ReasonCode;
 use crate::session::PublicationId;
+use crate::session::expiry::remaining_secs;
 use crate::session::journal::Gated;
 use crate::session::outbound::{FlowPhase, OutboundFlow};
 use crate::session::packet_ids::Holder;
@@ -134,7 +133,10 @@ impl Active {
         deadline: Option<Timestamp>,
         now: Timestamp,
     ) {
-        let header = PublishHeader { expiry_secs: remaining_secs(deadline, now), ..PublishHeader::default() };
+        let header = PublishHeader {
+            expiry_secs: remaining_secs(cx.rules, deadline, now),
+            ..PublishHeader::default()
+        };
         if let Err(error) = self.link.publish(&message, &header) {
             let limit = too_large(error);
             cx.fail_unsent(publication, QoS::AtMostOnce, Outcome::Forbidden { message, limit });
@@ -220,7 +222,7 @@ impl Active {
         let header = PublishHeader {
             dup: was_sent,
             packet_id: Some(flow.packet_id),
-            expiry_secs: remaining_secs(flow.deadline, now),
+            expiry_secs: remaining_secs(cx.rules, flow.deadline, now),
             ..PublishHeader::default()
         };
         // The size is checked where it is computed, in the encoder.
@@ -425,12 +427,4 @@ fn too_large(error: EncodeError) -> LimitError {
         _ => (u32::MAX, u32::MAX),
     };
     LimitError::PacketTooLarge { bytes, maximum }
-}
-
-/// What is left of an expiry interval, rounded up; 1 once it has passed, because 0 would mean something else.
-// [MQTT-3.3.2-6]
-fn remaining_secs(deadline: Option<Timestamp>, now: Timestamp) -> Option<u32> {
-    let left = deadline?.saturating_since(now);
-    let secs = left.as_secs() + u64::from(left > Duration::from_secs(left.as_secs()));
-    Some(u32::try_from(secs).unwrap_or(u32::MAX).max(1))
 }

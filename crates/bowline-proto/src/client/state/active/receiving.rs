@@ -5,7 +5,6 @@ use crate::client::context::Context;
 use crate::client::event::{Delivery, DisconnectCause, Event, Qos0Dropped};
 use crate::client::state::Active;
 use crate::client::streams::{Admission, UNROUTED};
-use crate::connection::turns::Turn;
 use crate::error::ProtocolError;
 use crate::packet::{Ack, PacketType, Publish};
 use crate::reason::{ReasonCode, Role};
@@ -81,11 +80,11 @@ impl Active {
         let arrival = cx.inbound.classify(packet_id, &message, dup);
         match arrival {
             // [MQTT-4.3.3-10] [MQTT-4.3.3-2 of 3.1.1]
-            Arrival::Recorded => self.turns.exactly_once.push_back(Turn::Recorded(packet_id)),
+            Arrival::Recorded => self.turns.push_recorded(packet_id),
             Arrival::RecordedInTurn => {}
             Arrival::Joined(delivery) => {
                 if cx.inbound.join(delivery) {
-                    self.take_turn(message.qos, delivery);
+                    self.turns.push(message.qos, delivery);
                 }
             }
             Arrival::IdInUse => return Err(protocol(ProtocolError::PacketIdInUse { packet_id })),
@@ -126,7 +125,7 @@ impl Active {
     ) -> Result<(), DisconnectCause> {
         let qos = message.qos;
         let delivery = cx.inbound.hold(packet_id, message, StreamSet::from(UNROUTED));
-        self.take_turn(qos, delivery);
+        self.turns.push(qos, delivery);
         cx.stats.unsubscribed_acknowledged += 1;
         cx.take(delivery, UNROUTED, ReasonCode::Success);
         Self::check_receive_maximum(cx, 0)
@@ -145,7 +144,7 @@ impl Active {
         let is_unmatched = streams.contains(UNROUTED);
         let qos = message.qos;
         let delivery = cx.inbound.hold(packet_id, message.clone(), streams.clone());
-        self.take_turn(qos, delivery);
+        self.turns.push(qos, delivery);
         if is_unmatched && !cx.streams.unrouted_is_open() {
             if cx.config.unmatched == Unmatched::Acknowledge {
                 cx.stats.unmatched_acknowledged += 1;
@@ -155,13 +154,6 @@ impl Active {
         }
         let delivery = Some(delivery);
         cx.emit(Event::Message(Delivery { message, dup, delivery, streams, subscription_ids }));
-    }
-
-    fn take_turn(&mut self, qos: QoS, delivery: DeliveryId) {
-        match qos {
-            QoS::AtMostOnce | QoS::AtLeastOnce => self.turns.at_least_once.push_back(delivery),
-            QoS::ExactlyOnce => self.turns.exactly_once.push_back(Turn::Delivery(delivery)),
-        }
     }
 
     /// Rule 3: what is received and not acknowledged has a bound in messages and in bytes, over all streams. A message
@@ -200,37 +192,9 @@ impl Active {
     // [MQTT-4.6.0-2] [MQTT-4.6.0-3] [MQTT-4.6.0-2 of 3.1.1] [MQTT-4.6.0-3 of 3.1.1]
     pub(super) fn pump_acknowledgements(&mut self, cx: &mut Context) {
         while self.link.has_room()
-            && let Some(&delivery) = self.turns.at_least_once.front()
+            && let Some((packet, ack)) = self.turns.next_due(&mut cx.inbound)
         {
-            // One whose session or identifier is gone has no acknowledgement.
-            if let Some(held) = cx.inbound.held(delivery) {
-                let HeldState::Settled(reason) = held.state else { break };
-                let packet_id = held.packet_id;
-                self.send_acknowledgement(PacketType::PubAck, Ack::new(packet_id, reason));
-                cx.inbound.acknowledge(delivery, reason);
-            }
-            self.turns.at_least_once.pop_front();
-        }
-        while self.link.has_room()
-            && let Some(&turn) = self.turns.exactly_once.front()
-        {
-            match turn {
-                Turn::Recorded(packet_id) => {
-                    // A PUBREL that came meanwhile has ended it.
-                    if cx.inbound.take_turn(packet_id) {
-                        self.send_acknowledgement(PacketType::PubRec, Ack::success(packet_id));
-                    }
-                }
-                Turn::Delivery(delivery) => {
-                    if let Some(held) = cx.inbound.held(delivery) {
-                        let HeldState::Settled(reason) = held.state else { break };
-                        let packet_id = held.packet_id;
-                        self.send_acknowledgement(PacketType::PubRec, Ack::new(packet_id, reason));
-                        cx.inbound.acknowledge(delivery, reason);
-                    }
-                }
-            }
-            self.turns.exactly_once.pop_front();
+            self.send_acknowledgement(packet, ack);
         }
     }
 
