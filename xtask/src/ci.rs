@@ -8,14 +8,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{conformance, instructions, say, tidy};
+use crate::{conformance, fuzz, instructions, say, tidy};
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 type Action = fn(&Path) -> Result<(), String>;
 
 /// The steps before the tests.
-const STEPS: [(&str, Action); 8] = [
+const STEPS: [(&str, Action); 9] = [
     ("formatting", |root| cargo(root, &["fmt", "--all", "--check"])),
     ("tidy", tidy::command),
     ("clippy", |root| {
@@ -25,6 +25,7 @@ const STEPS: [(&str, Action); 8] = [
     ("conformance", |root| conformance::command(root, conformance::Mode::Check)),
     ("no_std", no_std),
     ("wasm32", wasm32),
+    ("fuzz-smoke", |root| fuzz::smoke(root, fuzz::SECONDS_DEFAULT)),
     ("instructions", |root| instructions::command(root, instructions::Mode::Check)),
 ];
 
