@@ -72,9 +72,9 @@ const fn decode(kind: &DecodeErrorKind, packet: Option<PacketType>, breaker: Rol
             _ => None,
         },
         DecodeErrorKind::NoLocalOnShared => Some("MQTT-3.8.3-4"),
-        DecodeErrorKind::PropertyFromWrongSide { .. } => match packet {
-            Some(PacketType::Publish) => Some("MQTT-3.3.4-6"),
-            Some(PacketType::Disconnect) => Some("MQTT-3.14.2-2"),
+        DecodeErrorKind::PropertyFromWrongSide { sender, .. } => match (packet, sender) {
+            (Some(PacketType::Publish), _) => Some("MQTT-3.3.4-6"),
+            (Some(PacketType::Disconnect), Role::Server) => Some("MQTT-3.14.2-2"),
             _ => None,
         },
         _ => None,
