@@ -10,7 +10,7 @@ const PATH: &str = "docs/conformance/exceptions.tsv";
 /// Why a statement counts apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// The duty is one of a crate that is not there yet: transport, WebSocket, shell.
+    /// The duty is one of another crate: transport, WebSocket, shell.
     Elsewhere,
     /// Bowline deliberately does something else.
     Deviation,
