@@ -56,8 +56,15 @@ impl ClientRig {
     /// # Panics
     /// If the configuration is refused.
     pub fn resume(config: ClientConfig, store: TestStore, now: Timestamp) -> Self {
+        Self::resume_at(config, store, now, WALL_START + now.saturating_since(Timestamp::ZERO))
+    }
+
+    /// The same, with a wall clock of its own.
+    ///
+    /// # Panics
+    /// If the configuration is refused.
+    pub fn resume_at(config: ClientConfig, store: TestStore, now: Timestamp, wall: Timestamp) -> Self {
         let recovered: Recovered = store.recover(config.queue.memory_bytes_max);
-        let wall = WALL_START + now.saturating_since(Timestamp::ZERO);
         let engine =
             ClientEngine::resume(config.clone(), recovered, 7, now, wall).expect("a legal configuration");
         let version = config.version;

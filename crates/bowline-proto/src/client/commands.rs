@@ -17,7 +17,7 @@ use crate::packet::{AckProperties, Subscription};
 use crate::reason::ReasonCode;
 use crate::routing::StreamId;
 use crate::session::journal::Gated;
-use crate::session::send_queue::Queued;
+use crate::session::queued::Queued;
 use crate::session::stored::{Accepted, Entry, Wanted};
 use crate::session::{DeliveryId, PublicationId, Stale};
 use crate::time::Timestamp;
@@ -248,8 +248,10 @@ impl ClientEngine {
             if options.no_local && filter.share_name().is_some() {
                 return Err(RequestError::SharedWithNoLocal);
             }
-            let differs_from_wanted =
-                context.subscriptions.find(filter).is_some_and(|wanted| wanted.options != *options);
+            let differs_from_wanted = context
+                .subscriptions
+                .find(filter)
+                .is_some_and(|wanted| !wanted.streams.is_empty() && wanted.options != *options);
             let differs_from_earlier = subscriptions[..index]
                 .iter()
                 .any(|earlier| earlier.filter == *filter && earlier.options != *options);

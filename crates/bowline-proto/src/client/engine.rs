@@ -21,13 +21,14 @@ use crate::routing::Routes;
 use crate::session::ended_filters::EndedFilters;
 use crate::session::inbound::Inbound;
 use crate::session::journal::{Gated, Journal};
-use crate::session::outbound::{FlowPhase, Outbound, RestoredFlow};
-use crate::session::send_queue::{Queued, SendQueue};
+use crate::session::outbound::{FlowPhase, Outbound, OutboundFlow, RestoredFlow};
+use crate::session::queued::Queued;
+use crate::session::send_queue::SendQueue;
 use crate::session::stored::{Recovered, StoredPhase, StoredPublication};
 use crate::session::subscriptions::Subscriptions;
 use crate::session::{PublicationId, packet_ids};
 use crate::time::Timestamp;
-use crate::types::{PacketId, Text};
+use crate::types::{Message, PacketId, QoS, Text};
 
 /// An MQTT client without I/O.
 ///
@@ -146,30 +147,38 @@ impl ClientEngine {
     }
 
     /// Ends the client. Every publication that has not ended ends now, in the order of acceptance: as stored in a
-    /// durable session, as not sent, or as indeterminate if it was sent and not answered. Events that were not polled
-    /// come first.
+    /// durable session, as not sent, or as indeterminate if it was sent and not answered, or given to the store and not
+    /// committed. Events that were not polled come first. Publications of a durable session that are only in the store
+    /// are not named: they are stored.
     pub fn end(mut self) -> Vec<Event> {
         let is_durable = self.context.journal.is_durable();
+        let unstored = self.context.journal.unstored();
         let mut events: Vec<Event> = self.context.events.drain(..).collect();
         events.extend(self.context.unstored_outcomes.drain(..));
-        let ended = |publication, outcome| Event::PublishEnded { publication, outcome };
-        let mut ends: Vec<(PublicationId, Event)> = Vec::new();
-        for slot in self.context.outbound.all_in_order() {
-            let flow = self.context.outbound.finish(slot);
-            let outcome = match (is_durable, flow.was_sent) {
-                (true, _) => Outcome::Stored,
-                (false, true) => Outcome::Indeterminate { limit: None },
-                (false, false) => Outcome::NotSent { message: flow.message },
+        let mut ends: Vec<(PublicationId, Outcome)> = Vec::new();
+        // What a session that is not durable had sent is in doubt.
+        let unsent = self.context.outbound.all_in_order().into_iter().filter_map(|slot| {
+            let OutboundFlow { publication, message, was_sent, .. } = self.context.outbound.finish(slot);
+            if was_sent && !is_durable {
+                ends.push((publication, Outcome::Indeterminate { limit: None }));
+                return None;
+            }
+            Some((publication, message))
+        });
+        let unsent: Vec<(PublicationId, Message)> = unsent.collect();
+        let queued = self.context.queue.take_all().map(|queued| (queued.publication, queued.message));
+        for (publication, message) in unsent.into_iter().chain(queued) {
+            let is_stored = is_durable && message.qos != QoS::AtMostOnce;
+            let outcome = match (is_stored, unstored.get(&publication)) {
+                (true, None) => Outcome::Stored,
+                (true, Some(true)) => Outcome::Indeterminate { limit: None },
+                (true, Some(false)) | (false, _) => Outcome::NotSent { message },
             };
-            ends.push((flow.publication, ended(flow.publication, outcome)));
-        }
-        for Queued { publication, message, .. } in self.context.queue.take_all() {
-            let is_stored = is_durable && message.qos != crate::types::QoS::AtMostOnce;
-            let outcome = if is_stored { Outcome::Stored } else { Outcome::NotSent { message } };
-            ends.push((publication, ended(publication, outcome)));
+            ends.push((publication, outcome));
         }
         ends.sort_by_key(|(publication, _)| *publication);
-        events.extend(ends.into_iter().map(|(_, event)| event));
+        let ended = |(publication, outcome)| Event::PublishEnded { publication, outcome };
+        events.extend(ends.into_iter().map(ended));
         events
     }
 
@@ -201,7 +210,7 @@ impl ClientEngine {
                 context.queue.on_loaded(loaded);
                 context.has_changed = true;
             }
-            Input::LoadFailed => self.context.queue.on_load_failed(),
+            Input::LoadFailed => self.context.queue.on_load_failed(now),
             input => self.state.handle(&mut self.context, input, now),
         }
         self.poll_closing(now);
@@ -232,10 +241,11 @@ impl ClientEngine {
             let packet_bytes_max = context.config.packet_bytes_max;
             return Output::Dial { version: context.config.version, packet_bytes_max };
         }
-        if let Some((after, bytes_max)) = context.queue.poll_load() {
+        if let Some((after, bytes_max)) = context.queue.poll_load(now) {
             return Output::Load { after, bytes_max };
         }
-        let deadlines = [self.state.deadline(), self.context.journal.deadline()];
+        let context = &self.context;
+        let deadlines = [self.state.deadline(), context.journal.deadline(), context.queue.deadline()];
         Output::Sleep { until: deadlines.into_iter().flatten().min() }
     }
 
@@ -280,17 +290,38 @@ impl ClientEngine {
 
     fn on_persist_failed(&mut self, now: Timestamp) {
         for publication in self.context.journal.on_failed(now) {
-            self.context.forget_unstored(publication);
+            self.forget_unstored(publication);
         }
         self.context.emit(Event::StoreFailed);
         self.context.has_changed = true;
+        // What waited for nothing but those publications has nothing to wait for.
+        self.release_barriers(now);
+    }
+
+    /// A publication could not be stored: it is taken out wherever it is, and ends.
+    fn forget_unstored(&mut self, publication: PublicationId) {
+        let context = &mut self.context;
+        let message = if let Some(queued) = context.queue.remove_unstored(publication) {
+            queued.message
+        } else if let Some(slot) = context.outbound.unsent_slot(publication) {
+            match &mut self.state {
+                ClientState::Active(active) => active.finish(context, slot).message,
+                _ => context.outbound.finish(slot).message,
+            }
+        } else {
+            return;
+        };
+        context.fail_unstored(publication, message);
     }
 
     fn release_barriers(&mut self, now: Timestamp) {
         while let Some(gated) = self.context.journal.pop_released() {
             let context = &mut self.context;
             match gated {
-                Gated::Accepted(publication) => context.emit(Event::PublishAccepted(publication)),
+                Gated::Accepted(publication) => {
+                    context.queue.on_durable(publication);
+                    context.emit(Event::PublishAccepted(publication));
+                }
                 Gated::Outcome => {
                     let outcome = context.unstored_outcomes.pop_front();
                     context.events.extend(outcome);
@@ -410,17 +441,5 @@ impl Context {
     fn queued(&self, stored: StoredPublication) -> Queued {
         let deadline = stored.deadline.map(|deadline| self.since_wall(deadline));
         Queued { publication: stored.publication, message: stored.message, deadline }
-    }
-
-    /// A publication could not be stored: it is taken out wherever it is, and ends.
-    fn forget_unstored(&mut self, publication: PublicationId) {
-        let message = match self.queue.remove(publication) {
-            Some(queued) => queued.message,
-            None => match self.outbound.take_unsent(publication) {
-                Some(flow) => flow.message,
-                None => return,
-            },
-        };
-        self.fail_unstored(publication, message);
     }
 }

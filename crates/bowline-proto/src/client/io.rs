@@ -55,7 +55,8 @@ pub enum Output {
     Transmit(Outgoing),
     /// Make these entries durable, in order; answer with `Persisted` or `PersistFailed`. At most one at a time.
     Persist(Batch),
-    /// Read waiting publications later than `after`, up to so many bytes (but at least one); answer with `Loaded`.
+    /// Read waiting publications later than `after`, up to so many bytes (but at least one), of those that are
+    /// committed; answer with `Loaded` or `LoadFailed`.
     Load {
         /// The last one that is in memory.
         after: PublicationId,

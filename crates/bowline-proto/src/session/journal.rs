@@ -4,7 +4,7 @@
 //! batch, which is how many entries come to share one sync. A session that is not durable records nothing and waits
 //! for nothing.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -133,6 +133,26 @@ impl Journal {
         None
     }
 
+    /// As [`Journal::wait`], but only while it is not durable who we are to the broker (B6, B9): nothing else keeps a
+    /// connection from being made and resumed, so that it can be while the store fails.
+    pub(crate) fn wait_for_identity(&mut self, gated: Gated) -> Option<Gated> {
+        let is_identity = |entry: &Entry| matches!(entry, Entry::SessionReset { .. } | Entry::Established(_));
+        let is_waiting = self.pending.iter().any(|(_, entry)| is_identity(entry))
+            || self.with_store.as_ref().is_some_and(|batch| batch.entries.iter().any(is_identity));
+        if is_waiting { self.wait(gated) } else { Some(gated) }
+    }
+
+    /// The publications that are not durable yet, and whether the store has them in its hands.
+    pub(crate) fn unstored(&self) -> BTreeMap<PublicationId, bool> {
+        let accepted = |entry: &Entry| match entry {
+            Entry::Accepted(accepted) => Some(accepted.publication),
+            _ => None,
+        };
+        let at_store = self.with_store.iter().flat_map(|batch| batch.entries.iter()).filter_map(accepted);
+        let pending = self.pending.iter().filter_map(|(_, entry)| accepted(entry));
+        at_store.map(|one| (one, true)).chain(pending.map(|one| (one, false))).collect()
+    }
+
     /// The next batch for the store, if there is one, none is with the store, and the store is not failed.
     pub(crate) fn poll_batch(&mut self, now: Timestamp) -> Option<Batch> {
         if self.pending.is_empty() || self.with_store.is_some() || self.is_failed(now) {
@@ -187,8 +207,7 @@ impl Journal {
             StoreHealth::Well => 0,
             StoreHealth::Failed { failures, .. } => *failures + 1,
         };
-        let delay = RETRY_FIRST.saturating_mul(1 << failures.min(16)).min(RETRY_MAX);
-        *health = StoreHealth::Failed { retry_at: now + delay, failures };
+        *health = StoreHealth::Failed { retry_at: now + store_retry_delay(failures), failures };
 
         let back = self.with_store.take().map(|batch| batch.entries);
         let back = back.iter().flat_map(|entries| entries.iter().cloned());
@@ -239,4 +258,9 @@ impl Journal {
             Gated::Pubcomp(_) | Gated::Connect | Gated::Resume => false,
         });
     }
+}
+
+/// How long to leave a store alone that has failed so many times in a row before.
+pub(crate) fn store_retry_delay(failures: u32) -> Duration {
+    RETRY_FIRST.saturating_mul(1 << failures.min(16)).min(RETRY_MAX)
 }

@@ -8,6 +8,8 @@ pub(crate) mod inbound;
 pub mod journal;
 pub(crate) mod outbound;
 pub(crate) mod packet_ids;
+mod queue_tail;
+pub(crate) mod queued;
 pub mod send_queue;
 pub mod stored;
 mod stream_set;

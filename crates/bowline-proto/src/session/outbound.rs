@@ -162,11 +162,10 @@ impl Outbound {
         }
     }
 
-    /// Ends the flow of a publication that could not be stored, and so was never sent.
-    pub(crate) fn take_unsent(&mut self, publication: PublicationId) -> Option<OutboundFlow> {
-        let (slot, _) =
-            self.flows.iter().find(|(_, flow)| flow.publication == publication && !flow.was_sent)?;
-        Some(self.finish(slot_of(slot)))
+    /// The flow of a publication that was never sent.
+    pub(crate) fn unsent_slot(&self, publication: PublicationId) -> Option<u32> {
+        let is_it = |flow: &OutboundFlow| flow.publication == publication && !flow.was_sent;
+        self.flows.iter().find(|(_, flow)| is_it(flow)).map(|(slot, _)| slot_of(slot))
     }
 
     /// PUBREC came: from now on PUBREL is what goes out, in the order of the PUBRECs [MQTT-4.6.0-4].

@@ -6,17 +6,10 @@
 use alloc::collections::VecDeque;
 
 use crate::session::PublicationId;
+use crate::session::queue_tail::{Amount, QueueTail};
+use crate::session::queued::Queued;
 use crate::time::Timestamp;
-use crate::types::{Message, QoS};
-
-/// One waiting publication.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Queued {
-    pub(crate) publication: PublicationId,
-    pub(crate) message: Message,
-    /// When it expires, if it does.
-    pub(crate) deadline: Option<Timestamp>,
-}
+use crate::types::QoS;
 
 /// How much may wait. Beyond either bound a publication is refused and handed back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,16 +30,6 @@ impl Default for QueueLimits {
     }
 }
 
-/// The part of the queue that is only in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Paged {
-    /// Everything later than this is only in the store.
-    after: PublicationId,
-    messages: usize,
-    bytes: usize,
-    is_loading: bool,
-}
-
 /// The queue of accepted publications: first in, first out within a lane.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
@@ -57,7 +40,7 @@ pub(crate) struct SendQueue {
     messages: usize,
     bytes: usize,
     memory_bytes: usize,
-    paged: Option<Paged>,
+    tail: Option<QueueTail>,
 }
 
 impl SendQueue {
@@ -69,7 +52,7 @@ impl SendQueue {
             messages: 0,
             bytes: 0,
             memory_bytes: 0,
-            paged: None,
+            tail: None,
         }
     }
 
@@ -100,20 +83,32 @@ impl SendQueue {
             return;
         }
         let is_full = self.memory_bytes.saturating_add(bytes) > self.limits.memory_bytes_max;
-        match &mut self.paged {
-            Some(paged) => {
-                paged.messages += 1;
-                paged.bytes += bytes;
-            }
-            None if may_page && is_full && !self.acknowledged.is_empty() => {
-                let after = self.acknowledged.back().map_or(queued.publication, |last| last.publication);
-                self.paged = Some(Paged { after, messages: 1, bytes, is_loading: false });
-            }
+        if let Some(last) = self.acknowledged.back().filter(|_| may_page && is_full) {
+            self.tail.get_or_insert_with(|| QueueTail::behind(last.publication));
+        }
+        match &mut self.tail {
+            Some(tail) => tail.push(queued),
             None => {
                 self.memory_bytes += bytes;
                 self.acknowledged.push_back(queued);
             }
         }
+    }
+
+    /// A publication is durable: it need not stay in memory if there is no room for it.
+    pub(crate) fn on_durable(&mut self, publication: PublicationId) {
+        let Some(tail) = &mut self.tail else { return };
+        let Some(queued) = tail.take_durable(publication) else { return };
+        let bytes = queued.message.content_bytes();
+        let has_room = self.memory_bytes.saturating_add(bytes) <= self.limits.memory_bytes_max;
+        if tail.has_nothing_to_read() && (has_room || self.acknowledged.is_empty()) {
+            tail.pass(publication);
+            self.memory_bytes += bytes;
+            self.acknowledged.push_back(queued);
+        } else {
+            tail.leave_to_store(&queued);
+        }
+        self.drop_empty_tail();
     }
 
     /// Puts a publication that lost its packet identifier with the session back in front of all that wait.
@@ -126,11 +121,11 @@ impl SendQueue {
     }
 
     /// The store has waiting publications later than `after` that are not in memory.
-    pub(crate) const fn restore_paged(&mut self, after: PublicationId, messages: usize, bytes: usize) {
+    pub(crate) fn restore_paged(&mut self, after: PublicationId, messages: usize, bytes: usize) {
         if messages > 0 {
             self.messages += messages;
             self.bytes += bytes;
-            self.paged = Some(Paged { after, messages, bytes, is_loading: false });
+            self.tail = Some(QueueTail::restored(after, Amount { messages, bytes }));
         }
     }
 
@@ -149,7 +144,7 @@ impl SendQueue {
     /// Whether nothing waits in a lane, in memory or in the store.
     pub(crate) fn is_lane_empty(&self, lane: Lane) -> bool {
         match lane {
-            Lane::Acknowledged => self.acknowledged.is_empty() && self.paged.is_none(),
+            Lane::Acknowledged => self.acknowledged.is_empty() && self.tail.is_none(),
             Lane::AtMostOnce => self.at_most_once.is_empty(),
         }
     }
@@ -163,7 +158,7 @@ impl SendQueue {
         Some(queued)
     }
 
-    /// Takes a waiting publication out; `None` if it is not here (any more).
+    /// Takes out a publication that waits in memory to be sent; `None` if there is none of this name.
     pub(crate) fn remove(&mut self, publication: PublicationId) -> Option<Queued> {
         let lane = [&mut self.acknowledged, &mut self.at_most_once]
             .into_iter()
@@ -174,53 +169,68 @@ impl SendQueue {
         Some(queued)
     }
 
-    /// What to read from the store next, if the memory part has run low and nothing is being read.
-    pub(crate) fn poll_load(&mut self) -> Option<(PublicationId, usize)> {
-        let bytes_max = self.limits.memory_bytes_max;
-        let paged = self.paged.as_mut()?;
-        if paged.is_loading || self.memory_bytes > bytes_max / 2 {
-            return None;
-        }
-        paged.is_loading = true;
-        Some((paged.after, bytes_max - self.memory_bytes))
+    /// Takes out a publication that could not be stored.
+    pub(crate) fn remove_unstored(&mut self, publication: PublicationId) -> Option<Queued> {
+        let Some(queued) = self.tail.as_mut().and_then(|tail| tail.take_unstored(publication)) else {
+            return self.remove(publication);
+        };
+        self.messages -= 1;
+        self.bytes -= queued.message.content_bytes();
+        self.drop_empty_tail();
+        Some(queued)
     }
 
-    /// The store has read waiting publications; none left behind them means that the queue is in memory again.
+    /// What to read from the store next, if the memory part has run low and nothing is being read.
+    pub(crate) fn poll_load(&mut self, now: Timestamp) -> Option<(PublicationId, usize)> {
+        if self.memory_bytes > self.limits.memory_bytes_max / 2 {
+            return None;
+        }
+        let after = self.tail.as_mut()?.begin_read(now)?;
+        Some((after, self.limits.memory_bytes_max - self.memory_bytes))
+    }
+
+    /// When to read again after a failure.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let has_run_low = self.memory_bytes <= self.limits.memory_bytes_max / 2;
+        self.tail.as_ref().filter(|_| has_run_low)?.deadline()
+    }
+
+    /// The store has read waiting publications.
     pub(crate) fn on_loaded(&mut self, loaded: impl IntoIterator<Item = Queued>) {
-        let Some(mut paged) = self.paged.take() else { return };
-        paged.is_loading = false;
+        let Some(tail) = &mut self.tail else { return };
         let mut was_empty = true;
         for queued in loaded {
             was_empty = false;
-            let bytes = queued.message.content_bytes();
-            paged.after = queued.publication;
-            paged.messages = paged.messages.saturating_sub(1);
-            paged.bytes = paged.bytes.saturating_sub(bytes);
-            self.memory_bytes += bytes;
+            tail.on_read(&queued);
+            self.memory_bytes += queued.message.content_bytes();
             self.acknowledged.push_back(queued);
         }
-        if was_empty {
-            // The store has fewer than was counted (a damaged one); believe the store, or this would wait for ever.
-            self.messages -= paged.messages;
-            self.bytes -= paged.bytes;
-        } else if paged.messages > 0 {
-            self.paged = Some(paged);
-        }
+        let missing = tail.on_read_end(was_empty);
+        self.messages -= missing.messages;
+        self.bytes -= missing.bytes;
+        self.drop_empty_tail();
     }
 
     /// Reading failed: it will be tried again.
-    pub(crate) const fn on_load_failed(&mut self) {
-        if let Some(paged) = &mut self.paged {
-            paged.is_loading = false;
+    pub(crate) fn on_load_failed(&mut self, now: Timestamp) {
+        if let Some(tail) = &mut self.tail {
+            tail.on_read_failed(now);
         }
     }
 
     /// Everything in memory, oldest first, leaving the queue empty.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Queued> + use<> {
+        let unstored = self.tail.as_mut().map(QueueTail::take_all_unstored).unwrap_or_default();
         let (acknowledged, at_most_once) =
             (core::mem::take(&mut self.acknowledged), core::mem::take(&mut self.at_most_once));
         *self = Self::new(self.limits);
-        acknowledged.into_iter().chain(at_most_once)
+        acknowledged.into_iter().chain(unstored).chain(at_most_once)
+    }
+
+    fn drop_empty_tail(&mut self) {
+        if self.tail.as_ref().is_some_and(QueueTail::is_empty) {
+            self.tail = None;
+        }
     }
 
     fn forget(&mut self, queued: &Queued) {
@@ -251,7 +261,7 @@ fn position(lane: &VecDeque<Queued>, publication: PublicationId) -> Option<usize
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::TopicName;
+    use crate::types::{Message, TopicName};
     use alloc::vec::Vec;
 
     fn queued(n: u64, qos: QoS) -> Queued {
@@ -294,12 +304,13 @@ mod tests {
         let mut queue = queue(30);
         for n in 0..10 {
             queue.push(queued(n, QoS::AtLeastOnce), true);
+            queue.on_durable(PublicationId::new(n));
         }
         assert_eq!((queue.messages(), queue.acknowledged.len()), (10, 3));
         let mut order = Vec::new();
         while let Some(lane) = queue.next_lane(true) {
             order.push(queue.pop(lane).unwrap().publication.as_u64());
-            if let Some((after, bytes_max)) = queue.poll_load() {
+            if let Some((after, bytes_max)) = queue.poll_load(Timestamp::ZERO) {
                 let page = (after.as_u64() + 1..10).take(bytes_max / 10).map(|n| queued(n, QoS::AtLeastOnce));
                 queue.on_loaded(page.collect::<Vec<_>>());
                 assert!(queue.acknowledged.len() <= 3);
@@ -313,10 +324,10 @@ mod tests {
     fn a_store_with_less_than_was_counted_does_not_stall_the_queue() {
         let mut queue = queue(30);
         queue.restore_paged(PublicationId::new(0), 5, 50);
-        assert!(queue.poll_load().is_some());
-        assert!(queue.poll_load().is_none(), "one read at a time");
+        assert!(queue.poll_load(Timestamp::ZERO).is_some());
+        assert!(queue.poll_load(Timestamp::ZERO).is_none(), "one read at a time");
         queue.on_loaded([]);
         assert_eq!((queue.messages(), queue.bytes()), (0, 0));
-        assert!(queue.poll_load().is_none());
+        assert!(queue.poll_load(Timestamp::ZERO).is_none());
     }
 }

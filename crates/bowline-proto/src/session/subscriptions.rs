@@ -64,6 +64,10 @@ impl Subscriptions {
             }
         };
         let wanted = &mut self.wanted[slot];
+        // One that no stream uses may be asked for anew with other options.
+        if wanted.options != options {
+            (wanted.options, wanted.granted) = (options, None);
+        }
         if !wanted.streams.contains(&stream) {
             wanted.streams.push(stream);
         }

@@ -2,10 +2,12 @@
 
 mod acknowledging;
 mod back_pressure;
+mod barriers;
 mod closing_time;
 mod connack;
 mod connecting;
 mod ending;
+mod paging;
 mod publishing;
 mod queueing;
 mod quota;
@@ -17,5 +19,6 @@ mod script;
 mod server;
 mod session_loss;
 mod smoke;
+mod store_failures;
 mod streams;
 mod unsubscribing;

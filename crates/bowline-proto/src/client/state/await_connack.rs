@@ -26,6 +26,8 @@ pub(crate) struct AwaitConnack {
     pub(crate) link: Link,
     purpose: Purpose,
     connect: Connect,
+    /// Whether CONNECT is encoded; before, no answer to it can come.
+    has_said_connect: bool,
     /// Neither we nor, after a clean start, the broker has a session.
     expects_no_session: bool,
 }
@@ -39,8 +41,15 @@ impl AwaitConnack {
             cx.reset_session();
         }
         let encoder = Encoder::new(cx.rules.version, Role::Client, u32::MAX);
-        let mut state = Self { deadline, link: Link::new(encoder), purpose, connect, expects_no_session };
-        match cx.journal.wait(Gated::Connect) {
+        let mut state = Self {
+            deadline,
+            link: Link::new(encoder),
+            purpose,
+            connect,
+            has_said_connect: false,
+            expects_no_session,
+        };
+        match cx.journal.wait_for_identity(Gated::Connect) {
             Some(gated) => match state.on_released(gated) {
                 Transition::Stay => Transition::To(ClientState::AwaitConnack(Box::new(state))),
                 lost => lost,
@@ -53,6 +62,7 @@ impl AwaitConnack {
         if gated != Gated::Connect {
             return Transition::Stay;
         }
+        self.has_said_connect = true;
         // [MQTT-3.1.0-1] [MQTT-3.1.0-1 of 3.1.1]
         match self.link.encoder.connect(&mut self.link.out, &self.connect) {
             Ok(()) => Transition::Stay,
@@ -62,7 +72,9 @@ impl AwaitConnack {
 
     pub(crate) fn handle(&mut self, cx: &mut Context, input: Input, now: Timestamp) -> Transition {
         match input {
-            Input::Packet(Packet::ConnAck(connack)) => self.on_connack(cx, connack, now),
+            Input::Packet(Packet::ConnAck(connack)) if self.has_said_connect => {
+                self.on_connack(cx, connack, now)
+            }
             // [MQTT-3.2.0-1] [MQTT-3.14.0-1]
             Input::Packet(packet) => protocol_error(ProtocolError::UnexpectedPacket {
                 packet: packet.packet_type(),

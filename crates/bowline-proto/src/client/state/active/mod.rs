@@ -78,7 +78,7 @@ impl Active {
             }),
             turns: Turns::default(),
             stored: VecDeque::new(),
-            is_held: cx.journal.wait(Gated::Resume).is_none(),
+            is_held: cx.journal.wait_for_identity(Gated::Resume).is_none(),
             keep_alive_is_paused: false,
             link,
             limits,

@@ -13,7 +13,8 @@ use crate::session::expiry::remaining_secs;
 use crate::session::journal::Gated;
 use crate::session::outbound::{FlowPhase, OutboundFlow};
 use crate::session::packet_ids::Holder;
-use crate::session::send_queue::{Lane, Queued};
+use crate::session::queued::Queued;
+use crate::session::send_queue::Lane;
 use crate::session::stored::{Accepted, Entry};
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS};
@@ -372,7 +373,8 @@ impl Active {
         let _ = self.link.encoder.ack(&mut self.link.out, PacketType::PubRel, &ack, dup);
     }
 
-    fn finish(&mut self, cx: &mut Context, slot: u32) -> OutboundFlow {
+    /// Ends a flow, and gives back what it holds of this connection.
+    pub(crate) fn finish(&mut self, cx: &mut Context, slot: u32) -> OutboundFlow {
         self.give_back_quota(cx, slot);
         cx.outbound.finish(slot)
     }

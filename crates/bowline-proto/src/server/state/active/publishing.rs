@@ -15,7 +15,8 @@ use crate::session::PublicationId;
 use crate::session::expiry::remaining_secs;
 use crate::session::outbound::{FlowPhase, OutboundFlow};
 use crate::session::packet_ids::Holder;
-use crate::session::send_queue::{Lane, Queued};
+use crate::session::queued::Queued;
+use crate::session::send_queue::Lane;
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS, SubscriptionIds};
 
