@@ -244,7 +244,7 @@ impl Numbers {
             session_expiry_secs: if sender == Role::Client { self.maybe(Self::u32) } else { None },
             reason_string: self.maybe(Self::text),
             user_properties: self.user_properties(),
-            server_reference: self.maybe(Self::text),
+            server_reference: if sender == Role::Server { self.maybe(Self::text) } else { None },
         };
         Disconnect {
             reason: self.reason(PacketType::Disconnect, sender),

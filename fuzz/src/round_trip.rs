@@ -31,6 +31,8 @@ fn check(version: Version, sender: Role, packet: &Packet, wire_bytes: usize) {
     encoder.packet(&mut out, packet).expect("a packet that was decoded can be encoded");
     let bytes = out.to_vec();
     assert_eq!(bytes.len(), out.len());
+    // A broker that does not know 5.0 may refuse in the form of 3.1.1, which has no length of properties.
+    let wire_bytes = wire_bytes + usize::from(matches!(packet, Packet::ConnAck(_)) && wire_bytes == 4);
     assert!(bytes.len() <= wire_bytes, "{packet:?} took {wire_bytes} bytes and now takes {}", bytes.len());
     assert_eq!(decode_one(version, sender, &bytes), *packet);
 

@@ -34,6 +34,9 @@ fn read_properties(reader: &mut Reader<'_>, sender: Role) -> Decoded<DisconnectP
         Property::SessionExpiry => property.read_u32(reader, &mut slots.session_expiry_secs),
         Property::ReasonString => property.read_text(reader, &mut slots.reason_string),
         Property::UserProperty => read_user_property(reader, &mut slots.user_properties),
+        Property::ServerReference if sender == Role::Client => {
+            Err(DecodeErrorKind::PropertyFromWrongSide { property: property.name(), sender })
+        }
         Property::ServerReference => property.read_text(reader, &mut slots.server_reference),
         _ => Ok(false),
     })?;

@@ -1,10 +1,14 @@
 //! Tests of the wire codec, and what they share: decoders for either side, and bytes written as hexadecimal text.
 
+mod encode;
 mod golden;
+mod outgoing;
+mod stream;
+mod strict;
 
-use bowline_proto::codec::{DecodeError, Decoder, Encoder, Outgoing};
-use bowline_proto::packet::Packet;
-use bowline_proto::{Role, Text, TopicFilter, TopicName, Version};
+use bowline_proto::codec::{DecodeError, DecodeErrorKind, Decoder, Encoder, Outgoing};
+use bowline_proto::packet::{Packet, PacketType};
+use bowline_proto::{ReasonCode, Role, Text, TopicFilter, TopicName, Version};
 
 /// No limit but the protocol's own.
 pub(crate) const NO_LIMIT: u32 = u32::MAX;
@@ -65,6 +69,14 @@ pub(crate) fn decoded(version: Version, sender: Role, bytes: &[u8]) -> Result<Pa
     let mut packets = drain(&mut decoder)?;
     assert_eq!((packets.len(), decoder.buffered_bytes()), (1, 0), "one whole packet");
     Ok(packets.remove(0))
+}
+
+/// The error that these bytes are, after CONNECT; it names the packet type of the first byte.
+pub(crate) fn refused(version: Version, sender: Role, text: &str) -> (DecodeErrorKind, ReasonCode) {
+    let bytes = hex(text);
+    let error = decoded(version, sender, &bytes).expect_err("not a legal packet");
+    assert_eq!(error.packet(), PacketType::from_u8(bytes[0] >> 4), "{error}");
+    (*error.kind(), error.reason())
 }
 
 /// The bytes of a packet, without a limit.
