@@ -25,6 +25,8 @@ use crate::time::Timestamp;
 use crate::types::{Message, QoS, Text};
 
 /// Everything that outlives a connection.
+// The session state of section 4.1, kept while the session lasts. [MQTT-3.1.2-5] [MQTT-4.1.0-1] [MQTT-4.1.0-2]
+// [MQTT-3.1.2-4 of 3.1.1] [MQTT-4.1.0-1 of 3.1.1] [MQTT-4.1.0-2 of 3.1.1]
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) config: ClientConfig,

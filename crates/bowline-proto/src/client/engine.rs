@@ -140,6 +140,7 @@ impl ClientEngine {
 
     /// Drops the connection without DISCONNECT, so that the broker publishes the will [MQTT-3.1.2-8], and stops.
     pub fn abort(&mut self, now: Timestamp) {
+        // [MQTT-3.1.2-8] [MQTT-3.1.2-8 of 3.1.1]
         self.context.connects_after_closing = false;
         if !matches!(self.state, ClientState::Stopped(_)) {
             self.state.follow(&mut self.context, Transition::Lost(DisconnectCause::Requested), now);

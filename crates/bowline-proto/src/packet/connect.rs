@@ -18,6 +18,8 @@ pub struct Connect {
     /// The version to speak on this connection.
     pub version: Version,
     /// Client Identifier; may be empty.
+    // A string by type, and limited in length by nothing else. [MQTT-3.1.3-4] [MQTT-3.1.3-5] [MQTT-3.1.3-4 of 3.1.1]
+    // [MQTT-3.1.3-5 of 3.1.1]
     pub client_id: Text,
     /// Whether the broker discards what it kept for this client.
     pub clean_start: bool,
@@ -26,6 +28,7 @@ pub struct Connect {
     /// The message that the broker publishes when this client is lost.
     pub will: Option<Will>,
     /// User Name. None and empty differ.
+    // A string by type. [MQTT-3.1.3-12] [MQTT-3.1.3-11 of 3.1.1]
     pub user_name: Option<Text>,
     /// Password; never printed. None and empty differ.
     pub password: Option<Secret>,
@@ -66,6 +69,7 @@ pub struct ConnectProperties {
 #[expect(clippy::exhaustive_structs, reason = "the specification lists these and no others")]
 pub struct Will {
     /// What is published.
+    // Its topic is a topic name by type. [MQTT-3.1.3-10] [MQTT-3.1.3-11] [MQTT-3.1.3-10 of 3.1.1]
     pub message: Message,
     /// Will Delay Interval in seconds (MQTT 5.0).
     pub delay_secs: Option<u32>,

@@ -190,6 +190,7 @@ impl Outbound {
         flow
     }
 
+    // [MQTT-4.6.0-1] [MQTT-4.6.0-4] [MQTT-4.6.0-1 of 3.1.1] [MQTT-4.6.0-4 of 3.1.1]
     /// A new connection resumes the session: everything unanswered will be sent again in its order. Returns the slots
     /// whose PUBREL goes out at once.
     pub(crate) fn begin_resume(&mut self) -> alloc::vec::Vec<u32> {

@@ -129,6 +129,7 @@ impl SendQueue {
         }
     }
 
+    // [MQTT-3.3.4-8]
     /// The publication that goes next: the oldest one, or the oldest QoS 0 one if there is no send quota.
     pub(crate) fn next_lane(&self, quota_is_free: bool) -> Option<Lane> {
         let acknowledged = self.acknowledged.front().filter(|_| quota_is_free);

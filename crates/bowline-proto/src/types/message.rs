@@ -19,10 +19,12 @@ pub struct Message {
     /// Where it is published. Always the full topic: aliases exist only on the wire.
     pub topic: TopicName,
     /// The payload, which MQTT does not look into.
+    // Also together with `retain` [MQTT-3.3.1-6] [MQTT-3.3.1-10 of 3.1.1].
     pub payload: Bytes,
     /// The QoS it is (or was) sent with.
     pub qos: QoS,
     /// The RETAIN flag (section 3.3.1.3).
+    // Unchanged both ways. [MQTT-3.3.1-12] [MQTT-3.3.1-13] [MQTT-3.3.1-8 of 3.1.1] [MQTT-3.3.1-9 of 3.1.1]
     pub retain: bool,
     /// The MQTT 5.0 properties that belong to the content; `None` when there are none.
     pub properties: Option<Box<MessageProperties>>,
@@ -96,16 +98,21 @@ pub enum PayloadFormat {
 #[non_exhaustive]
 pub struct MessageProperties {
     /// Payload Format Indicator.
+    // [MQTT-3.3.2-4]
     pub payload_format: Option<PayloadFormat>,
     /// Message Expiry Interval in seconds; absent means the message does not expire.
     pub expiry_secs: Option<u32>,
     /// Content Type, for the applications to agree on.
+    // [MQTT-3.3.2-19] [MQTT-3.3.2-20]
     pub content_type: Option<Text>,
     /// Response Topic: the message is a request, answer there.
+    // A topic name by type. [MQTT-3.3.2-14] [MQTT-3.3.2-15]
     pub response_topic: Option<TopicName>,
     /// Correlation Data: tells the requester which request an answer belongs to.
+    // [MQTT-3.3.2-16]
     pub correlation_data: Option<Bytes>,
     /// User Properties.
+    // [MQTT-3.3.2-17]
     pub user_properties: UserProperties,
 }
 

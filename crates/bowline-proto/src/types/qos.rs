@@ -20,6 +20,7 @@ pub enum QoS {
 
 impl QoS {
     /// The QoS with this number, `None` for 3 and above.
+    // [MQTT-3.3.1-4] [MQTT-3.1.2-12] [MQTT-3.1.2-14 of 3.1.1] [MQTT-3.3.1-4 of 3.1.1]
     pub const fn from_u8(value: u8) -> Option<Self> {
         match value {
             0 => Some(Self::AtMostOnce),

@@ -14,10 +14,12 @@ pub struct SubscriptionOptions {
     pub qos: QoS,
     /// Whether the broker leaves out what this client published itself. MQTT 5.0 only, not with shared
     /// subscriptions [MQTT-3.8.3-4].
+    // [MQTT-3.8.3-3]
     pub no_local: bool,
     /// Whether the RETAIN flag arrives as it was published. MQTT 5.0 only.
     pub retain_as_published: bool,
     /// When retained messages are sent. MQTT 5.0 only.
+    // [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
     pub retain_handling: RetainHandling,
 }
 

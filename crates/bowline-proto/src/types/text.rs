@@ -133,6 +133,8 @@ impl core::error::Error for TextError {}
 /// Checks bytes for being an MQTT string.
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<(), TextError> {
+    // [MQTT-1.5.4-1] [MQTT-1.5.4-2] [MQTT-1.5.4-3] [MQTT-1.5.3-1 of 3.1.1] [MQTT-1.5.3-2 of 3.1.1]
+    // [MQTT-1.5.3-3 of 3.1.1] [MQTT-4.7.3-2] [MQTT-4.7.3-3] [MQTT-4.7.3-2 of 3.1.1] [MQTT-4.7.3-3 of 3.1.1]
     if is_plain::<false>(bytes) { Ok(()) } else { check_any(bytes) }
 }
 

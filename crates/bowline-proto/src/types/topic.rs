@@ -60,6 +60,10 @@ impl TopicFilter {
     /// # Errors
     /// [`TopicError`] if the share name is empty or has `/`, `+` or `#`, or the filter is not valid.
     pub fn shared(share_name: &str, filter: &str) -> Result<Self, TopicError> {
+        // A slash would silently move the rest of the name into the filter.
+        if share_name.contains('/') {
+            return Err(TopicError::BadShare);
+        }
         Self::try_from(alloc::format!("{SHARE_PREFIX}{share_name}/{filter}"))
     }
 
@@ -104,6 +108,7 @@ impl TopicFilter {
     /// Whether a topic matches: level by level, byte by byte [MQTT-4.7.3-4], and never a topic that starts with `$`
     /// against a filter that starts with a wildcard [MQTT-4.7.2-1].
     pub fn matches(&self, topic: &TopicName) -> bool {
+        // [MQTT-4.7.2-1] [MQTT-4.7.3-4] [MQTT-4.7.2-1 of 3.1.1] [MQTT-4.7.3-4 of 3.1.1]
         let filter = self.matching_part();
         let topic = topic.as_bytes();
         if topic[0] == b'$' && (filter[0] == b'+' || filter[0] == b'#') {
@@ -194,11 +199,11 @@ impl TryFrom<Bytes> for TopicFilter {
 }
 
 fn check_name(topic: &[u8]) -> Result<(), TopicError> {
-    // [MQTT-4.7.3-1]
+    // [MQTT-4.7.3-1] [MQTT-4.7.3-1 of 3.1.1]
     if topic.is_empty() {
         return Err(TopicError::Empty);
     }
-    // [MQTT-3.3.2-2] [MQTT-4.7.0-1]
+    // [MQTT-3.3.2-2] [MQTT-4.7.0-1] [MQTT-4.7.1-1 of 3.1.1]
     match topic.iter().position(|&byte| byte == b'+' || byte == b'#') {
         Some(offset) => Err(TopicError::WildcardInName { offset }),
         None => Ok(()),
@@ -226,7 +231,9 @@ fn check_filter(filter: &[u8]) -> Result<(), TopicError> {
     while let Some(level) = rest.next() {
         let lone = level.len() == 1;
         for (at, &byte) in level.iter().enumerate() {
-            // [MQTT-4.7.1-1] [MQTT-4.7.1-2]
+            // Only valid filters exist, so none other can be sent. [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-3.8.3-1]
+            // [MQTT-3.10.3-1] [MQTT-4.7.1-2 of 3.1.1] [MQTT-4.7.1-3 of 3.1.1] [MQTT-3.8.3-1 of 3.1.1]
+            // [MQTT-3.10.3-1 of 3.1.1]
             let misplaced = match byte {
                 b'#' => !lone || rest.peek().is_some(),
                 b'+' => !lone,

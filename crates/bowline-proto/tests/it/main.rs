@@ -1,3 +1,4 @@
 //! The integration tests of bowline-proto: bytes and commands in, bytes and events out.
 
 mod codec;
+mod types;

@@ -41,6 +41,7 @@ impl Closing {
         then: AfterClosing,
         now: Timestamp,
     ) -> Self {
+        // [MQTT-3.14.4-1] [MQTT-3.14.4-2] [MQTT-3.14.4-1 of 3.1.1] [MQTT-3.14.4-2 of 3.1.1]
         if let Some(disconnect) = disconnect {
             // [MQTT-4.13.2-1]: closing matters more than saying why.
             let said = link.encoder.disconnect(&mut link.out, disconnect);
