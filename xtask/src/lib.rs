@@ -6,6 +6,7 @@ mod ci;
 mod conformance;
 mod fuzz;
 mod instructions;
+mod mosquitto;
 mod source;
 mod tidy;
 mod tree;
@@ -27,6 +28,7 @@ usage: cargo xtask COMMAND
   instructions   count what scenarios of the protocol crate cost and compare with docs/performance-accepted.tsv
                  --check: fail if one rose by more than 5 %
                  --accept: write the figures as the accepted ones
+  std-net        run the example without a runtime against a real Mosquitto, in every version
   ci             run everything that has to pass before a change lands";
 
 /// Runs the command that the arguments name and says whether it succeeded.
@@ -46,6 +48,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
         ["instructions"] => instructions::command(&root(), instructions::Mode::Show),
         ["instructions", "--check"] => instructions::command(&root(), instructions::Mode::Check),
         ["instructions", "--accept"] => instructions::command(&root(), instructions::Mode::Accept),
+        ["std-net"] => mosquitto::std_net(&root()),
         ["ci"] => ci::command(&root()),
         _ => Err(USAGE.to_owned()),
     };
