@@ -3,6 +3,7 @@
 mod encode;
 mod golden;
 mod outgoing;
+mod round_trip;
 mod stream;
 mod strict;
 
