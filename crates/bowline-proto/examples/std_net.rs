@@ -185,6 +185,7 @@ impl Driver {
             Ok(0) => self.input(Input::Closed),
             Ok(count) => {
                 decoder.feed(&bytes[..count]);
+                self.input(Input::BytesReceived);
                 self.decode();
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}

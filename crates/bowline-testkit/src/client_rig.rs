@@ -140,6 +140,7 @@ impl ClientRig {
     /// The broker sends bytes.
     pub fn broker_bytes(&mut self, bytes: &[u8]) {
         self.to_client.feed(bytes);
+        self.engine.handle_input(Input::BytesReceived, self.now);
         loop {
             match self.to_client.next_packet() {
                 Ok(Some(packet)) => self.engine.handle_input(Input::Packet(packet), self.now),

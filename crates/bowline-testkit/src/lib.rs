@@ -5,6 +5,7 @@ pub mod packets;
 pub mod server_rig;
 pub mod store;
 pub mod subscriber;
+pub mod transitions;
 
 pub use client_rig::ClientRig;
 pub use server_rig::ServerRig;

@@ -8,7 +8,7 @@ use bowline_proto::packet::{Disconnect, Packet, Subscribe, Subscription};
 use bowline_proto::routing::StreamId;
 use bowline_proto::session::{DeliveryId, PublicationId};
 use bowline_proto::types::SubscriptionOptions;
-use bowline_proto::{Message, QoS, ReasonCode, Text, Version};
+use bowline_proto::{Message, PacketId, QoS, ReasonCode, Text, Version};
 
 use crate::client_rig::ClientRig;
 use crate::packets::{filter, suback, topic, unsuback};
@@ -197,4 +197,16 @@ pub fn granted(subscribe: &Subscribe) -> Packet {
     let reasons: Vec<ReasonCode> =
         subscribe.subscriptions.iter().map(|one| reason(one.options.qos)).collect();
     suback(subscribe.packet_id, &reasons)
+}
+
+/// The packet identifier of a request.
+///
+/// # Panics
+/// If it is no SUBSCRIBE and no UNSUBSCRIBE.
+pub fn request_id(packet: &Packet) -> PacketId {
+    match packet {
+        Packet::Subscribe(subscribe) => subscribe.packet_id,
+        Packet::Unsubscribe(unsubscribe) => unsubscribe.packet_id,
+        other => panic!("{} is no request", other.packet_type()),
+    }
 }

@@ -26,6 +26,7 @@ use crate::version::Version;
 /// | `topic_alias_maximum` | 16 |
 /// | `reconnect` | full jitter, 1 s to 60 s, reset after 30 s |
 /// | `unmatched` | [`Unmatched::Hold`] |
+/// | `stall_after` | 30 s |
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
@@ -66,6 +67,10 @@ pub struct ClientConfig {
     pub reconnect: Reconnect,
     /// What becomes of a message that no stream wants.
     pub unmatched: Unmatched,
+    /// How long a message may hold up the acknowledgements of later ones before [`Event::Stalled`] names it.
+    ///
+    /// [`Event::Stalled`]: crate::client::Event::Stalled
+    pub stall_after: Duration,
 }
 
 /// How long a session lives and where its state is kept.
@@ -173,6 +178,7 @@ impl ClientConfig {
             user_properties: UserProperties::new(),
             reconnect: Reconnect::After(Backoff::default()),
             unmatched: Unmatched::Hold,
+            stall_after: Duration::from_secs(30),
         }
     }
 

@@ -246,7 +246,7 @@ impl ClientEngine {
             return Output::Load { after, bytes_max };
         }
         let context = &self.context;
-        let deadlines = [self.state.deadline(), context.journal.deadline(), context.queue.deadline()];
+        let deadlines = [self.state.deadline(context), context.journal.deadline(), context.queue.deadline()];
         Output::Sleep { until: deadlines.into_iter().flatten().min() }
     }
 
@@ -290,6 +290,9 @@ impl ClientEngine {
     }
 
     fn on_persist_failed(&mut self, now: Timestamp) {
+        if !self.context.journal.awaits_store() {
+            return;
+        }
         for publication in self.context.journal.on_failed(now) {
             self.forget_unstored(publication);
         }

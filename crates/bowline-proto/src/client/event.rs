@@ -12,6 +12,7 @@ use crate::packet::{AckProperties, ConnAck, Disconnect};
 use crate::reason::ReasonCode;
 use crate::routing::StreamId;
 use crate::session::{DeliveryId, PublicationId, StreamSet};
+use crate::time::Timestamp;
 use crate::types::{Message, SubscriptionIds, TopicFilter};
 
 /// Names one subscribe or unsubscribe request until it is answered.
@@ -78,6 +79,21 @@ pub enum Event {
         results: Vec<(TopicFilter, ReasonCode)>,
         /// What the broker said besides.
         properties: Box<AckProperties>,
+    },
+    /// A message is first in the order of acknowledgements and has not been taken for
+    /// [`stall_after`](crate::client::ClientConfig::stall_after): all later ones of its QoS wait for it. Told once per
+    /// message.
+    Stalled {
+        /// Which message.
+        delivery: DeliveryId,
+        /// The streams that have not taken it; [`UNROUTED`](crate::client::UNROUTED) if it waits for nobody yet.
+        streams: StreamSet,
+        /// A filter of theirs that it matches, if there is one.
+        filter: Option<TopicFilter>,
+        /// How many acknowledgements wait, its own included.
+        held: usize,
+        /// Since when.
+        since: Timestamp,
     },
     /// The filter that a message matched is unsubscribed: the driver takes it out of the stream, and it is acknowledged
     /// without having been taken.

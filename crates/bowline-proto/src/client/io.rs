@@ -18,6 +18,8 @@ pub enum Input {
     Connected,
     /// It could not be opened.
     DialFailed,
+    /// Bytes came, whether or not they complete a packet: a sign of life, also in the middle of a large message.
+    BytesReceived,
     /// The decoder found a packet.
     Packet(Packet),
     /// The decoder found an error. It makes no sense to go on decoding.

@@ -16,8 +16,8 @@
 //! }
 //! ```
 //!
-//! Bytes go through a [`Decoder`](crate::codec::Decoder) of the driver's: its packets are `Input::Packet`, its error is
-//! `Input::Malformed`. While [`ClientEngine::is_reading_paused`], no bytes are read and no packets passed on.
+//! Bytes are `Input::BytesReceived`, once per read, and go through a [`Decoder`](crate::codec::Decoder) of the driver's: its
+//! packets are `Input::Packet`, its error is `Input::Malformed`. While [`ClientEngine::is_reading_paused`], no bytes are read and no packets passed on.
 
 mod commands;
 pub mod config;

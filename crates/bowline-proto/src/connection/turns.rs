@@ -2,10 +2,12 @@
 //! [MQTT-4.6.0-2], PUBRECs in that of the QoS 2 messages [MQTT-4.6.0-3].
 
 use alloc::collections::VecDeque;
+use core::time::Duration;
 
 use crate::packet::{Ack, PacketType};
 use crate::session::DeliveryId;
 use crate::session::inbound::{HeldState, Inbound};
+use crate::time::Timestamp;
 use crate::types::{PacketId, QoS};
 
 /// Messages of this connection whose acknowledgement has not left, in arrival order.
@@ -13,6 +15,16 @@ use crate::types::{PacketId, QoS};
 pub(crate) struct Turns {
     at_least_once: VecDeque<DeliveryId>,
     exactly_once: VecDeque<Turn>,
+    /// Who is first in either order and not taken, QoS 1 and QoS 2.
+    holders: [Option<Holder>; 2],
+}
+
+/// A message whose turn it is and that nobody has taken, so that all behind it wait.
+#[derive(Clone, Copy, Debug)]
+struct Holder {
+    delivery: DeliveryId,
+    since: Timestamp,
+    is_told: bool,
 }
 
 /// One turn among the QoS 2 messages.
@@ -72,6 +84,51 @@ impl Turns {
         }
         None
     }
+
+    /// Notes who holds up each order now: whose turn it is and who is not taken.
+    pub(crate) fn note_holders(&mut self, inbound: &Inbound, now: Timestamp) {
+        let exactly_once = match self.exactly_once.front() {
+            Some(Turn::Delivery(delivery)) => Some(*delivery),
+            Some(Turn::Recorded(_)) | None => None,
+        };
+        let is_waiting = |delivery: &DeliveryId| {
+            inbound.held(*delivery).is_some_and(|held| held.state == HeldState::Waiting)
+        };
+        let first = [self.at_least_once.front().copied(), exactly_once].map(|first| first.filter(is_waiting));
+        for (holder, first) in self.holders.iter_mut().zip(first) {
+            if holder.map(|holder| holder.delivery) != first {
+                *holder = first.map(|delivery| Holder { delivery, since: now, is_told: false });
+            }
+        }
+    }
+
+    /// When a holder is to be told about.
+    pub(crate) fn deadline(&self, stall_after: Duration) -> Option<Timestamp> {
+        let untold = self.holders.iter().flatten().filter(|holder| !holder.is_told);
+        untold.map(|holder| holder.since + stall_after).min()
+    }
+
+    /// A holder that has held up its order for so long, once.
+    pub(crate) fn poll_stall(&mut self, stall_after: Duration, now: Timestamp) -> Option<Stall> {
+        let waiting = [self.at_least_once.len(), self.exactly_once.len()];
+        let is_due = |holder: &Holder| !holder.is_told && now >= holder.since + stall_after;
+        let (held, holder) = waiting
+            .into_iter()
+            .zip(self.holders.iter_mut().map(Option::as_mut))
+            .find_map(|(held, holder)| holder.filter(|holder| is_due(holder)).map(|holder| (held, holder)))?;
+        holder.is_told = true;
+        Some(Stall { delivery: holder.delivery, since: holder.since, held })
+    }
+}
+
+/// A holder that is to be told about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stall {
+    pub(crate) delivery: DeliveryId,
+    /// Since when it is first in its order.
+    pub(crate) since: Timestamp,
+    /// How many acknowledgements wait, its own included.
+    pub(crate) held: usize,
 }
 
 enum Due {

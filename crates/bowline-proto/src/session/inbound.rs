@@ -64,6 +64,13 @@ pub(crate) struct Held {
     is_orphan: bool,
 }
 
+impl Held {
+    /// The streams that have not taken it.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = StreamId> + '_ {
+        self.waiting.iter()
+    }
+}
+
 /// How far a held message got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeldState {

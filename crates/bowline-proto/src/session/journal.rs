@@ -105,6 +105,11 @@ impl Journal {
         matches!(self.mode, Mode::Durable(_))
     }
 
+    /// Whether a batch is with the store, so that an answer is due.
+    pub(crate) const fn awaits_store(&self) -> bool {
+        self.with_store.is_some()
+    }
+
     /// Whether a store failed and is not to be tried yet.
     pub(crate) fn is_failed(&self, now: Timestamp) -> bool {
         matches!(&self.mode, Mode::Durable(StoreHealth::Failed { retry_at, .. }) if now < *retry_at)

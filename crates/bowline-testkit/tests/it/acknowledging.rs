@@ -1,12 +1,14 @@
 //! When and in which order received messages are acknowledged (rules 1, 2, 6, 12 and 13 of the inbound rules).
 
-use bowline_proto::client::{Event, Output, Qos0Limits, Stale};
+use std::time::Duration;
+
+use bowline_proto::client::{Event, Output, Qos0Limits, Stale, UNROUTED};
 use bowline_proto::packet::Packet;
 use bowline_proto::types::QoS;
 use bowline_proto::{ReasonCode, Version};
 use bowline_testkit::ClientRig;
-use bowline_testkit::packets::{again, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2};
-use bowline_testkit::subscriber::clean;
+use bowline_testkit::packets::{again, filter, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2};
+use bowline_testkit::subscriber::{clean, kept};
 
 const OK: ReasonCode = ReasonCode::Success;
 
@@ -18,7 +20,7 @@ fn a_qos_1_message_is_acknowledged_when_it_is_taken_and_not_before() {
         let stream = rig.subscribed("a/#", QoS::AtLeastOnce);
         rig.broker(qos1("a/b", "m", 7));
         let [message] = rig.arrived()[..] else { panic!("one message") };
-        rig.advance(std::time::Duration::from_secs(30));
+        rig.advance(Duration::from_secs(30));
         assert_eq!(rig.sent(), []);
         assert_eq!(rig.take(message, stream), Ok(()));
         assert_eq!(rig.sent(), [puback(7, OK)]);
@@ -299,5 +301,51 @@ fn messages_taken_while_a_write_is_blocked_are_acknowledged_once_it_is_done() {
         assert!(matches!(rig.sent()[..], [Packet::Publish(_)]), "what the driver was given");
         rig.write_out();
         assert_eq!(rig.sent(), [puback(1, OK), puback(2, OK)]);
+    }
+}
+
+#[test]
+fn a_message_that_holds_up_others_is_named_once_after_a_while() {
+    for version in Version::ALL {
+        for (packets, answer) in [
+            ([qos1("slow/a", "m", 1), qos1("quick", "m", 2)], puback(1, OK)),
+            ([qos2("slow/a", "m", 1), qos2("quick", "m", 2)], pubrec(1, OK)),
+        ] {
+            let mut config = clean(version);
+            config.stall_after = Duration::from_secs(20);
+            let mut rig = ClientRig::connected(config);
+            let slow = rig.subscribed("slow/#", QoS::ExactlyOnce);
+            let quick = rig.subscribed("quick", QoS::ExactlyOnce);
+            let started = rig.now;
+            packets.into_iter().for_each(|packet| rig.broker(packet));
+            let [holder, waiting] = rig.arrived()[..] else { panic!("two messages") };
+            rig.take(waiting, quick).unwrap();
+            rig.advance(Duration::from_millis(19_999));
+            assert!(rig.events().is_empty());
+            rig.advance(Duration::from_secs(15));
+            let events = rig.events();
+            let [Event::Stalled { delivery, streams, filter: of, held, since }] = &events[..] else {
+                panic!("told once: {events:?}")
+            };
+            assert_eq!((*delivery, *held, *since), (holder, 2, started));
+            assert!(streams.contains(slow) && !streams.contains(quick));
+            assert_eq!(*of, Some(filter("slow/#")));
+            rig.take(holder, slow).unwrap();
+            assert_eq!(rig.sent()[0], answer);
+        }
+    }
+}
+
+#[test]
+fn a_message_held_for_nobody_stalls_by_name_too() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        rig.broker(qos1("unmatched", "m", 1));
+        rig.advance(Duration::from_secs(31));
+        let events = rig.events();
+        let [Event::Stalled { streams, filter: None, held: 1, .. }] = &events[..] else {
+            panic!("told once: {events:?}")
+        };
+        assert!(streams.contains(UNROUTED));
     }
 }

@@ -2,11 +2,15 @@
 
 mod acknowledging;
 mod back_pressure;
+mod bad_peers;
 mod barriers;
 mod closing_time;
 mod connack;
 mod connecting;
 mod ending;
+mod floods;
+mod keep_alive;
+mod leniency;
 mod paging;
 mod publishing;
 mod queueing;
@@ -21,4 +25,5 @@ mod session_loss;
 mod smoke;
 mod store_failures;
 mod streams;
+mod transitions;
 mod unsubscribing;

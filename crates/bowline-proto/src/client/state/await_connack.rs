@@ -8,7 +8,7 @@ use crate::client::connect::Purpose;
 use crate::client::context::Context;
 use crate::client::event::DisconnectCause;
 use crate::client::io::Input;
-use crate::client::state::closing::{AfterClosing, Closing};
+use crate::client::state::closing::{self, AfterClosing, Closing};
 use crate::client::state::{Active, ClientState, Transition};
 use crate::codec::Encoder;
 use crate::connection::Limits;
@@ -26,7 +26,7 @@ pub(crate) struct AwaitConnack {
     pub(crate) link: Link,
     purpose: Purpose,
     connect: Connect,
-    /// Whether CONNECT is encoded; before, no answer to it can come.
+    /// Whether CONNECT is encoded; before, no answer to it can come and nothing else may be.
     has_said_connect: bool,
     /// Neither we nor, after a clean start, the broker has a session.
     expects_no_session: bool,
@@ -75,12 +75,14 @@ impl AwaitConnack {
             Input::Packet(Packet::ConnAck(connack)) if self.has_said_connect => {
                 self.on_connack(cx, connack, now)
             }
-            // [MQTT-3.2.0-1] [MQTT-3.14.0-1]
-            Input::Packet(packet) => protocol_error(ProtocolError::UnexpectedPacket {
-                packet: packet.packet_type(),
-                state: "CONNACK was awaited",
-            }),
-            Input::Malformed(error) => protocol_error(ProtocolError::Decode(error)),
+            // [MQTT-3.2.0-1] [MQTT-3.14.0-1] [MQTT-3.2.0-1 of 3.1.1]
+            Input::Packet(packet) => {
+                let state =
+                    if self.has_said_connect { "CONNACK was awaited" } else { "CONNECT had not been sent" };
+                let error = ProtocolError::UnexpectedPacket { packet: packet.packet_type(), state };
+                self.violated(cx, error, now)
+            }
+            Input::Malformed(error) => self.violated(cx, ProtocolError::Decode(error), now),
             Input::Transmitted(buffer) => {
                 self.link.on_transmitted(buffer);
                 Transition::Stay
@@ -101,11 +103,11 @@ impl AwaitConnack {
         // [MQTT-3.2.2-2] [MQTT-3.2.2-4] [MQTT-3.2.2-1 of 3.1.1]
         if (self.connect.clean_start || self.expects_no_session) && connack.session_present == Some(true) {
             cx.standing.was_discarded = false;
-            return protocol_error(ProtocolError::SessionPresentAfterCleanStart);
+            return self.violated(cx, ProtocolError::SessionPresentAfterCleanStart, now);
         }
         // [MQTT-4.12.0-6]
         if connack.properties.authentication_method.is_some() {
-            return protocol_error(ProtocolError::AuthenticationNotAsked);
+            return self.violated(cx, ProtocolError::AuthenticationNotAsked, now);
         }
         if self.purpose == Purpose::DiscardOldSession {
             return self.on_old_session_discarded(cx, now);
@@ -114,7 +116,7 @@ impl AwaitConnack {
             // [MQTT-3.1.3-7] [MQTT-3.2.2-16]
             match &connack.properties.assigned_client_id {
                 Some(assigned) => cx.standing.client_id = assigned.clone(),
-                None => return protocol_error(ProtocolError::AssignedClientIdMissing),
+                None => return self.violated(cx, ProtocolError::AssignedClientIdMissing, now),
             }
         }
         let limits = Limits::new(&connack, &self.connect);
@@ -135,8 +137,13 @@ impl AwaitConnack {
         let closing = Closing::start(cx, link, Some(&disconnect), AfterClosing::DialAgain, now);
         Transition::To(ClientState::Closing(Box::new(closing)))
     }
-}
 
-const fn protocol_error(error: ProtocolError) -> Transition {
-    Transition::Lost(DisconnectCause::Protocol(error))
+    /// The broker broke the protocol: it is told in 5.0, once CONNECT, which comes first, is on its way.
+    fn violated(&mut self, cx: &mut Context, error: ProtocolError, now: Timestamp) -> Transition {
+        let cause = DisconnectCause::Protocol(error);
+        if !self.has_said_connect {
+            return Transition::Lost(cause);
+        }
+        closing::close(cx, &mut self.link, cause, now)
+    }
 }

@@ -2,14 +2,16 @@
 //! [MQTT-3.14.4-2]. Next: lost, with the cause it was closed for, when all is written, at the closing timeout, or on
 //! loss; `Dialing`, if that was the plan.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use crate::client::context::Context;
 use crate::client::event::DisconnectCause;
 use crate::client::io::Input;
-use crate::client::state::Transition;
+use crate::client::state::{ClientState, Transition};
 use crate::connection::link::Link;
-use crate::packet::Disconnect;
+use crate::packet::{Disconnect, PacketType};
+use crate::reason::{ReasonCode, Role};
 use crate::time::Timestamp;
 
 /// Waits for what is encoded to be written.
@@ -80,5 +82,35 @@ impl Closing {
             Some(AfterClosing::DialAgain) => Transition::DialAgain,
             None => Transition::Stay,
         }
+    }
+}
+
+/// Ends a connection from our side: in 5.0 the broker is told why; before, only a wish of the caller is told, as
+/// DISCONNECT would also make the broker forget the will.
+// [MQTT-4.13.1-1] [MQTT-3.1.2-8] [MQTT-4.8.0-1 of 3.1.1] [MQTT-3.1.2-8 of 3.1.1]
+pub(crate) fn close(cx: &mut Context, link: &mut Link, cause: DisconnectCause, now: Timestamp) -> Transition {
+    let disconnect = match disconnect_reason(&cause) {
+        Some(reason) if cx.rules.has_disconnect_reason => Disconnect::new(reason),
+        Some(_) | None => return Transition::Lost(cause),
+    };
+    let encoder = link.encoder;
+    let link = core::mem::replace(link, Link::new(encoder));
+    let closing = Closing::start(cx, link, Some(&disconnect), AfterClosing::Lose(cause), now);
+    Transition::To(ClientState::Closing(Box::new(closing)))
+}
+
+/// What to tell a 5.0 broker that we close for this.
+fn disconnect_reason(cause: &DisconnectCause) -> Option<ReasonCode> {
+    match cause {
+        DisconnectCause::Protocol(error) => {
+            // Some codes that describe an error may not be said in DISCONNECT.
+            let otherwise = ReasonCode::ProtocolError;
+            Some(error.reason().said_in(PacketType::Disconnect, Role::Client, otherwise))
+        }
+        DisconnectCause::PingTimeout => Some(ReasonCode::UnspecifiedError),
+        DisconnectCause::InboundOverflow { .. } | DisconnectCause::OutputOverflow { .. } => {
+            Some(ReasonCode::QuotaExceeded)
+        }
+        _ => None,
     }
 }

@@ -109,19 +109,19 @@ impl ClientState {
     }
 
     /// When something is to be done although nothing happens.
-    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+    pub(crate) fn deadline(&self, cx: &Context) -> Option<Timestamp> {
         match self {
             Self::Stopped(_) => None,
             Self::Dialing(state) => Some(state.deadline),
             Self::AwaitConnack(state) => Some(state.deadline),
-            Self::Active(state) => state.deadline(),
+            Self::Active(state) => state.deadline(cx),
             Self::Closing(state) => Some(state.deadline),
             Self::Backoff(state) => Some(state.until),
         }
     }
 
     pub(crate) fn on_time(&mut self, cx: &mut Context, now: Timestamp) {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
+        if self.deadline(cx).is_none_or(|deadline| now < deadline) {
             return;
         }
         let transition = match self {

@@ -13,7 +13,7 @@ pub(crate) use publishing::FlowSource;
 use crate::client::context::Context;
 use crate::client::event::{Connected, DisconnectCause, Event};
 use crate::client::io::Input;
-use crate::client::state::closing::{AfterClosing, Closing};
+use crate::client::state::closing::{self, AfterClosing, Closing};
 use crate::client::state::{ClientState, Transition};
 use crate::codec::Outgoing;
 use crate::connection::link::Link;
@@ -21,7 +21,6 @@ use crate::connection::turns::Turns;
 use crate::connection::{InboundAliases, KeepAlive, KeepAliveAction, Limits, Quota};
 use crate::error::ProtocolError;
 use crate::packet::{ConnAck, Disconnect, Packet, PacketType};
-use crate::reason::{ReasonCode, Role};
 use crate::session::PublicationId;
 use crate::session::journal::Gated;
 use crate::time::Timestamp;
@@ -41,6 +40,10 @@ pub(crate) struct Active {
     is_held: bool,
     /// Whether keep alive was told that reading pauses.
     keep_alive_is_paused: bool,
+    /// Whether a PINGREQ is encoded that the driver does not have yet.
+    ping_is_encoded: bool,
+    /// Whether the driver is writing a PINGREQ.
+    ping_is_at_driver: bool,
 }
 
 impl Active {
@@ -80,6 +83,8 @@ impl Active {
             stored: VecDeque::new(),
             is_held: cx.journal.wait_for_identity(Gated::Resume).is_none(),
             keep_alive_is_paused: false,
+            ping_is_encoded: false,
+            ping_is_at_driver: false,
             link,
             limits,
         };
@@ -99,10 +104,14 @@ impl Active {
                     Err(cause) => Err(cause),
                 }
             }
+            Input::BytesReceived => {
+                self.keep_alive.on_received(now);
+                return Transition::Stay;
+            }
             Input::Malformed(error) => Err(DisconnectCause::Protocol(ProtocolError::Decode(error))),
             Input::Transmitted(buffer) => {
                 self.link.on_transmitted(buffer);
-                if self.link.out.is_empty() {
+                if core::mem::take(&mut self.ping_is_at_driver) {
                     self.keep_alive.on_written(now);
                 }
                 Ok(())
@@ -195,7 +204,7 @@ impl Active {
         if self.is_held {
             return;
         }
-        self.pump_acknowledgements(cx);
+        self.pump_acknowledgements(cx, now);
         self.pump_requests(cx);
         self.pump_publications(cx, now);
     }
@@ -234,15 +243,18 @@ impl Active {
         self.keep_alive_is_paused
     }
 
-    pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        self.keep_alive.deadline()
+    pub(crate) fn deadline(&self, cx: &Context) -> Option<Timestamp> {
+        let deadlines = [self.keep_alive.deadline(), self.turns.deadline(cx.config.stall_after)];
+        deadlines.into_iter().flatten().min()
     }
 
     pub(crate) fn on_time(&mut self, cx: &mut Context, now: Timestamp) -> Transition {
+        self.tell_stalls(cx, now);
         match self.keep_alive.poll(now) {
             KeepAliveAction::Idle => Transition::Stay,
             KeepAliveAction::SendPing => {
                 self.link.encoder.pingreq(&mut self.link.out);
+                self.ping_is_encoded = true;
                 Transition::Stay
             }
             // [MQTT-3.1.2-22] [MQTT-3.12.4-1] [MQTT-3.1.2-24 of 3.1.1] [MQTT-3.12.4-1 of 3.1.1]
@@ -252,19 +264,14 @@ impl Active {
 
     pub(crate) fn poll_transmit(&mut self, now: Timestamp) -> Option<Outgoing> {
         let buffer = self.link.poll_transmit()?;
+        self.ping_is_at_driver = core::mem::take(&mut self.ping_is_encoded);
         // [MQTT-3.1.2-20] [MQTT-3.1.2-23 of 3.1.1]
         self.keep_alive.on_sent(now);
         Some(buffer)
     }
 
-    /// Ends the connection from our side: in 5.0 the broker is told why [MQTT-4.13.1-1]; before, only a wish of the
-    /// caller is told, as DISCONNECT would also make the broker forget the will.
-    pub(crate) fn close(&mut self, cx: &mut Context, cause: DisconnectCause, now: Timestamp) -> Transition {
-        let disconnect = match disconnect_reason(&cause) {
-            Some(reason) if cx.rules.has_disconnect_reason => Disconnect::new(reason),
-            Some(_) | None => return Transition::Lost(cause),
-        };
-        self.disconnect(cx, &disconnect, cause, now)
+    fn close(&mut self, cx: &mut Context, cause: DisconnectCause, now: Timestamp) -> Transition {
+        closing::close(cx, &mut self.link, cause, now)
     }
 
     /// Says DISCONNECT and closes.
@@ -279,21 +286,5 @@ impl Active {
         let link = core::mem::replace(&mut self.link, Link::new(encoder));
         let closing = Closing::start(cx, link, Some(disconnect), AfterClosing::Lose(cause), now);
         Transition::To(ClientState::Closing(Box::new(closing)))
-    }
-}
-
-/// What to tell a 5.0 broker that we close for this.
-fn disconnect_reason(cause: &DisconnectCause) -> Option<ReasonCode> {
-    match cause {
-        DisconnectCause::Protocol(error) => {
-            // Some codes that describe an error may not be said in DISCONNECT.
-            let otherwise = ReasonCode::ProtocolError;
-            Some(error.reason().said_in(PacketType::Disconnect, Role::Client, otherwise))
-        }
-        DisconnectCause::PingTimeout => Some(ReasonCode::UnspecifiedError),
-        DisconnectCause::InboundOverflow { .. } | DisconnectCause::OutputOverflow { .. } => {
-            Some(ReasonCode::QuotaExceeded)
-        }
-        _ => None,
     }
 }

@@ -5,6 +5,7 @@ use crate::client::context::Context;
 use crate::client::event::{Delivery, DisconnectCause, Event, Qos0Dropped};
 use crate::client::state::Active;
 use crate::client::streams::{Admission, UNROUTED};
+use crate::connection::turns::Stall;
 use crate::error::ProtocolError;
 use crate::packet::{Ack, PacketType, Publish};
 use crate::reason::{ReasonCode, Role};
@@ -13,6 +14,7 @@ use crate::session::inbound::{Arrival, HeldState, Release, Taken};
 use crate::session::journal::Gated;
 use crate::session::stored::Entry;
 use crate::session::{DeliveryId, StreamSet};
+use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS, SubscriptionIds};
 
 impl Active {
@@ -190,11 +192,27 @@ impl Active {
 
     /// Rule 2: acknowledgements leave in the order in which the messages arrived, as far as they are due.
     // [MQTT-4.6.0-2] [MQTT-4.6.0-3] [MQTT-4.6.0-2 of 3.1.1] [MQTT-4.6.0-3 of 3.1.1]
-    pub(super) fn pump_acknowledgements(&mut self, cx: &mut Context) {
+    pub(super) fn pump_acknowledgements(&mut self, cx: &mut Context, now: Timestamp) {
         while self.link.has_room()
             && let Some((packet, ack)) = self.turns.next_due(&mut cx.inbound)
         {
             self.send_acknowledgement(packet, ack);
+        }
+        self.turns.note_holders(&cx.inbound, now);
+    }
+
+    /// Rule 2: names the message that holds up the acknowledgements of others.
+    pub(super) fn tell_stalls(&mut self, cx: &mut Context, now: Timestamp) {
+        while let Some(stall) = self.turns.poll_stall(cx.config.stall_after, now) {
+            let Some(held) = cx.inbound.held(stall.delivery) else { continue };
+            let streams: StreamSet = held.waiting().collect();
+            let topic = &held.message.topic;
+            let filters = streams
+                .iter()
+                .filter_map(|stream| cx.routes.filters(stream).find(|filter| filter.matches(topic)).cloned());
+            let filter = filters.min();
+            let Stall { delivery, since, held } = stall;
+            cx.emit(Event::Stalled { delivery, streams, filter, held, since });
         }
     }
 
