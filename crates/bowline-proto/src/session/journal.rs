@@ -248,7 +248,9 @@ impl Journal {
     /// When the failed store is to be tried again, if something waits for it.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match &self.mode {
-            Mode::Durable(StoreHealth::Failed { retry_at, .. }) if !self.pending.is_empty() => {
+            Mode::Durable(StoreHealth::Failed { retry_at, .. })
+                if !self.pending.is_empty() && self.with_store.is_none() =>
+            {
                 Some(*retry_at)
             }
             _ => None,

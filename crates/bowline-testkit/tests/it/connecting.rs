@@ -212,6 +212,18 @@ fn a_session_that_came_back_after_it_was_discarded_is_discarded_again() {
     assert!(connect_sent(&mut rig).clean_start);
 }
 
+// [MQTT-3.2.2-4]
+#[test]
+fn a_session_that_the_broker_may_have_made_unheard_is_discarded_too() {
+    let mut rig = discarding(Version::V3_1_1);
+    rig.dial();
+    rig.broker(accepted(Version::V3_1_1, false));
+    assert_eq!(rig.sent().len(), 3, "CONNECT, DISCONNECT, CONNECT");
+    rig.lose();
+    rig.wait_for_dial();
+    assert!(connect_sent(&mut rig).clean_start, "the answer that was lost may have made a session");
+}
+
 // [MQTT-3.1.3-7 of 3.1.1] [MQTT-3.1.2-22 of 3.1.1] [MQTT-3.1.3-6]
 #[test]
 fn a_configuration_that_cannot_work_is_refused_with_option_value_and_limit() {

@@ -154,3 +154,12 @@ pub(crate) fn connect_sent(rig: &mut ClientRig) -> Connect {
 pub(crate) fn accepted(version: Version, session_present: bool) -> Packet {
     connack(version, session_present, ReasonCode::Success, ConnAckProperties::default())
 }
+
+/// The packet identifier of a SUBSCRIBE or UNSUBSCRIBE.
+pub(crate) fn request_id(packet: &Packet) -> PacketId {
+    match packet {
+        Packet::Subscribe(subscribe) => subscribe.packet_id,
+        Packet::Unsubscribe(unsubscribe) => unsubscribe.packet_id,
+        other => panic!("{} is no request", other.packet_type()),
+    }
+}

@@ -193,6 +193,20 @@ fn what_was_accepted_before_the_failure_is_kept_and_sent() {
     }
 }
 
+#[test]
+fn a_store_that_is_slow_after_a_failure_is_waited_for_without_a_loop() {
+    let mut config = durable(Version::V5);
+    config.keep_alive_secs = 0;
+    let mut rig = connected_on_demand(config);
+    rig.asks_for(&["a"], QoS::AtLeastOnce, Qos0Limits::default());
+    fail_next(&mut rig);
+    rig.advance(Duration::from_millis(100));
+    assert_eq!(rig.store.waiting().len(), 1, "it is tried again");
+    publish1(&mut rig, "waits for the next batch");
+    rig.advance(Duration::from_secs(1));
+    assert_eq!(rig.until(), None, "only the store's answer leads on");
+}
+
 // [MQTT-4.4.0-1]
 #[test]
 fn a_connection_is_made_and_resumed_also_while_the_store_fails() {

@@ -40,6 +40,8 @@ impl AwaitConnack {
         if connect.clean_start && cx.config.session.is_durable() {
             cx.reset_session();
         }
+        // Once this CONNECT is said the broker may have a session again, whether or not we hear its answer.
+        cx.standing.was_discarded &= purpose != Purpose::Use;
         let encoder = Encoder::new(cx.rules.version, Role::Client, u32::MAX);
         let mut state = Self {
             deadline,
@@ -102,7 +104,6 @@ impl AwaitConnack {
         }
         // [MQTT-3.2.2-2] [MQTT-3.2.2-4] [MQTT-3.2.2-1 of 3.1.1]
         if (self.connect.clean_start || self.expects_no_session) && connack.session_present == Some(true) {
-            cx.standing.was_discarded = false;
             return self.violated(cx, ProtocolError::SessionPresentAfterCleanStart, now);
         }
         // [MQTT-4.12.0-6]

@@ -62,16 +62,20 @@ impl Active {
         // Each filter has a Subscription Identifier of its own, and a packet can carry one.
         let has_ids = kind == RequestKind::Subscribe && self.limits.subscription_ids;
         let most = if has_ids { 1 } else { FILTERS_PER_PACKET_MAX };
-        let items = cx.requests.operation(slot).unsent_items(most);
-        match self.encode_request(cx, slot, packet_id, &items, has_ids) {
-            Ok(()) => cx.requests.sent(SentPacket { operation: slot, packet_id, items }),
-            Err(_) => {
-                // Larger than the broker's Maximum Packet Size: it would close the connection.
-                cx.outbound.ids.free(packet_id);
-                let reasons = alloc::vec![ReasonCode::PacketTooLarge; items.len()];
-                answer(cx, slot, &items, &reasons);
-                finish_if_done(cx, slot);
-            }
+        let mut items = cx.requests.operation(slot).unsent_items(most);
+        let mut is_written = self.encode_request(cx, slot, packet_id, &items, has_ids).is_ok();
+        // [MQTT-3.2.2-15]: fewer filters may fit into what the broker takes.
+        while !is_written && items.len() > 1 {
+            items.truncate(items.len() / 2);
+            is_written = self.encode_request(cx, slot, packet_id, &items, has_ids).is_ok();
+        }
+        if is_written {
+            cx.requests.sent(SentPacket { operation: slot, packet_id, items });
+        } else {
+            cx.outbound.ids.free(packet_id);
+            let reasons = alloc::vec![ReasonCode::PacketTooLarge; items.len()];
+            answer(cx, slot, &items, &reasons);
+            finish_if_done(cx, slot);
         }
         true
     }
