@@ -112,6 +112,7 @@ impl ClientEngine {
         let stream = context.streams.open(qos0, distinct.count()).ok_or(too_many)?;
         let mut items = Vec::with_capacity(subscriptions.len());
         for Subscription { filter, options } in subscriptions {
+            // [MQTT-3.8.4-3 of 3.1.1]: a filter that others have is shared, and their delivery goes on.
             let wanted = context.subscriptions.want(&filter, options, stream);
             let mut item = RequestItem::new(filter.clone());
             if let Some(reason) = wanted.granted {
@@ -121,6 +122,7 @@ impl ClientEngine {
                 let wanted = Wanted { filter: filter.clone(), options, subscription_id: id };
                 context.journal.record(Entry::Wanted(wanted));
             }
+            // [MQTT-3.8.4-1] [MQTT-3.8.4-1 of 3.1.1] [MQTT-3.3.1-6 of 3.1.1]: messages may come before SUBACK.
             context.routes.insert(&filter, stream);
             context.ended.remove(&filter);
             items.push(item);
@@ -164,7 +166,8 @@ impl ClientEngine {
     }
 
     /// A stream has finished with a QoS 1 or 2 message: taken it, acknowledged it, or (5.0) refused it with a reason of
-    /// 0x80 or above. The acknowledgement leaves when all its streams have, in its turn.
+    /// 0x80 or above. The acknowledgement leaves when all its streams have, in its turn. A refused message of a shared
+    /// subscription is lost for all: the broker gives it to no other subscriber [MQTT-4.8.2-6].
     ///
     /// # Errors
     /// [`Stale`] if no acknowledgement is due: the session is gone, the identifier carries another message by now, or

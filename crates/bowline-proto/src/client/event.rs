@@ -324,6 +324,4 @@ pub enum StreamEnd {
     Unsubscribed,
     /// The broker refused all its filters; the last reason.
     Refused(ReasonCode),
-    /// The session ended with the connection and nothing will subscribe again.
-    SessionEnded,
 }

@@ -141,6 +141,7 @@ enum Due {
 fn due(inbound: &mut Inbound, delivery: DeliveryId) -> Due {
     let Some(held) = inbound.held(delivery) else { return Due::Never };
     let HeldState::Settled(reason) = held.state else { return Due::NotYet };
+    // [MQTT-2.2.1-5] [MQTT-2.3.1-6 of 3.1.1]
     let ack = Ack::new(held.packet_id, reason);
     inbound.acknowledge(delivery, reason);
     Due::Now(ack)

@@ -13,7 +13,7 @@ use bowline_proto::{Bytes, ReasonCode, Version};
 use bowline_testkit::ClientRig;
 use bowline_testkit::client_rig::connack;
 use bowline_testkit::packets::{
-    again, for_subscriptions, puback, publish, pubrec, pubrel, qos0, qos1, qos2, topic,
+    again, for_subscriptions, puback, pubcomp, publish, pubrec, pubrel, qos0, qos1, qos2, topic,
 };
 use bowline_testkit::subscriber::{clean, kept};
 
@@ -399,5 +399,35 @@ fn unrouted_qos_0_messages_have_a_bound_too() {
         rig.engine.take_qos0(UNROUTED);
         rig.broker(qos0("nobody", "m"));
         assert_eq!(rig.payloads().len(), 1);
+    }
+}
+
+// [MQTT-4.3.3-13] [MQTT-4.3.3-11]
+#[test]
+fn the_exchange_of_a_message_whose_expiry_has_passed_is_finished() {
+    let mut rig = ClientRig::connected(kept(Version::V5));
+    let stream = rig.subscribed("a", QoS::ExactlyOnce);
+    let packet =
+        Publish { properties: Some(Box::new(properties())), ..publish("a", "m", QoS::ExactlyOnce, 1) };
+    rig.broker(Packet::Publish(packet));
+    let [message] = rig.arrived()[..] else { panic!("one message") };
+    rig.advance(std::time::Duration::from_secs(20));
+    rig.take(message, stream).unwrap();
+    rig.advance(std::time::Duration::from_secs(20));
+    rig.broker(pubrel(1, OK));
+    assert_eq!(rig.sent(), [pubrec(1, OK), pubcomp(1, OK)]);
+}
+
+// [MQTT-4.6.0-5] [MQTT-4.6.0-6 of 3.1.1]
+#[test]
+fn messages_are_handed_over_in_the_order_of_arrival() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        rig.subscribed("a", QoS::ExactlyOnce);
+        rig.broker(qos1("a", "1", 9));
+        rig.broker(qos0("a", "2"));
+        rig.broker(qos2("a", "3", 4));
+        rig.broker(qos1("a", "4", 1));
+        assert_eq!(rig.payloads(), ["1", "2", "3", "4"]);
     }
 }

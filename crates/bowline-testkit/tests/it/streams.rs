@@ -8,7 +8,9 @@ use bowline_proto::types::{QoS, SubscriptionOptions};
 use bowline_proto::{ReasonCode, Version};
 use bowline_testkit::ClientRig;
 use bowline_testkit::client_rig::connack;
-use bowline_testkit::packets::{filter, for_subscriptions, puback, pubrec, qos0, qos1, qos2, suback};
+use bowline_testkit::packets::{
+    again, filter, for_subscriptions, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2, suback, unsuback,
+};
 use bowline_testkit::subscriber::{clean, kept};
 
 const OK: ReasonCode = ReasonCode::Success;
@@ -275,7 +277,7 @@ fn unmatched_messages_can_be_left_to_the_broker() {
         rig.sent();
         let stream = rig.asks_for(&["a"], QoS::AtLeastOnce, Qos0Limits::default());
         rig.sent();
-        rig.broker(bowline_testkit::packets::again(qos1("a", "m", 1)));
+        rig.broker(again(qos1("a", "m", 1)));
         let [message] = rig.arrived()[..] else { panic!("delivered now") };
         rig.take(message, stream).unwrap();
         assert_eq!(rig.sent(), [puback(1, OK)]);
@@ -328,4 +330,75 @@ fn a_refused_re_subscription_ends_the_stream_and_says_why() {
         rig.reconnect(false);
         assert!(!rig.sent().iter().any(|packet| matches!(packet, Packet::Subscribe(_))));
     }
+}
+
+// [MQTT-3.8.4-5] [MQTT-3.9.3-1] [MQTT-3.8.4-4 of 3.1.1] [MQTT-3.9.3-1 of 3.1.1]
+#[test]
+fn each_filter_has_its_own_result_in_the_order_of_the_request() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(clean(version));
+        rig.asks_for(&["one", "two", "three"], QoS::ExactlyOnce, Qos0Limits::default());
+        let results = [ReasonCode::GrantedQoS2, ReasonCode::UnspecifiedError, OK];
+        let mut left = &results[..];
+        for packet in rig.sent() {
+            let Packet::Subscribe(subscribe) = packet else { panic!("SUBSCRIBE") };
+            let (now, later) = left.split_at(subscribe.subscriptions.len());
+            rig.broker(suback(subscribe.packet_id, now));
+            left = later;
+        }
+        let events = rig.events();
+        let [Event::Subscribed { results: told, .. }] = &events[..] else { panic!("{events:?}") };
+        let filters = ["one", "two", "three"].map(filter);
+        assert_eq!(told[..], filters.into_iter().zip(results).collect::<Vec<_>>());
+    }
+}
+
+// [MQTT-3.10.4-1] [MQTT-3.10.4-1 of 3.1.1] [MQTT-3.10.4-5 of 3.1.1]
+#[test]
+fn unsubscribe_repeats_the_filter_exactly_and_is_answered_even_if_there_was_none() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(clean(version));
+        for name in ["$share/group/a/+", "A/\u{e9}/e\u{301}", "never/subscribed"] {
+            rig.unsubscribe(name);
+            let sent = rig.sent();
+            let [Packet::Unsubscribe(unsubscribe)] = &sent[..] else { panic!("{sent:?}") };
+            assert_eq!(unsubscribe.filters, [filter(name)]);
+            let codes = [ReasonCode::NoSubscriptionExisted];
+            let has_codes = version.rules().has_unsuback_reasons;
+            rig.broker(unsuback(unsubscribe.packet_id, if has_codes { &codes } else { &[] }));
+            let events = rig.events();
+            let [Event::Unsubscribed { results, .. }] = &events[..] else { panic!("{events:?}") };
+            assert_eq!(results[0].1, if has_codes { codes[0] } else { OK });
+        }
+    }
+}
+
+// [MQTT-4.8.2-4]
+#[test]
+fn a_qos_2_delivery_of_a_shared_subscription_is_finished_after_a_reconnect() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        let stream = rig.subscribed("$share/group/in/#", QoS::ExactlyOnce);
+        rig.broker(qos2("in/a", "m", 5));
+        let [message] = rig.arrived()[..] else { panic!("matched behind the share name") };
+        rig.take(message, stream).unwrap();
+        rig.reconnect(true);
+        rig.sent();
+        rig.broker(again(qos2("in/a", "m", 5)));
+        rig.broker(pubrel(5, OK));
+        assert_eq!((rig.arrived(), rig.sent()), (vec![], vec![pubrec(5, OK), pubcomp(5, OK)]));
+    }
+}
+
+// [MQTT-4.8.2-6]
+#[test]
+fn refusing_a_message_of_a_shared_subscription_says_so_once_and_forgets_it() {
+    let mut rig = ClientRig::connected(kept(Version::V5));
+    let stream = rig.subscribed("$share/group/in", QoS::AtLeastOnce);
+    rig.broker(qos1("in", "m", 5));
+    let [message] = rig.arrived()[..] else { panic!("one message") };
+    rig.refuse(message, stream, ReasonCode::NotAuthorized).unwrap();
+    assert_eq!(rig.sent(), [puback(5, ReasonCode::NotAuthorized)]);
+    rig.reconnect(true);
+    assert_eq!(rig.arrived(), [], "nobody gets it any more");
 }

@@ -27,9 +27,10 @@ impl Active {
         let dup = publish.dup;
         let packet_id = publish.packet_id;
         let subscription_ids = core::mem::take(&mut publish.subscription_ids);
-        // [MQTT-3.3.2-10] [MQTT-3.1.2-26] [MQTT-3.1.2-27]
+        // [MQTT-3.3.2-10] [MQTT-3.1.2-26] [MQTT-3.1.2-27] [MQTT-3.3.2-11]
         let topic = self.aliases.resolve(publish.topic.take(), publish.topic_alias).map_err(protocol)?;
         let message = publish.into_message(topic);
+        // [MQTT-3.8.4-8] [MQTT-3.8.4-6 of 3.1.1]: the packet says which QoS it is, whatever was granted.
         match packet_id {
             None => self.on_at_most_once(cx, message, subscription_ids),
             Some(packet_id) => self.on_acknowledged(cx, message, packet_id, dup, subscription_ids)?,
@@ -108,6 +109,7 @@ impl Active {
                             cx.stats.unmatched_left += 1;
                             return Ok(());
                         }
+                        // [MQTT-3.1.2-5 of 3.1.1]: what waited at the broker may come before any stream is there.
                         Unmatched::Hold | Unmatched::Acknowledge => streams.insert(UNROUTED),
                     }
                 }
@@ -155,6 +157,7 @@ impl Active {
             return;
         }
         let delivery = Some(delivery);
+        // [MQTT-4.6.0-5] [MQTT-4.6.0-6 of 3.1.1]: events leave in the order of arrival.
         cx.emit(Event::Message(Delivery { message, dup, delivery, streams, subscription_ids }));
     }
 
@@ -216,7 +219,7 @@ impl Active {
         }
     }
 
-    // [MQTT-4.3.3-11] [MQTT-3.7.2-1] [MQTT-2.2.1-5]
+    // [MQTT-4.3.3-11] [MQTT-3.7.2-1] [MQTT-2.2.1-5] [MQTT-4.3.3-13] [MQTT-4.8.2-4]
     pub(super) fn on_pubrel(&mut self, cx: &mut Context, ack: &Ack) -> Result<(), DisconnectCause> {
         let packet_id = ack.packet_id;
         match cx.inbound.on_pubrel(packet_id) {
@@ -261,7 +264,7 @@ impl Active {
 impl Context {
     /// Finds the streams for a message: by its Subscription Identifiers if we know them, else by its topic. The result
     /// is in `matched`.
-    // [MQTT-3.3.4-5] [MQTT-3.3.2-3]
+    // [MQTT-3.3.4-5] [MQTT-3.3.2-3] [MQTT-3.3.2-3 of 3.1.1] [MQTT-3.3.4-2] [MQTT-3.3.5-1 of 3.1.1]
     pub(crate) fn route(&mut self, message: &Message, ids: &SubscriptionIds) {
         self.matched.clear();
         for id in ids.iter() {

@@ -128,6 +128,7 @@ impl Active {
             }
         };
         let expected = cx.requests.packet(number).items.len();
+        // [MQTT-3.10.4-5 of 3.1.1]: it comes whether or not there was a subscription, and does not say.
         if packet == PacketType::UnsubAck && !cx.rules.has_unsuback_reasons {
             reasons = alloc::vec![ReasonCode::Success; expected];
         }
@@ -174,7 +175,8 @@ impl Context {
     }
 }
 
-/// Notes the answers to some filters of an operation.
+/// Notes the answers to some filters of an operation: each filter has its own, by position.
+// [MQTT-3.9.3-1] [MQTT-3.11.3-1] [MQTT-3.9.3-1 of 3.1.1] [MQTT-3.8.4-5] [MQTT-3.8.4-4 of 3.1.1]
 fn answer(cx: &mut Context, slot: u32, items: &[usize], reasons: &[ReasonCode]) {
     for (&item, &reason) in items.iter().zip(reasons) {
         let operation = cx.requests.operation(slot);
