@@ -218,7 +218,7 @@ impl ClientConfig {
                 option: "client_id",
                 problem: "must not be empty in 3.1.1 unless the session is clean",
             }),
-            // [MQTT-3.1.3-6]
+            // [MQTT-3.1.3-6] [MQTT-3.1.3-6 of 3.1.1]
             EmptyClientId::WithCleanSession | EmptyClientId::Always => Ok(()),
         }
     }

@@ -90,6 +90,8 @@ impl Context {
         at - self.wall_offset
     }
 
+    /// Events are told in the order in which they happened, messages in the order in which they arrived.
+    // [MQTT-4.6.0-5] [MQTT-4.6.0-6 of 3.1.1]
     pub(crate) fn emit(&mut self, event: Event) {
         self.events.push_back(event);
     }

@@ -210,6 +210,7 @@ impl DisconnectCause {
             Self::ByBroker(disconnect) => disconnect.reason,
             _ => return true,
         };
+        // [MQTT-3.1.3-8] [MQTT-4.12.0-1]
         !matches!(
             reason,
             ReasonCode::UnsupportedProtocolVersion
@@ -263,7 +264,9 @@ impl fmt::Display for DisconnectCause {
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The broker has it.
+    /// The broker has it. Before 5.0 that does not mean that it may be published: a broker cannot refuse, and takes and
+    /// drops it instead.
+    // [MQTT-3.3.5-2 of 3.1.1]
     Acknowledged {
         /// Below 0x80.
         reason: ReasonCode,

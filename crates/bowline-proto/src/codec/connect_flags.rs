@@ -55,7 +55,8 @@ impl ConnectFlags {
     }
 
     pub(crate) fn of(connect: &Connect) -> Self {
-        // [MQTT-3.1.2-9] [MQTT-3.1.2-16] [MQTT-3.1.2-17] [MQTT-3.1.2-18] [MQTT-3.1.2-19]
+        // [MQTT-3.1.2-9] [MQTT-3.1.2-16] [MQTT-3.1.2-17] [MQTT-3.1.2-18] [MQTT-3.1.2-19] [MQTT-3.1.2-18 of 3.1.1]
+        // [MQTT-3.1.2-19 of 3.1.1] [MQTT-3.1.2-20 of 3.1.1] [MQTT-3.1.2-21 of 3.1.1]
         Self {
             clean_start: connect.clean_start,
             will: connect
@@ -68,6 +69,7 @@ impl ConnectFlags {
     }
 
     pub(crate) fn as_u8(self) -> u8 {
+        // [MQTT-3.1.2-11 of 3.1.1]
         let will = self.will.map_or(0, |will| {
             WILL | will.qos.as_u8() << WILL_QOS_SHIFT | if will.retain { WILL_RETAIN } else { 0 }
         });

@@ -351,6 +351,8 @@ impl Encoder {
         self.append(out, first, |w| body(w, Keep::Neither))
     }
 
+    // [MQTT-2.1.3-1] [MQTT-2.2.2-1 of 3.1.1] [MQTT-3.6.1-1 of 3.1.1] [MQTT-3.8.1-1 of 3.1.1] [MQTT-3.10.1-1 of 3.1.1]
+    // [MQTT-3.14.1-1 of 3.1.1]
     const fn first(&self, packet: PacketType, dup: bool) -> u8 {
         first_byte(packet, dup && self.peer.version.rules().pubrel_carries_dup)
     }

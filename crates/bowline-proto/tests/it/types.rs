@@ -1,7 +1,11 @@
 //! The vocabulary: what exists, and what cannot be made.
 
+use bowline_proto::Version;
+use bowline_proto::client::ClientConfig;
 use bowline_proto::types::text::TEXT_BYTES_MAX;
-use bowline_proto::types::{QoS, RetainHandling, Text, TextError, TopicError, TopicFilter, TopicName};
+use bowline_proto::types::{
+    Message, QoS, RetainHandling, SubscriptionOptions, Text, TextError, TopicError, TopicFilter, TopicName,
+};
 
 fn name(text: &str) -> Result<TopicName, TopicError> {
     TopicName::try_from(text)
@@ -137,4 +141,27 @@ fn there_is_no_qos_3_and_no_fourth_retain_handling() {
     assert_eq!((0..=2).map(QoS::from_u8).filter(Option::is_some).count(), 3);
     assert_eq!(QoS::from_u8(3), None);
     assert_eq!(RetainHandling::from_u8(3), None);
+}
+
+// [MQTT-3.1.3-4] [MQTT-3.1.3-5] [MQTT-3.1.3-12] [MQTT-3.1.3-4 of 3.1.1] [MQTT-3.1.3-5 of 3.1.1]
+#[test]
+fn a_client_id_is_a_text_of_any_length_but_in_3_1() {
+    let long = Text::try_from("c".repeat(TEXT_BYTES_MAX)).unwrap();
+    for version in [Version::V3_1_1, Version::V5] {
+        assert_eq!(ClientConfig::new(version, long.clone()).check(), Ok(()), "{version}");
+    }
+    let error =
+        ClientConfig::new(Version::V3_1, Text::try_from("c".repeat(24)).unwrap()).check().unwrap_err();
+    assert_eq!(error.to_string(), "client_id (bytes) is 24, allowed are 1 to 23");
+}
+
+// [MQTT-3.1.3-11 of 3.1.1] [MQTT-3.3.1-6] [MQTT-3.8.3-3]
+#[test]
+fn a_user_name_is_a_text_a_retained_message_may_be_empty_and_no_local_can_be_asked_for() {
+    assert!(Text::try_from("user\0").is_err());
+    let cleared = Message::new(name("a").unwrap(), "").with_retain(true);
+    assert!(cleared.payload.is_empty() && cleared.retain);
+    let mut options = SubscriptionOptions::new(QoS::AtMostOnce);
+    options.no_local = true;
+    assert!(options.needs_version_5());
 }

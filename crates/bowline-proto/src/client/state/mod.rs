@@ -158,6 +158,7 @@ impl ClientState {
 
     /// A connection, or an attempt, is over: the transport is closed, what belonged to it is forgotten, and it is
     /// decided whether there will be another attempt.
+    // [MQTT-3.1.4-2 of 3.1.1]
     fn lose(&mut self, cx: &mut Context, cause: DisconnectCause, now: Timestamp) {
         cx.wants_close = true;
         cx.wants_dial = false;

@@ -12,7 +12,7 @@ use crate::version::Version;
 pub(crate) fn read(reader: &mut Reader<'_>, first: u8, version: Version) -> Decoded<Packet> {
     let qos = read_qos(first, version.rules().qos0_dup_is_error)?;
     let topic = reader.topic_name_or_empty("topic name")?;
-    // [MQTT-4.7.3-1 of 3.1.1]
+    // [MQTT-4.7.3-1 of 3.1.1] [MQTT-3.3.2-1 of 3.1.1]
     if topic.is_none() {
         return Err(DecodeErrorKind::TopicMissing);
     }

@@ -125,7 +125,7 @@ impl Active {
         }
     }
 
-    // [MQTT-4.3.1-1]
+    // [MQTT-4.3.1-1] [MQTT-4.3.1-1 of 3.1.1]
     pub(crate) fn send_at_most_once(
         &mut self,
         cx: &mut Context,

@@ -219,7 +219,8 @@ impl Active {
         }
     }
 
-    // [MQTT-4.3.3-11] [MQTT-3.7.2-1] [MQTT-2.2.1-5] [MQTT-4.3.3-13] [MQTT-4.8.2-4]
+    // [MQTT-4.3.3-11] [MQTT-3.7.2-1] [MQTT-2.2.1-5] [MQTT-2.3.1-6 of 3.1.1]
+    // [MQTT-4.3.3-13] [MQTT-4.8.2-4]
     pub(super) fn on_pubrel(&mut self, cx: &mut Context, ack: &Ack) -> Result<(), DisconnectCause> {
         let packet_id = ack.packet_id;
         match cx.inbound.on_pubrel(packet_id) {
@@ -264,7 +265,8 @@ impl Active {
 impl Context {
     /// Finds the streams for a message: by its Subscription Identifiers if we know them, else by its topic. The result
     /// is in `matched`.
-    // [MQTT-3.3.4-5] [MQTT-3.3.2-3] [MQTT-3.3.2-3 of 3.1.1] [MQTT-3.3.4-2] [MQTT-3.3.5-1 of 3.1.1]
+    // Copies come as the broker likes, and also before SUBACK. [MQTT-3.3.4-2] [MQTT-3.3.4-5] [MQTT-3.3.2-3]
+    // [MQTT-3.1.2-5 of 3.1.1] [MQTT-3.3.1-6 of 3.1.1] [MQTT-3.3.2-3 of 3.1.1] [MQTT-3.3.5-1 of 3.1.1]
     pub(crate) fn route(&mut self, message: &Message, ids: &SubscriptionIds) {
         self.matched.clear();
         for id in ids.iter() {

@@ -150,6 +150,7 @@ impl Active {
 impl Context {
     /// Asks for every wanted subscription again that is not being asked for anyway: the broker has none of them, or did
     /// not say.
+    // A filter that the broker still has is only asked for again. [MQTT-3.8.4-3 of 3.1.1]
     pub(crate) fn subscribe_again(&mut self) {
         // What an earlier one was answered for is as lost as the rest.
         self.requests.drop_resubscription();
@@ -175,8 +176,10 @@ impl Context {
     }
 }
 
-/// Notes the answers to some filters of an operation: each filter has its own, by position.
-// [MQTT-3.9.3-1] [MQTT-3.11.3-1] [MQTT-3.9.3-1 of 3.1.1] [MQTT-3.8.4-5] [MQTT-3.8.4-4 of 3.1.1]
+/// Notes the answers to some filters of an operation: each filter has its own result, by position.
+// [MQTT-3.8.4-5] [MQTT-3.8.4-8] [MQTT-3.8.4-4 of 3.1.1] [MQTT-3.8.4-6 of 3.1.1] [MQTT-3.9.3-1 of 3.1.1]
+// [MQTT-3.10.4-5 of 3.1.1]
+// [MQTT-3.9.3-1] [MQTT-3.11.3-1]
 fn answer(cx: &mut Context, slot: u32, items: &[usize], reasons: &[ReasonCode]) {
     for (&item, &reason) in items.iter().zip(reasons) {
         let operation = cx.requests.operation(slot);
