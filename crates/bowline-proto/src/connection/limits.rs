@@ -93,6 +93,7 @@ impl Limits {
     ///
     /// # Errors
     /// [`LimitError`] if it is shared or has wildcards and the server has no such subscriptions.
+    // [MQTT-3.2.2-10]: Maximum QoS does not bind what is asked for.
     pub fn check_filter(&self, filter: &TopicFilter) -> Result<(), LimitError> {
         if !self.shared_subscriptions && filter.share_name().is_some() {
             return Err(LimitError::SharedNotAvailable { filter: filter.clone() });

@@ -43,6 +43,7 @@ impl InboundAliases {
         };
         // [MQTT-3.1.2-26] [MQTT-3.1.2-27]
         if alias.get() > self.maximum {
+            // [MQTT-3.3.2-11]
             return Err(AliasError::AboveMaximum { alias, maximum: self.maximum });
         }
         // [MQTT-3.3.2-8] [MQTT-3.3.2-10]

@@ -378,6 +378,7 @@ impl Inbound {
     }
 
     /// Restores a recorded identifier of a loaded session.
+    // [MQTT-4.8.2-4]
     pub(crate) fn restore_recorded(&mut self, packet_id: PacketId) {
         self.ids.insert(packet_id, InboundId::Recorded { is_open: false, is_in_turn: false });
     }

@@ -94,7 +94,7 @@ fn the_pubrec_of_a_recorded_message_waits_for_its_turn() {
     }
 }
 
-// [MQTT-4.3.3-11] [MQTT-4.4.0-1]
+// [MQTT-4.3.3-11] [MQTT-4.4.0-1] [MQTT-4.8.2-4]
 #[test]
 fn pubrel_after_a_resume_is_answered_without_its_publish() {
     for version in Version::ALL {

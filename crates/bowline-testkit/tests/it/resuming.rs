@@ -1,11 +1,12 @@
 //! What a resumed session sends again, in which order, and what counts against the new connection's quota.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use bowline_proto::client::Outcome;
 use bowline_proto::connection::LimitError;
 use bowline_proto::packet::{Ack, ConnAckProperties, Packet, Publish};
-use bowline_proto::types::{Message, QoS, TopicName};
+use bowline_proto::types::{Message, MessageProperties, QoS, TopicName};
 use bowline_proto::{PacketId, ReasonCode, Version};
 use bowline_testkit::ClientRig;
 
@@ -294,4 +295,23 @@ fn what_was_answered_is_not_sent_again_and_its_identifier_is_free() {
         rig.reconnect(true);
         assert_eq!(rig.sent().len(), 1, "CONNECT alone");
     }
+}
+
+// [MQTT-4.3.3-13] [MQTT-4.3.3-7]
+#[test]
+fn a_qos_2_exchange_is_finished_although_the_message_has_expired() {
+    let mut rig = ClientRig::connected(kept(Version::V5));
+    let mut properties = MessageProperties::default();
+    properties.expiry_secs = Some(1);
+    let message = message("1", QoS::ExactlyOnce).with_properties(properties);
+    rig.engine.publish(message, rig.now).unwrap();
+    rig.settle();
+    let id = published_id(&mut rig);
+    rig.broker(pubrec(id));
+    rig.advance(Duration::from_secs(10));
+    rig.sent();
+    rig.reconnect(true);
+    assert!(rig.sent().contains(&pubrel(id)));
+    rig.broker(pubcomp(id));
+    assert_eq!(rig.outcomes().pop().map(|(_, outcome)| outcome), Some(acknowledged()));
 }

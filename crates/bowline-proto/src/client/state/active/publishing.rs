@@ -304,7 +304,8 @@ impl Active {
         Ok(())
     }
 
-    /// B3 is passed.
+    /// B3 is passed. Expiry has no say any more.
+    // [MQTT-4.3.3-13]
     pub(super) fn on_pubrec_stored(&mut self, cx: &mut Context, slot: u32, publication: PublicationId) {
         let Some(flow) = cx.outbound.find(slot, publication) else { return };
         flow.phase = FlowPhase::Complete;

@@ -30,7 +30,7 @@ fn connect(version: Version) -> Connect {
     }
 }
 
-// [MQTT-3.1.2-1 of 3.1.1] [MQTT-3.1.3-3 of 3.1.1] [MQTT-3.1.2-3 of 3.1.1]
+// [MQTT-3.1.2-1 of 3.1.1] [MQTT-3.1.3-3 of 3.1.1] [MQTT-3.1.2-3 of 3.1.1] [MQTT-3.1.2-11 of 3.1.1]
 #[test]
 fn connect_names_the_protocol_and_the_client() {
     let packet = |version| Packet::Connect(Box::new(connect(version)));
