@@ -9,7 +9,7 @@ use crate::error::{PublishError, PublishErrorKind, RequestError};
 use crate::reason::ReasonCode;
 use crate::routing::StreamId;
 use crate::rules::Rules;
-use crate::session::inbound::{HeldState, Inbound, Taken};
+use crate::session::inbound::{Inbound, Taken};
 use crate::session::outbound::Outbound;
 use crate::session::queued::Queued;
 use crate::session::send_queue::SendQueue;
@@ -69,7 +69,7 @@ impl ServerSession {
         match self.inbound.take(delivery, BROKER, reason) {
             Taken::Stale | Taken::Partly => Err(Stale),
             Taken::ByAll { .. } => {
-                self.inbound.set_state(delivery, HeldState::Settled(reason));
+                self.inbound.settle(delivery, reason);
                 Ok(())
             }
         }

@@ -13,6 +13,7 @@ mod floods;
 mod keep_alive;
 mod leniency;
 mod paging;
+mod pair;
 mod publishing;
 mod queueing;
 mod quota;

@@ -129,6 +129,24 @@ fn before_5_0_reading_pauses_at_receive_maximum_and_goes_on_below_it() {
 }
 
 #[test]
+fn what_the_broker_finished_while_the_client_was_away_does_not_pause_reading() {
+    for version in Version::ALL {
+        let mut config = ServerConfig::new();
+        config.receive_maximum = 1;
+        config.inbound_bytes_max = 2;
+        let mut rig = ServerRig::connected_with(config, connect(version), Default::default());
+        rig.client(qos1("a", "m", 1));
+        let delivery = rig.received()[0].delivery.unwrap();
+        rig.lose();
+        rig.acknowledge(delivery, OK);
+        let mut rig = rig.reconnected();
+        assert!(!rig.engine.is_reading_paused());
+        rig.client(qos1("a", "n", 2));
+        assert_eq!(rig.received().len(), 1);
+    }
+}
+
+#[test]
 fn reading_pauses_at_the_bound_of_bytes_and_keep_alive_with_it() {
     for version in Version::ALL {
         let mut config = ServerConfig::new();

@@ -166,13 +166,20 @@ impl Active {
 
     /// Reading pauses while the broker is behind; the broker never waits for the client's packets to catch up.
     fn update_reading(&mut self, config: &ServerConfig, now: Timestamp) {
+        if self.holds_too_much(config) {
+            // What the broker is done with and waits only to come again must not keep others out for ever.
+            self.session.inbound.forget_unclaimed();
+        }
+        self.is_reading_paused = self.requests.is_full() || self.holds_too_much(config);
+        self.silence.set_paused(self.is_reading_paused, now);
+    }
+
+    fn holds_too_much(&self, config: &ServerConfig) -> bool {
         let inbound = &self.session.inbound;
         // In 5.0 the client was told, and one more is its error.
         let has_too_many =
             !self.rules.has_properties && inbound.messages() >= usize::from(config.receive_maximum);
-        let has_too_much = inbound.bytes() >= config.inbound_bytes_max;
-        self.is_reading_paused = has_too_many || has_too_much || self.requests.is_full();
-        self.silence.set_paused(self.is_reading_paused, now);
+        has_too_many || inbound.bytes() >= config.inbound_bytes_max
     }
 
     pub(crate) const fn is_reading_paused(&self) -> bool {
