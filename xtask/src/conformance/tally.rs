@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::conformance::citation::{Place, citations};
+use crate::conformance::citation::{Citation, Place, citations};
 use crate::conformance::exception::{self, Kind};
 use crate::conformance::statement::{Edition, Statement, StatementId, Statements};
 use crate::tree::Tree;
@@ -61,7 +61,9 @@ impl Tally {
         let mut rows: BTreeMap<StatementId, Row> = with_duty
             .map(|(id, statement)| (id.clone(), empty_row(statement, exceptions.remove(&id))))
             .collect();
-        for citation in citations(tree) {
+        // The broker is the other side: what it enforces and tests is not the client's.
+        let is_the_clients = |citation: &Citation| !citation.path.starts_with("crates/bowline-broker/");
+        for citation in citations(tree).into_iter().filter(is_the_clients) {
             let Some(row) = rows.get_mut(&citation.id) else { continue };
             match citation.place {
                 Place::Enforcement => _ = row.enforced_in.insert(citation.path),
@@ -152,6 +154,18 @@ mod tests {
         assert_eq!(tally.counts(Edition::V3_1_1), v3);
         let missing: Vec<String> = tally.missing().iter().map(StatementId::to_string).collect();
         assert_eq!(missing[..3], ["MQTT-1.1.1-1 of 3.1.1", "MQTT-1.1.1-2 of 3.1.1", "MQTT-1.1.1-2"]);
+    }
+
+    #[test]
+    fn what_the_broker_cites_does_not_count_for_the_client() {
+        let source = "// [MQTT-1.1.1-1]\nfn a() {}\n// [MQTT-1.1.1-1]\n#[test]\nfn it_works() {}";
+        let done_in = |path| {
+            let exceptions = "id\tedition\tkind\treason\n";
+            let tree = tree_with(&[(path, source), ("docs/conformance/exceptions.tsv", exceptions)]);
+            Tally::load(&tree).unwrap().counts(Edition::V5).done
+        };
+        assert_eq!(done_in("crates/bowline-broker/src/a.rs"), 0);
+        assert_eq!(done_in("crates/bowline/src/a.rs"), 1);
     }
 
     #[test]

@@ -1,0 +1,18 @@
+//! A small MQTT broker inside your program, for demos and for the tests of what uses MQTT: 3.1, 3.1.1 and 5.0, QoS 0 to 2,
+//! retained messages, wills, sessions, wildcard and shared subscriptions.
+//!
+//! **Not for production.** Everything is in memory and lives in one process: no persistence, no cluster, no access rights
+//! by topic, no enhanced authentication, no bridges, and no attempt to outlast hostile clients. Production belongs to
+//! Mosquitto, EMQX, HiveMQ, RabbitMQ, NATS and the like.
+//!
+//! What it has instead is strictness: a client that breaks the protocol in any way that a broker can see is disconnected, and
+//! the broker says which statement of the specification was broken. Test your client against it and look at the violations
+//! afterwards.
+//!
+//! [`BrokerCore`] is the broker itself, a synchronous struct without clock and sockets.
+
+mod core;
+
+pub use crate::core::{
+    BrokerConfig, BrokerCore, BrokerEvent, BrokerOutput, BrokerStats, ConnectionId, Violation,
+};
