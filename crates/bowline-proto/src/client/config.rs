@@ -200,6 +200,7 @@ impl ClientConfig {
     fn check_client_id(&self) -> Result<(), RequestError> {
         let rules = self.version.rules();
         let length = self.client_id.len();
+        // [MQTT-3.1.3-5] [MQTT-3.1.3-5 of 3.1.1]: what every server takes is no limit for callers after 3.1.
         if let Some(limit) =
             rules.client_id_bytes_max.filter(|&limit| length > limit && !self.allow_long_client_id)
         {

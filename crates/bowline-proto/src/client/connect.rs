@@ -38,6 +38,7 @@ impl Context {
                     .filter(|max| *max != NonZeroU32::MAX),
                 topic_alias_maximum: Some(config.topic_alias_maximum).filter(|maximum| *maximum != 0),
                 user_properties: config.user_properties.clone(),
+                // [MQTT-4.12.0-7]: no authentication method is named, and so no AUTH is ever sent.
                 ..ConnectProperties::default()
             }
         } else {

@@ -123,6 +123,7 @@ pub(crate) const fn may_send(sender: Role, packet: PacketType) -> bool {
 const DUP: u8 = 0b1000;
 
 /// The flag bits that a packet other than PUBLISH has.
+// [MQTT-2.2.2-1 of 3.1.1] [MQTT-3.14.1-1 of 3.1.1]
 pub(crate) const fn flags_of(packet: PacketType) -> u8 {
     match packet {
         PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe => 0b0010,
@@ -138,7 +139,7 @@ pub(crate) const fn first_byte(packet: PacketType, dup: bool) -> u8 {
 fn check_flags(packet: PacketType, flags: u8, has_dup: bool) -> Result<(), DecodeErrorKind> {
     let expected = flags_of(packet);
     let tolerated = if has_dup && expected != 0 { DUP } else { 0 };
-    // [MQTT-2.1.3-1] [MQTT-2.2.2-2 of 3.1.1] [MQTT-3.6.1-1] [MQTT-3.14.1-1] [MQTT-3.15.1-1]
+    // [MQTT-2.1.3-1] [MQTT-2.2.2-2 of 3.1.1] [MQTT-3.6.1-1] [MQTT-3.14.1-1] [MQTT-3.15.1-1] [MQTT-3.6.1-1 of 3.1.1]
     if packet != PacketType::Publish && flags & !tolerated != expected {
         return Err(DecodeErrorKind::FlagBits { flags, expected });
     }

@@ -82,14 +82,24 @@ fn connect_says_what_was_configured() {
     }
 }
 
-// [MQTT-3.1.2-11] [MQTT-3.1.2-16] [MQTT-3.1.2-18] [MQTT-3.1.2-18 of 3.1.1] [MQTT-3.1.2-20 of 3.1.1]
+// [MQTT-3.1.2-11] [MQTT-3.1.2-13] [MQTT-3.1.2-11 of 3.1.1] [MQTT-3.1.2-13 of 3.1.1] [MQTT-3.1.2-15 of 3.1.1]
 #[test]
-fn connect_says_nothing_that_was_not_configured() {
+fn connect_has_no_will_unless_one_was_configured() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::new(clean(version));
+        rig.dial();
+        assert_eq!(connect_sent(&mut rig).will, None);
+    }
+}
+
+// [MQTT-3.1.2-16] [MQTT-3.1.2-18] [MQTT-3.1.2-18 of 3.1.1] [MQTT-3.1.2-20 of 3.1.1]
+#[test]
+fn connect_has_no_credentials_unless_some_were_configured() {
     for version in Version::ALL {
         let mut rig = ClientRig::new(clean(version));
         rig.dial();
         let connect = connect_sent(&mut rig);
-        assert_eq!((connect.will, connect.user_name, connect.password), (None, None, None));
+        assert_eq!((connect.user_name, connect.password), (None, None));
     }
 }
 
@@ -268,8 +278,16 @@ fn a_configuration_that_cannot_work_is_refused_with_option_value_and_limit() {
     }
 }
 
+// [MQTT-3.1.3-5] [MQTT-3.1.3-5 of 3.1.1]
 #[test]
-fn a_client_identifier_may_be_long_in_3_1_if_the_caller_says_so() {
+fn a_client_identifier_may_be_long_after_3_1_and_before_if_the_caller_says_so() {
+    for version in [Version::V3_1_1, Version::V5] {
+        let mut config = clean(version);
+        config.client_id = text("longer than 23 bytes, and not of letters and digits alone: ä");
+        let mut rig = ClientRig::new(config.clone());
+        rig.dial();
+        assert_eq!(connect_sent(&mut rig).client_id, config.client_id);
+    }
     let mut config = clean(Version::V3_1);
     config.client_id = text("0123456789-0123456789-23");
     config.allow_long_client_id = true;

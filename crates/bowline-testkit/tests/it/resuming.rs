@@ -269,6 +269,7 @@ fn the_identifier_of_a_forbidden_qos_2_message_is_out_of_use_until_the_brokers_l
         },
         |rig, _| rig.reconnect(false),
     ];
+    // Each check takes a round through all identifiers.
     for (number, ending) in endings.into_iter().enumerate() {
         let low = ConnAckProperties { maximum_qos: Some(QoS::AtLeastOnce), ..Default::default() };
         let (mut rig, outcome, id) = forbidden_after_reconnect(message("x", QoS::ExactlyOnce), low);

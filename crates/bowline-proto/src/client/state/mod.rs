@@ -186,6 +186,7 @@ impl ClientState {
         }
         let reconnect = cx.config.reconnect;
         *self = match reconnect {
+            // [MQTT-3.1.4-2 of 3.1.1]: two clients of one name do not throw each other out in a tight loop.
             Reconnect::After(backoff) if is_retryable => {
                 cx.backoff.on_lost(&backoff, now);
                 let delay = cx.backoff.next_delay(&backoff, &mut cx.jitter);

@@ -259,7 +259,7 @@ impl Active {
         );
     }
 
-    // [MQTT-4.3.2-3] [MQTT-2.2.1-6] [MQTT-4.3.2-1 of 3.1.1]
+    // [MQTT-4.3.2-3] [MQTT-2.2.1-6] [MQTT-4.3.2-1 of 3.1.1] [MQTT-2.3.1-6 of 3.1.1]
     pub(super) fn on_puback(&mut self, cx: &mut Context, ack: Ack) -> Result<(), DisconnectCause> {
         let Some(slot) = self.awaited(cx, ack.packet_id) else { return ignore(cx) };
         let flow = cx.outbound.flow(slot);

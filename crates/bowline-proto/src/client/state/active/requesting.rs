@@ -81,6 +81,7 @@ impl Active {
     }
 
     // [MQTT-3.8.1-1] [MQTT-3.10.1-1] [MQTT-3.10.4-1] [MQTT-3.10.4-1 of 3.1.1]
+    // [MQTT-3.8.1-1 of 3.1.1] [MQTT-3.10.1-1 of 3.1.1]
     fn encode_request(
         &mut self,
         cx: &mut Context,
@@ -111,6 +112,7 @@ impl Active {
     }
 
     // [MQTT-3.8.4-6] [MQTT-3.10.4-6] [MQTT-2.2.1-6] [MQTT-3.8.4-5 of 3.1.1] [MQTT-2.3.1-7 of 3.1.1]
+    // [MQTT-3.10.4-5 of 3.1.1]
     pub(super) fn on_answer(
         &mut self,
         cx: &mut Context,
