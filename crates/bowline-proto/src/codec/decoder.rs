@@ -8,8 +8,9 @@ use crate::codec::error::{DecodeError, DecodeErrorKind};
 use crate::codec::frame::{self, Frame, Frames};
 use crate::codec::reader::{Decoded, Reader};
 use crate::codec::{v3, v5};
-use crate::packet::{Packet, PacketType};
+use crate::packet::{Ack, Packet, PacketType};
 use crate::reason::Role;
+use crate::types::PacketId;
 use crate::version::Version;
 
 /// Decodes what arrives on one connection; a new connection gets a new one.
@@ -124,16 +125,46 @@ impl fmt::Debug for Decoder {
 
 #[inline]
 fn decode(frame: Frame<'_>, version: &mut Option<Version>, sender: Role) -> Decoded<Packet> {
-    let mut reader = Reader::new(frame.block, frame.body_start, frame.end);
     // Both sides send PUBLISH in every version, and its flags are checked with its fields.
     if frame.first >> 4 == PacketType::Publish.as_u8()
         && let Some(version) = *version
     {
+        let mut reader = Reader::new(frame.block, frame.body_start, frame.end);
         return match version {
             Version::V5 => v5::publish::read(&mut reader, frame.first, sender),
             _ => v3::publish::read(&mut reader, frame.first, version),
         };
     }
+    if let [high, low] = frame.block[frame.body_start..frame.end]
+        && let Some(packet) = short_ack(frame.first, u16::from_be_bytes([high, low]))
+        && version.is_some()
+    {
+        return Ok(packet);
+    }
+    other(frame, version, sender)
+}
+
+/// A successful acknowledgement, which has this form in every version and comes once or twice per message.
+#[inline]
+fn short_ack(first: u8, packet_id: u16) -> Option<Packet> {
+    const PUBACK: u8 = frame::first_byte(PacketType::PubAck, false);
+    const PUBREC: u8 = frame::first_byte(PacketType::PubRec, false);
+    const PUBREL: u8 = frame::first_byte(PacketType::PubRel, false);
+    const PUBCOMP: u8 = frame::first_byte(PacketType::PubComp, false);
+    let ack = Ack::success(PacketId::new(packet_id)?);
+    match first {
+        PUBACK => Some(Packet::PubAck(ack)),
+        PUBREC => Some(Packet::PubRec(ack)),
+        PUBREL => Some(Packet::PubRel(ack)),
+        PUBCOMP => Some(Packet::PubComp(ack)),
+        _ => None,
+    }
+}
+
+/// Everything that is not on the path of a message.
+#[inline(never)]
+fn other(frame: Frame<'_>, version: &mut Option<Version>, sender: Role) -> Decoded<Packet> {
+    let mut reader = Reader::new(frame.block, frame.body_start, frame.end);
     let packet = frame::packet_type(frame.first, *version, sender)?;
     let packet = match *version {
         None => connect(&mut reader, version)?,

@@ -26,7 +26,7 @@ pub(crate) struct PublishParts<'a> {
 }
 
 impl<'a> PublishParts<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(message: &'a Message, header: &PublishHeader<'a>) -> Self {
         let (topic, alias) = match header.alias {
             None => (message.topic.as_bytes(), None),
@@ -66,7 +66,7 @@ impl<'a> PublishParts<'a> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_properties(&self) -> bool {
         self.properties.is_some()
             || self.alias.is_some()
@@ -74,7 +74,7 @@ impl<'a> PublishParts<'a> {
             || self.subscription_ids.is_some_and(|ids| !ids.is_empty())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn first_byte(&self) -> u8 {
         PacketType::Publish.as_u8() << 4 | (self.dup as u8) << 3 | self.qos.as_u8() << 1 | self.retain as u8
     }
@@ -92,5 +92,27 @@ pub(crate) fn read_qos(first: u8, qos0_dup_is_error: bool) -> Decoded<QoS> {
         Some(qos) => Ok(qos),
         // [MQTT-3.3.1-4] [MQTT-3.3.1-4 of 3.1.1]
         None => Err(DecodeErrorKind::BadBits { field: "QoS 3 in the flags", value: flags }),
+    }
+}
+
+/// A received PUBLISH without properties.
+#[inline(always)]
+pub(crate) fn plain(
+    first: u8,
+    qos: QoS,
+    packet_id: Option<PacketId>,
+    topic: Option<TopicName>,
+    payload: Bytes,
+) -> Publish {
+    Publish {
+        dup: first & 0b1000 != 0,
+        qos,
+        retain: first & 1 != 0,
+        packet_id,
+        topic,
+        topic_alias: None,
+        subscription_ids: SubscriptionIds::new(),
+        payload,
+        properties: None,
     }
 }

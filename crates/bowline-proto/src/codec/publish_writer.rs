@@ -12,17 +12,19 @@ use crate::types::varint::varint_len;
 use crate::version::Version;
 
 /// Appends the packet, or nothing.
-#[inline]
+#[inline(always)]
 pub(crate) fn append(parts: &PublishParts<'_>, peer: &Peer, out: &mut Outgoing) -> Result<(), EncodeError> {
     let sizes = sizes(parts, peer)?;
     let shared = parts.payload.len() >= SHARED_PAYLOAD_BYTES_MIN;
     let copied_bytes = sizes.packet_bytes as usize - if shared { parts.payload.len() } else { 0 };
     let flat = out.flat();
-    flat.reserve(copied_bytes);
-    flat.push(parts.first_byte());
-    let (length, used) = varint_bytes(sizes.remaining_bytes);
-    flat.extend_from_slice(&length[..used]);
-    flat.extend_from_slice(&(parts.topic.len() as u16).to_be_bytes());
+    // More than is needed by what the head has too much.
+    flat.reserve(copied_bytes + HEAD_ROOM);
+    let (head, head_bytes) = head(parts.first_byte(), sizes.remaining_bytes, parts.topic.len() as u16);
+    let end = flat.len() + head_bytes;
+    // A constant number of bytes is written by one instruction.
+    flat.extend_from_slice(&head.to_le_bytes());
+    flat.truncate(end);
     flat.extend_from_slice(parts.topic);
     if let Some(id) = parts.packet_id {
         flat.extend_from_slice(&id.as_u16().to_be_bytes());
@@ -43,6 +45,23 @@ pub(crate) fn append(parts: &PublishParts<'_>, peer: &Peer, out: &mut Outgoing) 
     Ok(())
 }
 
+const HEAD_ROOM: usize = size_of::<u64>();
+
+/// The first byte, the remaining length and the length of the topic, from the low byte up, and how many bytes they are.
+#[inline(always)]
+fn head(first: u8, remaining: u32, topic_bytes: u16) -> (u64, usize) {
+    let (length, length_bytes) = match remaining {
+        0..=127 => (remaining, 1),
+        128..=16_383 => (remaining & 0x7F | 0x80 | remaining >> 7 << 8, 2),
+        _ => {
+            let (bytes, used) = varint_bytes(remaining);
+            (u32::from_le_bytes(bytes) & u32::MAX >> (32 - 8 * used), used)
+        }
+    };
+    let topic_bytes = u64::from(topic_bytes.swap_bytes()) << (8 + 8 * length_bytes);
+    (u64::from(first) | u64::from(length) << 8 | topic_bytes, 3 + length_bytes)
+}
+
 /// The size of the packet.
 pub(crate) fn packet_bytes(parts: &PublishParts<'_>, peer: &Peer) -> Result<u32, EncodeError> {
     sizes(parts, peer).map(|sizes| sizes.packet_bytes)
@@ -55,7 +74,7 @@ struct Sizes {
     packet_bytes: u32,
 }
 
-#[inline]
+#[inline(always)]
 fn sizes(parts: &PublishParts<'_>, peer: &Peer) -> Result<Sizes, EncodeError> {
     check(parts, peer)?;
     let has_properties = parts.has_properties();
@@ -79,7 +98,7 @@ fn sizes(parts: &PublishParts<'_>, peer: &Peer) -> Result<Sizes, EncodeError> {
     Ok(Sizes { property_bytes, remaining_bytes: remaining_bytes as u32, packet_bytes })
 }
 
-#[inline]
+#[inline(always)]
 fn check(parts: &PublishParts<'_>, peer: &Peer) -> Result<(), EncodeError> {
     match (parts.qos, parts.packet_id) {
         (QoS::AtMostOnce, None) => {

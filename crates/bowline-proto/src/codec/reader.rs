@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::codec::error::DecodeErrorKind;
 use crate::codec::frame;
+use crate::types::text;
 use crate::types::{PacketId, Text, TopicError, TopicFilter, TopicName};
 
 /// What reading a field yields. The packet type is added where the packet is known.
@@ -86,29 +87,40 @@ impl<'a> Reader<'a> {
     }
 
     /// A topic name that may be left out by having no characters.
-    #[inline]
+    ///
+    /// Every received message comes through here, so it is part of its callers.
+    #[inline(always)]
     pub(crate) fn topic_name_or_empty(&mut self, field: &'static str) -> Decoded<Option<TopicName>> {
-        let bytes = self.binary(field)?;
-        if bytes.is_empty() {
+        let start = self.pass_prefixed(field)?;
+        if start == self.at {
             return Ok(None);
         }
+        let bytes = self.block.slice(start..self.at);
         // [MQTT-3.3.2-2] [MQTT-4.7.0-1] [MQTT-3.3.2-2 of 3.1.1]
-        match TopicName::try_from(bytes) {
-            Ok(topic) => Ok(Some(topic)),
-            Err(error) => Err(DecodeErrorKind::TopicName { field, error }),
+        if text::is_plain::<true>(&self.bytes[start..self.at]) {
+            Ok(Some(TopicName::from_plain(bytes)))
+        } else {
+            uncommon_topic_name(bytes, field).map(Some)
         }
     }
 
     /// Binary data with its length before it.
     #[inline]
     pub(crate) fn binary(&mut self, field: &'static str) -> Decoded<Bytes> {
+        let start = self.pass_prefixed(field)?;
+        Ok(self.block.slice(start..self.at))
+    }
+
+    /// Passes over a length and as many bytes, and returns where the bytes start.
+    #[inline(always)]
+    fn pass_prefixed(&mut self, field: &'static str) -> Decoded<usize> {
         let bytes = usize::from(self.u16(field)?);
         if bytes > self.left() {
             return Err(self.truncated(field, bytes));
         }
         let start = self.at;
         self.at += bytes;
-        Ok(self.block.slice(start..self.at))
+        Ok(start)
     }
 
     /// Everything to the end of the packet.
@@ -152,4 +164,10 @@ impl<'a> Reader<'a> {
     const fn truncated(&self, field: &'static str, wanted: usize) -> DecodeErrorKind {
         DecodeErrorKind::Truncated { field, wanted, left: self.left() }
     }
+}
+
+/// A topic name with characters beyond ASCII, or none at all.
+#[cold]
+fn uncommon_topic_name(bytes: Bytes, field: &'static str) -> Decoded<TopicName> {
+    TopicName::try_from(bytes).map_err(|error| DecodeErrorKind::TopicName { field, error })
 }

@@ -5,7 +5,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::types::text::{self, Text, TextError};
+use crate::types::text::{Text, TextError};
 
 /// The topic of an application message: at least one character, no wildcards (sections 3.3.2.1 and 4.7).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +22,12 @@ impl TopicName {
     /// [`TopicError`] if it is empty, has a wildcard, or is not an MQTT string.
     pub fn from_static(topic: &'static str) -> Result<Self, TopicError> {
         Self::try_from(Bytes::from_static(topic.as_bytes()))
+    }
+
+    /// A topic from bytes that are not empty and that `text::is_plain` has found to have no wildcards.
+    #[inline]
+    pub(crate) const fn from_plain(bytes: Bytes) -> Self {
+        Self(Text::from_checked(bytes))
     }
 
     /// The topic as a string.
@@ -179,14 +185,8 @@ conversions!(TopicFilter, check_filter);
 impl TryFrom<Bytes> for TopicName {
     type Error = TopicError;
 
-    /// Takes one pass over an ASCII topic, because every received message comes through here.
-    #[inline]
     fn try_from(bytes: Bytes) -> Result<Self, TopicError> {
-        if text::is_plain::<true>(&bytes) && !bytes.is_empty() {
-            Ok(Self(Text::from_checked(bytes)))
-        } else {
-            Self::try_from(Text::try_from(bytes)?)
-        }
+        Self::try_from(Text::try_from(bytes)?)
     }
 }
 

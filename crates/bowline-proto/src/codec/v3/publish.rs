@@ -1,11 +1,11 @@
 //! PUBLISH of 3.1 and 3.1.1: reading, and what cannot be written.
 
 use crate::codec::error::{DecodeErrorKind, EncodeError};
-use crate::codec::publish::{PublishParts, read_qos};
+use crate::codec::publish::{PublishParts, plain, read_qos};
 use crate::codec::reader::{Decoded, Reader};
 use crate::codec::v3::refuse;
-use crate::packet::{Packet, Publish};
-use crate::types::{MessageProperties, QoS, SubscriptionIds};
+use crate::packet::Packet;
+use crate::types::{MessageProperties, QoS};
 use crate::version::Version;
 
 #[inline]
@@ -17,17 +17,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, first: u8, version: Version) -> Deco
         return Err(DecodeErrorKind::TopicMissing);
     }
     let packet_id = if qos == QoS::AtMostOnce { None } else { Some(reader.packet_id()?) };
-    Ok(Packet::Publish(Publish {
-        dup: first & 0b1000 != 0,
-        qos,
-        retain: first & 1 != 0,
-        packet_id,
-        topic,
-        topic_alias: None,
-        subscription_ids: SubscriptionIds::new(),
-        payload: reader.rest(),
-        properties: None,
-    }))
+    Ok(Packet::Publish(plain(first, qos, packet_id, topic, reader.rest())))
 }
 
 /// Properties have no place here. An expiry interval is left out: before 5.0 only the sender applies it.

@@ -3,8 +3,10 @@
 use alloc::boxed::Box;
 use core::num::NonZeroU16;
 
+use bytes::Bytes;
+
 use crate::codec::error::{DecodeErrorKind, EncodeError};
-use crate::codec::publish::{PublishParts, read_qos};
+use crate::codec::publish::{PublishParts, plain, read_qos};
 use crate::codec::reader::{Decoded, Reader};
 use crate::codec::v5::properties::{Property, read_each, read_message_property};
 use crate::codec::writer::Writer;
@@ -17,24 +19,29 @@ pub(crate) fn read(reader: &mut Reader<'_>, first: u8, sender: Role) -> Decoded<
     let qos = read_qos(first, true)?;
     let topic = reader.topic_name_or_empty("topic name")?;
     let packet_id = if qos == QoS::AtMostOnce { None } else { Some(reader.packet_id()?) };
-    let mut properties = Properties::default();
-    if !reader.skip_zero() {
-        properties.read(reader, sender)?;
+    if reader.skip_zero() {
+        // [MQTT-3.3.2-1]
+        if topic.is_none() {
+            return Err(DecodeErrorKind::TopicMissing);
+        }
+        return Ok(Packet::Publish(plain(first, qos, packet_id, topic, reader.rest())));
     }
+    with_properties(reader, sender, plain(first, qos, packet_id, topic, Bytes::new()))
+}
+/// Apart, so that what most messages need stays small.
+#[inline(never)]
+fn with_properties(reader: &mut Reader<'_>, sender: Role, plain: Publish) -> Decoded<Packet> {
+    let properties = Properties::read(reader, sender)?;
     // [MQTT-3.3.2-1]
-    if topic.is_none() && properties.topic_alias.is_none() {
+    if plain.topic.is_none() && properties.topic_alias.is_none() {
         return Err(DecodeErrorKind::TopicMissing);
     }
     Ok(Packet::Publish(Publish {
-        dup: first & 0b1000 != 0,
-        qos,
-        retain: first & 1 != 0,
-        packet_id,
-        topic,
         topic_alias: properties.topic_alias,
         subscription_ids: properties.subscription_ids,
         payload: reader.rest(),
         properties: properties.content,
+        ..plain
     }))
 }
 
@@ -46,13 +53,14 @@ struct Properties {
 }
 
 impl Properties {
-    fn read(&mut self, reader: &mut Reader<'_>, sender: Role) -> Decoded<()> {
+    fn read(reader: &mut Reader<'_>, sender: Role) -> Decoded<Self> {
+        let mut slots = Self::default();
         read_each(reader, |property, reader| match property {
             Property::TopicAlias => {
                 // [MQTT-3.3.2-8]
                 let alias = reader.u16(property.name())?;
                 let alias = NonZeroU16::new(alias).ok_or(DecodeErrorKind::TopicAliasZero)?;
-                property.once(&mut self.topic_alias, alias)
+                property.once(&mut slots.topic_alias, alias)
             }
             Property::SubscriptionId => {
                 // [MQTT-3.3.4-6]
@@ -61,11 +69,12 @@ impl Properties {
                     return Err(DecodeErrorKind::PropertyFromWrongSide { property, sender });
                 }
                 // [MQTT-3.3.4-4]
-                self.subscription_ids.push(property.read_subscription_id(reader)?);
+                slots.subscription_ids.push(property.read_subscription_id(reader)?);
                 Ok(true)
             }
-            _ => read_message_property(property, reader, &mut self.content),
-        })
+            _ => read_message_property(property, reader, &mut slots.content),
+        })?;
+        Ok(slots)
     }
 }
 

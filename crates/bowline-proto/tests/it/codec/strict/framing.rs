@@ -164,6 +164,19 @@ fn the_first_byte_of_a_packet_is_judged_before_the_rest_arrives() {
 }
 
 #[test]
+fn the_first_byte_is_judged_before_the_length_however_they_arrive() {
+    for portions in [vec!["41 7F"], vec!["41", "7F"], vec!["41 FF FF FF FF"], vec!["41", "FF FF FF FF"]] {
+        let mut decoder = Decoder::for_client(Version::V5, 10);
+        let mut found = Ok(Vec::new());
+        for portion in portions {
+            decoder.feed(&hex(portion));
+            found = drain(&mut decoder);
+        }
+        assert_eq!(*found.expect_err("bad flags").kind(), Kind::FlagBits { flags: 1, expected: 0 });
+    }
+}
+
+#[test]
 fn packets_before_a_bad_one_are_still_yielded() {
     let mut decoder = Decoder::for_client(Version::V3_1_1, NO_LIMIT);
     decoder.feed(&hex("D0 00 40 02 0001 D0 01 00 D0 00"));
