@@ -1,6 +1,6 @@
 //! What every state works on: the session, the streams, the requests, and what is to be told. Owns no connection.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -49,7 +49,7 @@ pub(crate) struct Context {
     pub(crate) last_publication: PublicationId,
     pub(crate) events: VecDeque<Event>,
     /// Outcomes that wait for barrier B7, in order.
-    pub(crate) unstored_outcomes: VecDeque<Event>,
+    pub(crate) unstored_outcomes: VecDeque<(PublicationId, Outcome)>,
     /// Scratch space for routing, kept to save its allocation.
     pub(crate) matched: Vec<StreamId>,
     /// Something changed that may let an active connection send more; looked at once per `poll_output`, so that many
@@ -70,6 +70,9 @@ pub(crate) struct Standing {
     pub(crate) is_established: bool,
     /// Whether the broker was made to throw an old session away, in the versions that need a connection for that.
     pub(crate) was_discarded: bool,
+    /// CONNECTs without a CONNACK since the last connection, one that is under way included: each may have met a broker
+    /// that had lost the session and made a new one, without subscriptions.
+    pub(crate) unanswered_connects: u32,
     /// How long the session outlives its connection in seconds: what was last granted, or said in DISCONNECT.
     pub(crate) expiry_secs: u32,
     /// When the session ends unless a connection is made.
@@ -104,10 +107,9 @@ impl Context {
 
     /// Ends a publication any other way: told once it is recorded (B7).
     pub(crate) fn fail(&mut self, entry: Entry, publication: PublicationId, outcome: Outcome) {
-        let event = Event::PublishEnded { publication, outcome };
         match self.journal.record_before(entry, Gated::Outcome) {
-            Some(_) => self.emit(event),
-            None => self.unstored_outcomes.push_back(event),
+            Some(_) => self.emit(Event::PublishEnded { publication, outcome }),
+            None => self.unstored_outcomes.push_back((publication, outcome)),
         }
     }
 
@@ -173,6 +175,22 @@ impl Context {
             self.journal.record(Entry::Established(identity.clone()));
             self.standing.recorded = Some(identity);
         }
+    }
+
+    /// What is to be said at the end of the client of publications whose outcome is not durable (B7). If the store has the
+    /// publication and not its end, it goes on after a restart and must not be said to be over.
+    pub(crate) fn take_unstored_outcomes(
+        &mut self,
+        unstored: &BTreeMap<PublicationId, bool>,
+    ) -> Vec<(PublicationId, Outcome)> {
+        let unended = self.journal.unended();
+        let honest = |(publication, outcome)| match (unstored.get(&publication), unended.get(&publication)) {
+            // Neither will be in the store, or both.
+            (Some(false), _) | (Some(true), Some(true)) | (None, None) => (publication, outcome),
+            (None, Some(false)) => (publication, Outcome::Stored),
+            (Some(true), _) | (None, Some(true)) => (publication, Outcome::Indeterminate { limit: None }),
+        };
+        core::mem::take(&mut self.unstored_outcomes).into_iter().map(honest).collect()
     }
 
     /// A publication that was not stored and so was never accepted.

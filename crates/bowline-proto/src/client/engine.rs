@@ -155,8 +155,7 @@ impl ClientEngine {
         let is_durable = self.context.journal.is_durable();
         let unstored = self.context.journal.unstored();
         let mut events: Vec<Event> = self.context.events.drain(..).collect();
-        events.extend(self.context.unstored_outcomes.drain(..));
-        let mut ends: Vec<(PublicationId, Outcome)> = Vec::new();
+        let mut ends: Vec<(PublicationId, Outcome)> = self.context.take_unstored_outcomes(&unstored);
         // What a session that is not durable had sent is in doubt.
         let unsent = self.context.outbound.all_in_order().into_iter().filter_map(|slot| {
             let OutboundFlow { publication, message, was_sent, .. } = self.context.outbound.finish(slot);
@@ -327,8 +326,9 @@ impl ClientEngine {
                     context.emit(Event::PublishAccepted(publication));
                 }
                 Gated::Outcome => {
-                    let outcome = context.unstored_outcomes.pop_front();
-                    context.events.extend(outcome);
+                    if let Some((publication, outcome)) = context.unstored_outcomes.pop_front() {
+                        context.emit(Event::PublishEnded { publication, outcome });
+                    }
                 }
                 Gated::Publish { slot, publication } => {
                     context.outbound.set_phase(slot, publication, FlowPhase::Persist, FlowPhase::Acknowledge);
@@ -384,6 +384,7 @@ fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp)
             client_id: config.client_id.clone(),
             is_established: false,
             was_discarded: false,
+            unanswered_connects: 0,
             expiry_secs: 0,
             expires_at: None,
             generation: 0,

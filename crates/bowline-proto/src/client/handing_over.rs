@@ -93,6 +93,15 @@ impl Context {
         }
     }
 
+    /// What was held for nobody in sessions that are gone must not keep others out: no later session gives it back, and
+    /// every loss of a session would add to it.
+    pub(crate) fn forget_unread_orphans(&mut self) {
+        if !self.streams.unrouted_is_open() {
+            let forgotten = self.inbound.forget_orphans_of(UNROUTED);
+            self.stats.unmatched_forgotten += u64::try_from(forgotten).unwrap_or(u64::MAX);
+        }
+    }
+
     /// Unmatched messages have no stream any more: what it has not taken follows the policy for those without one.
     pub(crate) fn close_unrouted(&mut self) {
         if !self.streams.close(UNROUTED) || self.config.unmatched != Unmatched::Acknowledge {

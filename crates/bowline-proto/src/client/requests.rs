@@ -167,6 +167,13 @@ impl Requests {
         items.map(|item| item.filter.clone()).collect()
     }
 
+    /// Whether a subscribe request waits for an answer for this filter.
+    pub(crate) fn asks_for(&self, filter: &TopicFilter) -> bool {
+        let subscribes = self.operations.iter().filter(|(_, one)| one.kind == RequestKind::Subscribe);
+        let mut items = subscribes.flat_map(|(_, one)| one.items.iter());
+        items.any(|item| item.reason().is_none() && item.filter == *filter)
+    }
+
     /// Forgets an unfinished re-subscription, when none of its packets is on the wire any more.
     pub(crate) fn drop_resubscription(&mut self) {
         self.operations.retain(|_, operation| operation.id.is_some());

@@ -14,6 +14,8 @@ pub struct Stats {
     pub unmatched_acknowledged: u64,
     /// QoS 1 and 2 messages that no stream wanted; left to the broker.
     pub unmatched_left: u64,
+    /// QoS 1 and 2 messages that no stream wanted, whose session ended, and that had to make room; dropped.
+    pub unmatched_forgotten: u64,
     /// DISCONNECTs that the broker's Maximum Packet Size did not allow; the connection was closed without.
     pub disconnects_unsaid: u64,
     /// Messages of unsubscribed filters that were acknowledged without having been taken.

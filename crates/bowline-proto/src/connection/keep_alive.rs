@@ -103,6 +103,12 @@ impl KeepAlive {
         }
     }
 
+    /// PINGRESP came: no PINGREQ waits for it any more, also if it came before we heard that the PINGREQ is written.
+    pub fn on_answered(&mut self) {
+        self.ping = Ping::Quiet;
+        self.arm();
+    }
+
     /// Everything encoded so far is on the wire.
     pub fn on_written(&mut self, now: Timestamp) {
         if let Ping::Encoded { .. } = self.ping {

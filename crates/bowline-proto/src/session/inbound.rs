@@ -20,6 +20,8 @@ pub(crate) struct Inbound {
     next_generation: u32,
     messages: usize,
     bytes: usize,
+    /// How many of the messages are orphans.
+    orphans: usize,
     /// Messages of this connection that the sender still counts against our Receive Maximum.
     open: usize,
 }
@@ -102,7 +104,15 @@ pub(crate) enum Arrival {
 
 impl Inbound {
     pub(crate) fn new() -> Self {
-        Self { held: Slab::new(), ids: IdTable::new(), next_generation: 0, messages: 0, bytes: 0, open: 0 }
+        Self {
+            held: Slab::new(),
+            ids: IdTable::new(),
+            next_generation: 0,
+            messages: 0,
+            bytes: 0,
+            orphans: 0,
+            open: 0,
+        }
     }
 
     /// Messages held.
@@ -187,7 +197,7 @@ impl Inbound {
             // [MQTT-2.2.1-4] [MQTT-2.3.1-4 of 3.1.1]
             return Arrival::IdInUse;
         }
-        held.is_orphan = true;
+        self.orphans += usize::from(!core::mem::replace(&mut held.is_orphan, true));
         let (packet_id, was_exactly_once) = (held.packet_id, held.message.qos == QoS::ExactlyOnce);
         self.ids.remove(packet_id);
         // Nobody will ask for one that was taken already.
@@ -326,18 +336,30 @@ impl Inbound {
     /// Forgets messages that were taken and are not due on this connection. Should one come again, it is handed out
     /// again, which is legal: none of them is a QoS 2 message that was accepted.
     pub(crate) fn forget_unclaimed(&mut self) {
-        let is_unclaimed = |held: &Held| matches!(held.state, HeldState::Settled(_)) && !held.is_in_order;
-        let unclaimed: Vec<DeliveryId> = self
+        self.forget(|held| matches!(held.state, HeldState::Settled(_)) && !held.is_in_order);
+    }
+
+    fn forget(&mut self, which: impl Fn(&Held) -> bool) {
+        let forgotten: Vec<DeliveryId> = self
             .held
             .iter()
-            .filter(|(_, held)| is_unclaimed(held))
+            .filter(|(_, held)| which(held))
             .filter_map(|(slot, held)| {
                 Some(DeliveryId { slot: u32::try_from(slot).ok()?, generation: held.generation })
             })
             .collect();
-        for delivery in unclaimed {
+        for delivery in forgotten {
             self.remove(delivery);
         }
+    }
+
+    /// Forgets messages of sessions that are gone and that wait for this stream alone, which nobody reads.
+    pub(crate) fn forget_orphans_of(&mut self, stream: StreamId) -> usize {
+        let before = self.messages;
+        if self.orphans > 0 {
+            self.forget(|held| held.is_orphan && held.waiting.iter().all(|one| one == stream));
+        }
+        before - self.messages
     }
 
     /// The acknowledgement of a message was written: PUBACK, or a PUBREC that refuses, ends it; any other PUBREC leaves
@@ -412,17 +434,10 @@ impl Inbound {
     pub(crate) fn on_session_lost(&mut self) {
         self.ids.clear();
         self.open = 0;
-        let mut gone = Vec::new();
-        for (slot, held) in &mut self.held {
-            held.is_orphan = true;
-            if held.state != HeldState::Waiting {
-                gone.push(slot);
-            }
+        for (_, held) in &mut self.held {
+            self.orphans += usize::from(!core::mem::replace(&mut held.is_orphan, true));
         }
-        for slot in gone {
-            let held = self.held.remove(slot);
-            self.count_out(&held);
-        }
+        self.forget(|held| held.state != HeldState::Waiting);
     }
 
     /// Messages that this stream has not taken.
@@ -450,6 +465,7 @@ impl Inbound {
     fn count_out(&mut self, held: &Held) {
         self.messages -= 1;
         self.bytes -= held.message.content_bytes();
+        self.orphans -= usize::from(held.is_orphan);
     }
 }
 

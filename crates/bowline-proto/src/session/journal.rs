@@ -149,12 +149,23 @@ impl Journal {
 
     /// The publications that are not durable yet, and whether the store has them in its hands.
     pub(crate) fn unstored(&self) -> BTreeMap<PublicationId, bool> {
-        let accepted = |entry: &Entry| match entry {
+        self.not_durable(|entry| match entry {
             Entry::Accepted(accepted) => Some(accepted.publication),
             _ => None,
-        };
-        let at_store = self.with_store.iter().flat_map(|batch| batch.entries.iter()).filter_map(accepted);
-        let pending = self.pending.iter().filter_map(|(_, entry)| accepted(entry));
+        })
+    }
+
+    /// The publications whose end is not durable yet, and whether the store has it in its hands.
+    pub(crate) fn unended(&self) -> BTreeMap<PublicationId, bool> {
+        self.not_durable(|entry| match entry {
+            Entry::Ended { publication, .. } => Some(*publication),
+            _ => None,
+        })
+    }
+
+    fn not_durable(&self, which: impl Fn(&Entry) -> Option<PublicationId>) -> BTreeMap<PublicationId, bool> {
+        let at_store = self.with_store.iter().flat_map(|batch| batch.entries.iter()).filter_map(&which);
+        let pending = self.pending.iter().filter_map(|(_, entry)| which(entry));
         at_store.map(|one| (one, true)).chain(pending.map(|one| (one, false))).collect()
     }
 

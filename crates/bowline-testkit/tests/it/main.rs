@@ -23,6 +23,7 @@ mod redelivery;
 mod requests_again;
 mod requests_on_the_wire;
 mod resuming;
+mod review_core;
 mod script;
 mod server;
 mod session_loss;

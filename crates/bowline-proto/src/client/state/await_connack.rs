@@ -42,6 +42,7 @@ impl AwaitConnack {
         }
         // Once this CONNECT is said the broker may have a session again, whether or not we hear its answer.
         cx.standing.was_discarded &= purpose != Purpose::Use;
+        cx.standing.unanswered_connects = cx.standing.unanswered_connects.saturating_add(1);
         let encoder = Encoder::new(cx.rules.version, Role::Client, u32::MAX);
         let mut state = Self {
             deadline,
@@ -100,6 +101,7 @@ impl AwaitConnack {
         // [MQTT-3.2.2-7] [MQTT-3.1.4-2] [MQTT-3.2.2-5 of 3.1.1]: the session flag of a refusal means nothing
         // [MQTT-3.2.2-6].
         if connack.reason != ReasonCode::Success {
+            cx.standing.unanswered_connects -= 1;
             return Transition::Lost(DisconnectCause::Refused(connack));
         }
         // [MQTT-3.2.2-2] [MQTT-3.2.2-4] [MQTT-3.2.2-1 of 3.1.1]

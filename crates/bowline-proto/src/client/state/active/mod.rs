@@ -68,7 +68,11 @@ impl Active {
             cx.reset_session();
         }
         cx.establish(limits.session_expiry_secs);
-        if session_present != Some(true) {
+        if Self::is_full(cx) {
+            cx.forget_unread_orphans();
+        }
+        let was_in_doubt = core::mem::take(&mut cx.standing.unanswered_connects) > 1;
+        if session_present != Some(true) || was_in_doubt {
             cx.subscribe_again();
         }
         let mut state = Self {
@@ -178,8 +182,8 @@ impl Active {
                     unsuback.properties,
                 )?;
             }
-            // A sign of life like any other; an unasked one is harmless.
-            Packet::PingResp => {}
+            // An unasked one is harmless.
+            Packet::PingResp => self.keep_alive.on_answered(),
             // [MQTT-3.14.4-2]: nothing is sent after the broker's DISCONNECT.
             Packet::Disconnect(disconnect) => {
                 return Ok(Some(Transition::Lost(DisconnectCause::ByBroker(disconnect))));
@@ -216,11 +220,13 @@ impl Active {
     }
 
     fn wants_pause(cx: &Context) -> bool {
-        let limits = cx.config.inbound;
-        let is_full = cx.inbound.messages() >= usize::from(limits.messages_max)
-            || cx.inbound.bytes() >= limits.bytes_max;
         let ends_with_connection = !cx.config.session.outlives_connection();
-        cx.streams.wants_pause() || (is_full && ends_with_connection)
+        cx.streams.wants_pause() || (ends_with_connection && Self::is_full(cx))
+    }
+
+    fn is_full(cx: &Context) -> bool {
+        let limits = cx.config.inbound;
+        cx.inbound.messages() >= usize::from(limits.messages_max) || cx.inbound.bytes() >= limits.bytes_max
     }
 
     fn may_pause(cx: &Context) -> bool {

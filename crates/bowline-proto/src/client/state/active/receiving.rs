@@ -169,7 +169,11 @@ impl Active {
         Self::check_receive_maximum(cx, 1)?;
         let messages = cx.inbound.messages() + 1;
         let bytes = cx.inbound.bytes().saturating_add(message.content_bytes());
-        if messages <= usize::from(limits.messages_max) && bytes <= limits.bytes_max {
+        if messages < usize::from(limits.messages_max) && bytes < limits.bytes_max {
+            return Ok(());
+        }
+        cx.forget_unread_orphans();
+        if cx.inbound.messages() < usize::from(limits.messages_max) && bytes <= limits.bytes_max {
             return Ok(());
         }
         // What was taken and waits only to be acknowledged if it comes again must not keep others out.

@@ -191,7 +191,10 @@ fn answer(cx: &mut Context, slot: u32, items: &[usize], reasons: &[ReasonCode]) 
         }
         let filter = operation.items[item].filter.clone();
         if reason.is_failure() {
-            cx.on_refused(&filter, reason);
+            // A SUBSCRIBE that is still unanswered decides: the filter may have been given up and wanted anew.
+            if !cx.requests.asks_for(&filter) {
+                cx.on_refused(&filter, reason);
+            }
         } else if let Some(wanted) = cx.subscriptions.find_mut(&filter) {
             wanted.granted = Some(reason);
         }
