@@ -6,13 +6,17 @@
 //! Mosquitto, EMQX, HiveMQ, RabbitMQ, NATS and the like.
 //!
 //! What it has instead is strictness: a client that breaks the protocol in any way that a broker can see is disconnected, and
-//! the broker says which statement of the specification was broken. Test your client against it and look at the violations
-//! afterwards.
+//! the broker says which statement of the specification was broken. Test your client against it and look at
+//! [`Broker::violations`] afterwards.
 //!
-//! [`BrokerCore`] is the broker itself, a synchronous struct without clock and sockets.
+//! - [`Broker`] runs on tokio, over TCP and inside the process.
+//! - [`BrokerCore`] is the broker itself, a synchronous struct without clock and sockets, for simulations and for drivers
+//!   of your own.
 
+mod broker;
 mod core;
 
+pub use crate::broker::{Broker, BrokerBuilder, BrokerEvents, Login, StartError};
 pub use crate::core::{
     BrokerConfig, BrokerCore, BrokerEvent, BrokerOutput, BrokerStats, ConnectionId, Violation,
 };

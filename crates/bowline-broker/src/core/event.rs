@@ -69,4 +69,10 @@ pub enum BrokerEvent {
     },
     /// A client broke the protocol.
     Violation(Violation),
+    /// Events that were not read in time are lost; told by [`BrokerEvents`](crate::BrokerEvents) alone.
+    #[non_exhaustive]
+    Missed {
+        /// How many.
+        count: u64,
+    },
 }
