@@ -76,7 +76,7 @@ impl ClientEngine {
             let accepted = Accepted { publication, message: message.clone(), deadline, packet_id: None };
             context.journal.record_before(Entry::Accepted(accepted), Gated::Accepted(publication));
         }
-        context.queue.push(Queued { publication, message, deadline }, stores);
+        context.queue.push(Queued { publication, message, deadline, is_in_doubt: false }, stores);
         Ok(publication)
     }
 
@@ -84,8 +84,7 @@ impl ClientEngine {
     /// ends with [`Outcome::Cancelled`].
     pub fn cancel(&mut self, publication: PublicationId) -> bool {
         let Some(queued) = self.context.queue.remove(publication) else { return false };
-        let qos = queued.message.qos;
-        self.context.fail_unsent(publication, qos, Outcome::Cancelled { message: queued.message });
+        self.context.fail_queued(queued, |message| Outcome::Cancelled { message });
         true
     }
 

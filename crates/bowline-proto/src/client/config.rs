@@ -143,6 +143,12 @@ pub enum Reconnect {
     After(Backoff),
 }
 
+impl From<Backoff> for Reconnect {
+    fn from(backoff: Backoff) -> Self {
+        Self::After(backoff)
+    }
+}
+
 /// What becomes of a received message that no stream wants (rule 8 of the inbound rules).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -113,6 +113,14 @@ impl Context {
         }
     }
 
+    /// Ends a publication that waits. One that was sent in a lost session may have arrived, whatever became of it here.
+    pub(crate) fn fail_queued(&mut self, queued: Queued, unsent: impl FnOnce(Message) -> Outcome) {
+        let Queued { publication, message, is_in_doubt, .. } = queued;
+        let qos = message.qos;
+        let outcome = if is_in_doubt { Outcome::Indeterminate { limit: None } } else { unsent(message) };
+        self.fail_unsent(publication, qos, outcome);
+    }
+
     /// Ends a publication that has no packet identifier any more, other than by success.
     pub(crate) fn fail_unsent(&mut self, publication: PublicationId, qos: QoS, outcome: Outcome) {
         if qos == QoS::AtMostOnce {
@@ -157,7 +165,8 @@ impl Context {
     fn requeue(&mut self, flow: OutboundFlow) {
         let publication = flow.publication;
         self.journal.record(Entry::Requeued { publication });
-        self.queue.push_front(Queued { publication, message: flow.message, deadline: flow.deadline });
+        let OutboundFlow { message, deadline, was_sent: is_in_doubt, .. } = flow;
+        self.queue.push_front(Queued { publication, message, deadline, is_in_doubt });
     }
 
     /// Records who we are to the broker, if that is news (B9).

@@ -29,6 +29,7 @@ use crate::session::subscriptions::Subscriptions;
 use crate::session::{PublicationId, packet_ids};
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS, Text};
+use crate::version::Version;
 
 /// An MQTT client without I/O.
 ///
@@ -166,13 +167,16 @@ impl ClientEngine {
             Some((publication, message))
         });
         let unsent: Vec<(PublicationId, Message)> = unsent.collect();
-        let queued = self.context.queue.take_all().map(|queued| (queued.publication, queued.message));
-        for (publication, message) in unsent.into_iter().chain(queued) {
+        let unsent = unsent.into_iter().map(|(publication, message)| (publication, message, false));
+        let queued = self.context.queue.take_all();
+        let queued = queued.map(|queued| (queued.publication, queued.message, queued.is_in_doubt));
+        for (publication, message, is_in_doubt) in unsent.chain(queued) {
             let is_stored = is_durable && message.qos != QoS::AtMostOnce;
             let outcome = match (is_stored, unstored.get(&publication)) {
                 (true, None) => Outcome::Stored,
                 (true, Some(true)) => Outcome::Indeterminate { limit: None },
-                (true, Some(false)) | (false, _) => Outcome::NotSent { message },
+                (true, Some(false)) | (false, _) if !is_in_doubt => Outcome::NotSent { message },
+                (true, Some(false)) | (false, _) => Outcome::Indeterminate { limit: None },
             };
             ends.push((publication, outcome));
         }
@@ -268,6 +272,11 @@ impl ClientEngine {
         }
     }
 
+    /// The version that it speaks.
+    pub const fn version(&self) -> Version {
+        self.context.rules.version
+    }
+
     /// The client identifier, once the broker has assigned one if ours was empty.
     pub const fn client_id(&self) -> &Text {
         &self.context.standing.client_id
@@ -286,6 +295,21 @@ impl ClientEngine {
     /// QoS 1 and 2 publications that have a packet identifier.
     pub fn in_flight(&self) -> usize {
         self.context.outbound.len()
+    }
+
+    /// The packet identifier of a publication, while it has one. Looks through all that are in flight.
+    pub fn packet_id(&self, publication: PublicationId) -> Option<PacketId> {
+        self.context.outbound.packet_id_of(publication)
+    }
+
+    /// Encoded bytes that the driver has not reported as written.
+    pub fn unwritten_bytes(&self) -> usize {
+        match &self.state {
+            ClientState::Active(state) => state.link.waiting_bytes(),
+            ClientState::AwaitConnack(state) => state.link.waiting_bytes(),
+            ClientState::Closing(state) => state.link.waiting_bytes(),
+            ClientState::Stopped(_) | ClientState::Dialing(_) | ClientState::Backoff(_) => 0,
+        }
     }
 
     fn on_persist_failed(&mut self, now: Timestamp) {
@@ -423,7 +447,7 @@ impl Context {
                 StoredPhase::Released { packet_id, .. } => (packet_id, FlowPhase::Complete),
                 StoredPhase::Waiting => continue,
             };
-            let Queued { publication, message, deadline } = self.queued(stored);
+            let Queued { publication, message, deadline, .. } = self.queued(stored);
             self.outbound.restore(RestoredFlow { publication, packet_id, message, phase, deadline });
         }
         for packet_id in recovered.retired {
@@ -445,6 +469,6 @@ impl Context {
 
     fn queued(&self, stored: StoredPublication) -> Queued {
         let deadline = stored.deadline.map(|deadline| self.since_wall(deadline));
-        Queued { publication: stored.publication, message: stored.message, deadline }
+        Queued { publication: stored.publication, message: stored.message, deadline, is_in_doubt: false }
     }
 }

@@ -13,7 +13,7 @@ use crate::reason::ReasonCode;
 use crate::routing::StreamId;
 use crate::session::{DeliveryId, PublicationId, StreamSet};
 use crate::time::Timestamp;
-use crate::types::{Message, SubscriptionIds, TopicFilter};
+use crate::types::{Message, PacketId, SubscriptionIds, TopicFilter};
 
 /// Names one subscribe or unsubscribe request until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,6 +143,8 @@ pub struct Delivery {
     pub dup: bool,
     /// Names it until it is acknowledged; `None` for QoS 0.
     pub delivery: Option<DeliveryId>,
+    /// The packet identifier it came with, for logs; `None` for QoS 0.
+    pub packet_id: Option<PacketId>,
     /// The streams that want it, each of which has to take it.
     pub streams: StreamSet,
     /// Its Subscription Identifiers.

@@ -148,10 +148,12 @@ impl Context {
     pub(crate) fn hand_out_again(&mut self, delivery: DeliveryId, stream: StreamId) {
         if let Some(held) = self.inbound.held(delivery) {
             let message = held.message.clone();
+            let packet_id = Some(held.packet_id);
             self.emit(Event::Message(Delivery {
                 message,
                 dup: false,
                 delivery: Some(delivery),
+                packet_id,
                 streams: StreamSet::from(stream),
                 subscription_ids: SubscriptionIds::new(),
             }));

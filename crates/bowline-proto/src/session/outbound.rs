@@ -136,6 +136,12 @@ impl Outbound {
         }
     }
 
+    /// The packet identifier of a publication that is in flight.
+    pub(crate) fn packet_id_of(&self, publication: PublicationId) -> Option<PacketId> {
+        let mut flows = self.flows.iter().map(|(_, flow)| flow);
+        flows.find(|flow| flow.publication == publication).map(|flow| flow.packet_id)
+    }
+
     pub(crate) fn flow(&self, slot: u32) -> &OutboundFlow {
         &self.flows[slot as usize]
     }

@@ -11,4 +11,6 @@ pub(crate) struct Queued {
     pub(crate) message: Message,
     /// When it expires, if it does.
     pub(crate) deadline: Option<Timestamp>,
+    /// It was sent in a session that is lost and goes out again as a new one: the peer may have it already.
+    pub(crate) is_in_doubt: bool,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bowline_proto::Version;
-use bowline_proto::client::{DisconnectCause, Outcome};
+use bowline_proto::client::{DisconnectCause, Event, Outcome};
 use bowline_proto::error::PublishErrorKind;
 use bowline_proto::types::{Message, QoS, TopicName};
 use bowline_testkit::ClientRig;
@@ -258,4 +258,27 @@ fn qos_0_passes_messages_that_wait_for_an_answer() {
     publish(&mut rig, message("0", QoS::AtMostOnce));
     rig.connect_with(false, receive_maximum(1));
     assert_eq!(payloads(&mut rig), ["1", "0"]);
+}
+
+#[test]
+fn what_was_sent_in_a_lost_session_and_waits_to_go_out_again_ends_in_doubt() {
+    let in_doubt = || Outcome::Indeterminate { limit: None };
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(clean(version));
+        let [sent, cancelled] = ["1", "2"].map(|payload| publish1(&mut rig, payload));
+        rig.settle();
+        rig.lose();
+        let unsent = publish1(&mut rig, "3");
+        assert!(rig.engine.cancel(cancelled));
+        rig.settle();
+        assert_eq!(rig.outcomes(), [(cancelled, in_doubt())]);
+        let mut ended = Vec::new();
+        for event in rig.engine.end() {
+            if let Event::PublishEnded { publication, outcome } = event {
+                ended.push((publication, outcome));
+            }
+        }
+        let not_sent = Outcome::NotSent { message: message("3", QoS::AtLeastOnce) };
+        assert_eq!(ended, [(sent, in_doubt()), (unsent, not_sent)]);
+    }
 }

@@ -110,15 +110,14 @@ impl Active {
 
     /// A waiting publication has its turn.
     fn bind(&mut self, cx: &mut Context, queued: Queued, lane: Lane, now: Timestamp) {
-        let Queued { publication, message, deadline } = queued;
-        let qos = message.qos;
         // [MQTT-3.3.2-5] [MQTT-4.3.3-7]: until the first byte, expiry is ours to apply.
-        if deadline.is_some_and(|deadline| deadline <= now) {
-            return cx.fail_unsent(publication, qos, Outcome::Expired { message });
+        if queued.deadline.is_some_and(|deadline| deadline <= now) {
+            return cx.fail_queued(queued, |message| Outcome::Expired { message });
         }
-        if let Err(limit) = self.check(&message) {
-            return cx.fail_unsent(publication, qos, Outcome::Forbidden { message, limit });
+        if let Err(limit) = self.check(&queued.message) {
+            return cx.fail_queued(queued, |message| Outcome::Forbidden { message, limit });
         }
+        let Queued { publication, message, deadline, .. } = queued;
         match lane {
             Lane::AtMostOnce => self.send_at_most_once(cx, publication, message, deadline, now),
             Lane::Acknowledged => self.start_flow(cx, publication, message, deadline, FlowSource::Queue, now),

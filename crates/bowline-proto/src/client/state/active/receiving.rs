@@ -66,6 +66,7 @@ impl Active {
                 message,
                 dup: false,
                 delivery: None,
+                packet_id: None,
                 streams,
                 subscription_ids,
             }));
@@ -158,7 +159,14 @@ impl Active {
         }
         let delivery = Some(delivery);
         // [MQTT-4.6.0-5] [MQTT-4.6.0-6 of 3.1.1]: events leave in the order of arrival.
-        cx.emit(Event::Message(Delivery { message, dup, delivery, streams, subscription_ids }));
+        cx.emit(Event::Message(Delivery {
+            message,
+            dup,
+            delivery,
+            packet_id: Some(packet_id),
+            streams,
+            subscription_ids,
+        }));
     }
 
     /// Rule 3: what is received and not acknowledged has a bound in messages and in bytes, over all streams. A message

@@ -35,7 +35,7 @@ impl Active {
         }
         let publication = self.session.next_publication();
         self.session.remember_ids(publication, subscription_ids);
-        self.bind(cx, Queued { publication, message, deadline }, now);
+        self.bind(cx, Queued { publication, message, deadline, is_in_doubt: false }, now);
         Ok(publication)
     }
 
@@ -91,7 +91,7 @@ impl Active {
 
     /// A publication has its turn.
     fn bind(&mut self, cx: &mut Context, queued: Queued, now: Timestamp) {
-        let Queued { publication, mut message, deadline } = queued;
+        let Queued { publication, mut message, deadline, .. } = queued;
         // [MQTT-3.3.2-5]
         if deadline.is_some_and(|deadline| deadline <= now) {
             return self.finish_publication(cx, publication, PublishOutcome::Expired { message });
