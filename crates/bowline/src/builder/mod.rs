@@ -1,0 +1,17 @@
+//! Everything that a client is made with. Owns the defaults and the checks; knows how a client is started, not what it does.
+
+mod error;
+mod id;
+mod options;
+mod send_queue;
+mod session;
+mod start;
+mod will;
+
+pub use error::ConnectError;
+pub(crate) use options::sealed;
+pub use options::{Builder, Role};
+pub use send_queue::SendQueue;
+pub use session::Session;
+pub use start::BuilderWithUnrouted;
+pub use will::Will;

@@ -1,0 +1,314 @@
+//! The builder: every option, its default and its check.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bowline_proto::client::{ClientConfig, Reconnect, Unmatched};
+use bowline_proto::packet::Secret;
+use bowline_proto::{Text, Version};
+use bowline_transport::{Connector, Endpoint, TcpConnector};
+
+use crate::builder::error::ConnectError;
+use crate::builder::id::generated_client_id;
+use crate::builder::send_queue::SendQueue;
+use crate::builder::session::Session;
+use crate::builder::will::Will;
+use crate::connection::Connection;
+use crate::credentials::{Credentials, CredentialsProvider};
+
+/// What a connection is for: a [`Client`](crate::Client), a [`Publisher`](crate::Publisher) or a
+/// [`Subscriber`](crate::Subscriber). Sealed.
+pub trait Role: sealed::Sealed + Sized + Send + 'static {}
+
+pub(crate) mod sealed {
+    use bowline_proto::client::Unmatched;
+
+    use crate::connection::Connection;
+
+    #[expect(unnameable_types, reason = "this is what seals the role")]
+    pub trait Sealed {
+        #[doc(hidden)]
+        const UNMATCHED: Unmatched;
+
+        #[doc(hidden)]
+        fn of_connection(connection: Connection) -> Self;
+    }
+}
+
+/// Makes a client. Every option has a default:
+///
+/// | option | default | range |
+/// |---|---|---|
+/// | [`version`](Self::version) | [`Version::V5`] | |
+/// | [`client_id`](Self::client_id) | generated: `bowline` and 16 letters and digits | 23 bytes in 3.1, 65,535 else |
+/// | [`session`](Self::session) | [`Session::clean`] | |
+/// | [`keep_alive`](Self::keep_alive) | 60 s | 0 (off) to 65,535 s |
+/// | [`connect_timeout`](Self::connect_timeout) | 30 s | above 0 |
+/// | [`ping_timeout`](Self::ping_timeout) | 10 s | above 0 |
+/// | [`in_flight_max`](Self::in_flight_max) | 1,024; before 5.0: 20 | 1 to 65,519; the broker's Receive Maximum caps it |
+/// | [`send_queue`](Self::send_queue) | 65,536 messages, 64 MiB | |
+/// | [`inbound_max`](Self::inbound_max) | 1,024 messages, 16 MiB | 1 to 65,535 messages |
+/// | [`packet_bytes_max`](Self::packet_bytes_max) | what the protocol allows: 256 MiB | 256 and above |
+/// | [`topic_alias_max`](Self::topic_alias_max) (5.0) | 16 | 0 to 65,535 |
+/// | [`reconnect`](Self::reconnect) | full jitter from 1 s to 60 s, reset after 30 s | first delay 10 ms and above |
+/// | [`credentials`](Self::credentials) | those of the URL, or none | 65,535 bytes each |
+/// | [`will`](Self::will) | none | payload 65,535 bytes |
+/// | [`stall_after`](Self::stall_after) | 30 s | |
+/// | [`unmatched`](Self::unmatched) | hold; leave, if this is a [`Publisher`](crate::Publisher) | |
+/// | [`unrouted`](Self::unrouted) | not opened | |
+/// | [`connector`](Self::connector) | TCP, as the URL says | |
+/// | [`user_property`](Self::user_property) (5.0) | none | |
+///
+/// Values are checked when the client is made; the error names option, value and limit.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), bowline::ConnectError> {
+/// use bowline::{Client, QoS, Session, Version, Will};
+/// use std::time::Duration;
+///
+/// let client = Client::builder("mqtt://broker.example")?
+///     .client_id("meter-7")
+///     .version(Version::V3_1_1)
+///     .session(Session::in_memory())
+///     .keep_alive(Duration::from_secs(30))
+///     .will(Will::new("meter/7/state", "gone").qos(QoS::AtLeastOnce).retain())
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing happens until it is connected"]
+pub struct Builder<R> {
+    pub(super) endpoint: Endpoint,
+    pub(super) config: ClientConfig,
+    client_id: Option<String>,
+    session: Session,
+    in_flight_max: Option<u16>,
+    pub(super) connector: Option<Arc<dyn Connector>>,
+    pub(super) provider: Option<Arc<dyn CredentialsProvider>>,
+    /// The first value that is not legal.
+    error: Option<ConnectError>,
+    role: PhantomData<fn() -> R>,
+}
+
+impl<R: Role> Builder<R> {
+    pub(crate) fn new(url: &str) -> Result<Self, ConnectError> {
+        Ok(Self::of_endpoint(url.parse::<Endpoint>()?))
+    }
+
+    fn of_endpoint(endpoint: Endpoint) -> Self {
+        let mut config = ClientConfig::new(Version::V5, Text::EMPTY);
+        config.unmatched = R::UNMATCHED;
+        let credentials = endpoint.credentials().map(|of_url| Credentials {
+            user_name: (!of_url.user().is_empty()).then(|| of_url.user().to_owned()),
+            password: of_url.password().cloned(),
+        });
+        let builder = Self {
+            endpoint,
+            config,
+            client_id: None,
+            session: Session::clean(),
+            in_flight_max: None,
+            connector: None,
+            provider: None,
+            error: None,
+            role: PhantomData,
+        };
+        match credentials {
+            Some(credentials) => builder.credentials(credentials),
+            None => builder,
+        }
+    }
+
+    /// The version of MQTT to speak.
+    pub const fn version(mut self, version: Version) -> Self {
+        self.config.version = version;
+        self
+    }
+
+    /// The client identifier. Empty has the broker choose one, where the version allows it; that is not the same as leaving
+    /// this out, which generates one.
+    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.client_id = Some(client_id.into());
+        self
+    }
+
+    /// In 3.1, allows a client identifier of more than 23 bytes: many brokers take it.
+    pub const fn allow_long_client_id(mut self) -> Self {
+        self.config.allow_long_client_id = true;
+        self
+    }
+
+    /// How long the session lives.
+    pub const fn session(mut self, session: Session) -> Self {
+        self.session = session;
+        self
+    }
+
+    /// How long the connection may be silent before a PINGREQ is sent, in whole seconds; zero turns it off. A 5.0 broker may
+    /// demand another value.
+    pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
+        match u16::try_from(keep_alive.as_secs()) {
+            Ok(secs) if secs > 0 || keep_alive.is_zero() => self.config.keep_alive_secs = secs,
+            _ => self.refuse("keep_alive", format!("is {keep_alive:?}, allowed are 0 and 1 to 65535 s")),
+        }
+        self
+    }
+
+    /// How long opening the transport and waiting for CONNACK may take together.
+    pub const fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.config.connect_timeout = limit;
+        self
+    }
+
+    /// How long after a PINGREQ was written something must arrive.
+    pub const fn ping_timeout(mut self, limit: Duration) -> Self {
+        self.config.ping_timeout = limit;
+        self
+    }
+
+    /// Most QoS 1 and 2 messages between PUBLISH and their last acknowledgement; 1 keeps strict order over both.
+    ///
+    /// Before 5.0 a broker cannot say how many it takes, and some close the connection beyond their limit: Mosquitto beyond 20
+    /// of QoS 2, unless it is configured otherwise. Raise it where the broker's limit is known.
+    pub const fn in_flight_max(mut self, messages: u16) -> Self {
+        self.in_flight_max = Some(messages);
+        self
+    }
+
+    /// How much may wait to be sent.
+    pub const fn send_queue(mut self, queue: SendQueue) -> Self {
+        self.config.queue = queue.limits();
+        self
+    }
+
+    /// How much QoS 1 and 2 may be received and not be acknowledged, over all streams; the messages are announced as Receive
+    /// Maximum in 5.0. Beyond it the connection is closed, and a kept session delivers again; with a clean session reading
+    /// pauses before.
+    pub const fn inbound_max(mut self, messages: u16, bytes: usize) -> Self {
+        self.config.inbound.messages_max = messages;
+        self.config.inbound.bytes_max = bytes;
+        self
+    }
+
+    /// The largest packet to accept; announced in 5.0.
+    pub const fn packet_bytes_max(mut self, bytes: u32) -> Self {
+        self.config.packet_bytes_max = bytes;
+        self
+    }
+
+    /// How many topic aliases the broker may use (5.0).
+    pub const fn topic_alias_max(mut self, aliases: u16) -> Self {
+        self.config.topic_alias_maximum = aliases;
+        self
+    }
+
+    /// Whether and when to connect again: a [`Backoff`](crate::Backoff) or [`Reconnect::Never`].
+    pub fn reconnect(mut self, reconnect: impl Into<Reconnect>) -> Self {
+        self.config.reconnect = reconnect.into();
+        self
+    }
+
+    /// User name and password, instead of those of the URL.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        match credentials.user_name.map(Text::try_from).transpose() {
+            Ok(user_name) => self.config.user_name = user_name,
+            Err(error) => self.refuse("user name", error.to_string()),
+        }
+        self.config.password = credentials.password.map(Secret);
+        self
+    }
+
+    /// Is asked for user name and password before every CONNECT, instead of [`credentials`](Self::credentials).
+    pub fn credentials_provider(mut self, provider: impl CredentialsProvider) -> Self {
+        self.provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// What the broker publishes when the connection is lost without a DISCONNECT.
+    pub fn will(mut self, will: Will) -> Self {
+        match will.into_packet() {
+            Ok(will) => self.config.will = Some(will),
+            Err(problem) => self.refuse("will", problem),
+        }
+        self
+    }
+
+    /// How long a message may wait to be taken, and hold up later acknowledgements, before an
+    /// [`Event::Stalled`](crate::Event::Stalled) names it.
+    pub const fn stall_after(mut self, limit: Duration) -> Self {
+        self.config.stall_after = limit;
+        self
+    }
+
+    /// What becomes of a received message that no stream wants.
+    pub const fn unmatched(mut self, unmatched: Unmatched) -> Self {
+        self.config.unmatched = unmatched;
+        self
+    }
+
+    /// How transports are opened: TCP with other options, or one's own.
+    pub fn connector(mut self, connector: impl Connector) -> Self {
+        self.connector = Some(Arc::new(connector));
+        self
+    }
+
+    /// Adds a User Property to CONNECT (5.0).
+    pub fn user_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        match (Text::try_from(name.into()), Text::try_from(value.into())) {
+            (Ok(name), Ok(value)) => self.config.user_properties.push((name, value)),
+            (Err(error), _) | (_, Err(error)) => self.refuse("user_property", error.to_string()),
+        }
+        self
+    }
+
+    /// Puts the parts together and checks what can be checked without the engine.
+    pub(super) fn finish(mut self) -> Result<Self, ConnectError> {
+        let has_generated_id = self.client_id.is_none();
+        let client_id = self.client_id.take().unwrap_or_else(generated_client_id);
+        match Text::try_from(client_id) {
+            Ok(client_id) => self.config.client_id = client_id,
+            Err(error) => self.refuse("client_id", error.to_string()),
+        }
+        self.config.session = self.session.policy(has_generated_id);
+        if let Some(messages) = self.in_flight_max {
+            self.config.in_flight_max = messages;
+        } else if !self.config.version.rules().has_properties {
+            self.config.in_flight_max = IN_FLIGHT_MAX_UNTOLD;
+        }
+        match self.error.take() {
+            Some(error) => Err(error),
+            None => Ok(self),
+        }
+    }
+
+    pub(super) fn connector_or_tcp(&self) -> Arc<dyn Connector> {
+        // The engine watches over the whole attempt; the transport's own limit only says more about what went wrong.
+        let tcp = || {
+            Arc::new(TcpConnector::new().connect_timeout(self.config.connect_timeout)) as Arc<dyn Connector>
+        };
+        self.connector.clone().unwrap_or_else(tcp)
+    }
+
+    pub(super) fn handle(connection: Connection) -> R {
+        R::of_connection(connection)
+    }
+
+    fn refuse(&mut self, option: &'static str, problem: String) {
+        self.error.get_or_insert(ConnectError::Option { option, problem });
+    }
+}
+
+/// What every broker takes that cannot say how much it takes.
+const IN_FLIGHT_MAX_UNTOLD: u16 = 20;
+
+impl<R> fmt::Debug for Builder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("endpoint", &self.endpoint)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

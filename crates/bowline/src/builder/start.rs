@@ -1,0 +1,140 @@
+//! From the builder to a running client.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bowline_proto::Timestamp;
+use bowline_proto::client::ClientEngine;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::builder::error::ConnectError;
+use crate::builder::id::random_seed;
+use crate::builder::options::{Builder, Role};
+use crate::connection::Connection;
+use crate::io::{Dialer, Driver};
+use crate::shared::{Hold, Lease, Shared};
+use crate::subscribe::Unrouted;
+
+impl<R: Role> Builder<R> {
+    /// Connects, and resolves when the broker has accepted. Later losses are mended by the reconnect policy.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if an option is not legal or the first attempt failed, whatever the reconnect policy. Nothing is left
+    /// behind.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the attempt up and leaves nothing behind.
+    pub async fn connect(self) -> Result<R, ConnectError> {
+        let (connection, driver) = start(self, true, |_| {})?;
+        first_attempt(&connection, driver).await?;
+        Ok(Self::handle(connection))
+    }
+
+    /// Makes a client that connects in the background, again and again by the reconnect policy. Messages can be published and
+    /// subscriptions asked for at once.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if an option is not legal.
+    pub fn connect_lazy(self) -> Result<R, ConnectError> {
+        let (connection, _driver) = start(self, false, |_| {})?;
+        Ok(Self::handle(connection))
+    }
+
+    /// Opens a stream of the messages that no other stream wants, before CONNECT is sent: a resumed session loses nothing.
+    /// `messages_max` bounds QoS 0: beyond it reading pauses. It must be at least 1.
+    pub const fn unrouted(self, messages_max: usize) -> BuilderWithUnrouted<R> {
+        BuilderWithUnrouted { builder: self, messages_max }
+    }
+}
+
+/// A [`Builder`] whose client comes with the stream of [`Unrouted`] messages.
+#[must_use = "nothing happens until it is connected"]
+pub struct BuilderWithUnrouted<R> {
+    builder: Builder<R>,
+    messages_max: usize,
+}
+
+impl<R: Role> BuilderWithUnrouted<R> {
+    /// As [`Builder::connect`].
+    ///
+    /// # Errors
+    /// As [`Builder::connect`].
+    ///
+    /// # Cancel safety
+    /// As [`Builder::connect`].
+    pub async fn connect(self) -> Result<(R, Unrouted), ConnectError> {
+        let (connection, unrouted, driver) = self.start(true)?;
+        first_attempt(&connection, driver).await?;
+        Ok((Builder::<R>::handle(connection), unrouted))
+    }
+
+    /// As [`Builder::connect_lazy`].
+    ///
+    /// # Errors
+    /// As [`Builder::connect_lazy`].
+    pub fn connect_lazy(self) -> Result<(R, Unrouted), ConnectError> {
+        let (connection, unrouted, _driver) = self.start(false)?;
+        Ok((Builder::<R>::handle(connection), unrouted))
+    }
+
+    fn start(self, must_connect: bool) -> Result<(Connection, Unrouted, JoinHandle<()>), ConnectError> {
+        let messages_max = self.messages_max;
+        let mut unrouted = None;
+        let (connection, driver) = start(self.builder, must_connect, |lease| {
+            unrouted = Some(Unrouted::open(Hold::Alive(lease.clone()), messages_max));
+        })?;
+        Ok((connection, unrouted.expect("it was opened on the way"), driver))
+    }
+}
+
+impl<R> fmt::Debug for BuilderWithUnrouted<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BuilderWithUnrouted")
+            .field("builder", &self.builder)
+            .field("messages_max", &self.messages_max)
+            .finish()
+    }
+}
+
+/// Makes the engine, prepares it, and starts its driver.
+fn start<R: Role>(
+    builder: Builder<R>,
+    must_connect: bool,
+    prepare: impl FnOnce(&Arc<Lease>),
+) -> Result<(Connection, JoinHandle<()>), ConnectError> {
+    let runtime = Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
+    let builder = builder.finish()?;
+    let dialer = Dialer {
+        endpoint: builder.endpoint.clone(),
+        connector: builder.connector_or_tcp(),
+        credentials: builder.provider.clone(),
+    };
+    let queue = builder.config.queue;
+    // Only durable sessions look at the wall clock.
+    let engine = ClientEngine::new(builder.config, random_seed(), Timestamp::ZERO, Timestamp::ZERO)?;
+    let shared = Arc::new(Shared::new(engine, Instant::now(), queue, runtime.clone()));
+    let lease = Arc::new(Lease::new(shared.clone()));
+    prepare(&lease);
+    lease.command(|inner, now| {
+        inner.must_connect = must_connect;
+        if let Some(engine) = &mut inner.engine {
+            engine.connect(now);
+        }
+    });
+    let driver = runtime.spawn(Driver::new(shared, dialer));
+    Ok((Connection::new(lease), driver))
+}
+
+/// Waits for the first attempt, and if it failed until the driver is gone.
+async fn first_attempt(connection: &Connection, driver: JoinHandle<()>) -> Result<(), ConnectError> {
+    match connection.connection().connected().await {
+        Ok(_) => Ok(()),
+        Err(why) => {
+            // It has ended by itself; there is nothing to learn from how.
+            let _ended = driver.await;
+            Err(ConnectError::Failed(why))
+        }
+    }
+}

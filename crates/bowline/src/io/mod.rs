@@ -1,0 +1,12 @@
+//! Bytes and time: everything between the engine's outputs and tokio. Makes no protocol decision.
+
+mod dial;
+mod driver;
+mod farewell;
+mod incoming;
+mod link;
+mod read_buffer;
+mod timer;
+
+pub(crate) use dial::Dialer;
+pub(crate) use driver::Driver;

@@ -1,0 +1,74 @@
+//! An MQTT 3.1, 3.1.1 and 5.0 client on tokio.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = bowline::Client::connect("mqtt://localhost:1883").await?;
+//! let mut readings = client.subscribe("sensors/+/temperature").await?;
+//! client.publish("sensors/attic/temperature", "21.5").await?;
+//! if let Some(message) = readings.next().await {
+//!     println!("{} {}", message.topic(), message.text()?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Client`], [`Publisher`] and [`Subscriber`] are handles to a connection that drives itself; [`Builder`] has every option
+//!   and its default in one table.
+//! - [`Publish`], [`Topic`] and [`Receipt`]: a message is accepted, then acknowledged, and its end is told honestly
+//!   ([`PublishErrorKind`]).
+//! - [`Subscription`] is a stream of messages that are acknowledged when they are taken, or by hand ([`Delivery`], [`Ack`]), or
+//!   when a handler has returned ([`OnMessage`]).
+//! - [`ConnectionState`] and [`Event`] say what happens to the connection, which is made again when it is lost ([`Backoff`]).
+//!
+//! Logs go to `tracing` with the target `bowline`; at debug level there is a line for each packet, without payloads:
+//! `==> PUBLISH (id=7 qos=1 dup=0)`, `<== PUBACK (id=7)`.
+
+mod builder;
+mod client;
+mod connection;
+mod credentials;
+mod disconnection;
+mod event;
+mod io;
+mod message;
+mod names;
+mod outcome;
+mod publish;
+mod publisher;
+mod shared;
+mod state;
+mod stats;
+mod stream_end;
+mod subscribe;
+mod subscriber;
+
+pub use bowline_proto as proto;
+pub use bowline_transport as transport;
+
+pub use bowline_proto::backoff::Backoff;
+pub use bowline_proto::client::{DisconnectCause, Qos0Full, Reconnect, Unmatched};
+pub use bowline_proto::connection::Limits;
+pub use bowline_proto::error::RequestError;
+pub use bowline_proto::types::topic::TopicError;
+pub use bowline_proto::types::{MessageProperties, RetainHandling};
+pub use bowline_proto::{PacketId, QoS, ReasonCode, Text, TopicFilter, TopicName, Version};
+
+pub use builder::{Builder, BuilderWithUnrouted, ConnectError, Role, SendQueue, Session, Will};
+pub use client::Client;
+pub use connection::{Connection, ConnectionWatch, DrainError};
+pub use credentials::{Credentials, CredentialsFuture, CredentialsProvider};
+pub use disconnection::Disconnection;
+pub use event::{EVENTS_MAX, Event, Events};
+pub use message::Message;
+pub use names::{IntoFilter, IntoTopic};
+pub use outcome::{Acknowledgement, PublishError, PublishErrorKind};
+pub use publish::{Publish, PublishAllError, PublishFuture, Receipt, Topic};
+pub use publisher::Publisher;
+pub use state::{ConnectionInfo, ConnectionState};
+pub use stats::Stats;
+pub use stream_end::StreamEnd;
+pub use subscribe::{
+    Ack, AckError, Delivery, MessageHandler, OnAbandon, OnMessage, StreamItem, Subscribe, SubscribeError,
+    SubscribeFuture, Subscription, Unrouted, UnsubscribeError,
+};
+pub use subscriber::Subscriber;

@@ -1,0 +1,217 @@
+//! How publications end: acknowledged, or one of the errors. Owns the mapping of the engine's outcomes onto them.
+
+use std::error::Error;
+use std::fmt;
+
+use bowline_proto::ReasonCode;
+use bowline_proto::client::Outcome;
+use bowline_proto::connection::LimitError;
+use bowline_proto::error::RequestError;
+use bowline_proto::packet::AckProperties;
+use bowline_proto::types::Message;
+use bowline_proto::types::topic::TopicError;
+
+/// The broker has the message; with QoS 0: it was accepted to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    reason: ReasonCode,
+    properties: Option<Box<AckProperties>>,
+    is_downgraded: bool,
+}
+
+impl Acknowledgement {
+    pub(crate) const fn new(
+        reason: ReasonCode,
+        properties: Option<Box<AckProperties>>,
+        is_downgraded: bool,
+    ) -> Self {
+        Self { reason, properties, is_downgraded }
+    }
+
+    /// What a QoS 0 publication ends with.
+    pub(crate) const fn of_acceptance() -> Self {
+        Self::new(ReasonCode::Success, None, false)
+    }
+
+    /// The reason code of PUBACK or PUBCOMP, below 0x80. `Success` before 5.0, which has none, and with QoS 0.
+    pub const fn reason(&self) -> ReasonCode {
+        self.reason
+    }
+
+    /// What a 5.0 broker said besides.
+    pub fn properties(&self) -> Option<&AckProperties> {
+        self.properties.as_deref()
+    }
+
+    /// Whether the broker treated a QoS 2 publication as QoS 1, as some do.
+    pub const fn is_downgraded(&self) -> bool {
+        self.is_downgraded
+    }
+}
+
+/// Why a publication was not acknowledged. Where the message was never sent, it is handed back.
+pub struct PublishError {
+    parts: Box<Parts>,
+}
+
+struct Parts {
+    kind: PublishErrorKind,
+    message: Option<Message>,
+}
+
+/// What a [`PublishError`] comes down to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublishErrorKind {
+    /// The send queue is at its limit; only `try_send` says so, the others wait.
+    Full {
+        /// Messages that wait.
+        messages: usize,
+        /// Bytes that wait.
+        bytes: usize,
+    },
+    /// The topic is none.
+    Topic(TopicError),
+    /// The message cannot be sent as it is: the caller's mistake, or more than this broker takes.
+    Request(RequestError),
+    /// A value given to the builder is out of its range or not legal.
+    Option {
+        /// Which.
+        option: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The broker refused it.
+    Rejected {
+        /// 0x80 or above.
+        reason: ReasonCode,
+        /// What the broker said besides.
+        properties: Option<Box<AckProperties>>,
+    },
+    /// It waited until a connection whose limits forbid it.
+    Forbidden(LimitError),
+    /// Its expiry interval passed before it could be sent.
+    Expired,
+    /// It was cancelled before it was sent.
+    Cancelled,
+    /// The client ended before it was sent.
+    NotSent,
+    /// It was sent, and nobody knows whether the broker has it: the session or the client ended before its last word.
+    Indeterminate {
+        /// The limit of a new connection that keeps it from being sent again, if that is why.
+        limit: Option<LimitError>,
+    },
+    /// The client has ended and accepts nothing.
+    Ended,
+    /// The session store could not keep it.
+    StoreFailed,
+}
+
+impl PublishError {
+    pub(crate) fn new(kind: PublishErrorKind, message: Option<Message>) -> Self {
+        Self { parts: Box::new(Parts { kind, message }) }
+    }
+
+    /// What it comes down to.
+    pub const fn kind(&self) -> &PublishErrorKind {
+        &self.parts.kind
+    }
+
+    /// The message, if it was never sent.
+    pub const fn message(&self) -> Option<&Message> {
+        self.parts.message.as_ref()
+    }
+
+    /// Hands the message back, if it was never sent.
+    pub fn into_message(self) -> Option<Message> {
+        self.parts.message
+    }
+
+    /// Whether the broker cannot have the message. False only for [`PublishErrorKind::Indeterminate`].
+    pub const fn is_certain(&self) -> bool {
+        !matches!(self.parts.kind, PublishErrorKind::Indeterminate { .. })
+    }
+
+    /// Whether the queue was full.
+    pub const fn is_full(&self) -> bool {
+        matches!(self.parts.kind, PublishErrorKind::Full { .. })
+    }
+}
+
+/// What the engine says of an ended publication, as applications see it.
+pub(crate) fn result_of(outcome: Outcome) -> Result<Acknowledgement, PublishError> {
+    let (kind, message) = match outcome {
+        Outcome::Acknowledged { reason, properties, downgraded } => {
+            return Ok(Acknowledgement::new(reason, properties, downgraded));
+        }
+        Outcome::Rejected { reason, properties } => (PublishErrorKind::Rejected { reason, properties }, None),
+        Outcome::Forbidden { message, limit } => (PublishErrorKind::Forbidden(limit), Some(message)),
+        Outcome::Expired { message } => (PublishErrorKind::Expired, Some(message)),
+        Outcome::Cancelled { message } => (PublishErrorKind::Cancelled, Some(message)),
+        Outcome::NotSent { message } => (PublishErrorKind::NotSent, Some(message)),
+        Outcome::StoreFailed { message } => (PublishErrorKind::StoreFailed, Some(message)),
+        // `Stored` exists in durable sessions only; to a program that ends it is as unknown as an unanswered one.
+        Outcome::Indeterminate { limit } => (PublishErrorKind::Indeterminate { limit }, None),
+        _ => (PublishErrorKind::Indeterminate { limit: None }, None),
+    };
+    Err(PublishError::new(kind, message))
+}
+
+impl fmt::Debug for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublishError")
+            .field("kind", &self.parts.kind)
+            .field("message", &self.parts.message)
+            .finish()
+    }
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.parts.kind {
+            PublishErrorKind::Full { messages, bytes } => {
+                write!(f, "the send queue is full with {messages} messages and {bytes} bytes")
+            }
+            PublishErrorKind::Topic(error) => write!(f, "the topic {error}"),
+            PublishErrorKind::Request(error) => error.fmt(f),
+            PublishErrorKind::Option { option, problem } => write!(f, "{option} {problem}"),
+            PublishErrorKind::Rejected { reason, properties } => {
+                write!(f, "the broker refused the message: {reason}")?;
+                match properties.as_ref().and_then(|properties| properties.reason_string.as_ref()) {
+                    Some(text) => write!(f, " ({text})"),
+                    None => Ok(()),
+                }
+            }
+            PublishErrorKind::Forbidden(limit) => limit.fmt(f),
+            PublishErrorKind::Expired => {
+                f.write_str("the expiry interval passed before the message could be sent")
+            }
+            PublishErrorKind::Cancelled => f.write_str("the publication was cancelled before it was sent"),
+            PublishErrorKind::NotSent => f.write_str("the client ended before the message was sent"),
+            PublishErrorKind::Indeterminate { limit: Some(limit) } => {
+                write!(
+                    f,
+                    "the message was sent, and must not be sent again for the broker's last word: {limit}"
+                )
+            }
+            PublishErrorKind::Indeterminate { limit: None } => {
+                f.write_str("the message was sent, but session or client ended before the broker's last word")
+            }
+            PublishErrorKind::Ended => f.write_str("the client has ended and accepts no messages"),
+            PublishErrorKind::StoreFailed => f.write_str("the session store could not keep the message"),
+        }
+    }
+}
+
+impl Error for PublishError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.parts.kind {
+            PublishErrorKind::Topic(error) => Some(error),
+            PublishErrorKind::Request(error) => Some(error),
+            PublishErrorKind::Forbidden(error) | PublishErrorKind::Indeterminate { limit: Some(error) } => {
+                Some(error)
+            }
+            _ => None,
+        }
+    }
+}

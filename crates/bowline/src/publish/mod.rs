@@ -1,0 +1,13 @@
+//! Publishing: from a message to its acknowledgement. Knows handles and the lock, no socket.
+
+mod admission;
+mod all;
+mod message_options;
+mod receipt;
+mod request;
+mod topic;
+
+pub use all::PublishAllError;
+pub use receipt::Receipt;
+pub use request::{Publish, PublishFuture};
+pub use topic::Topic;

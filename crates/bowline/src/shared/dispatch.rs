@@ -1,0 +1,154 @@
+//! From the engine's events to whoever waits for them. Runs under the lock; decides nothing.
+
+use std::sync::Arc;
+
+use bowline_proto::client::{self, Delivery, DisconnectCause, Qos0Dropped};
+
+use crate::disconnection::Disconnection;
+use crate::event::Event;
+use crate::message::Message;
+use crate::shared::effects::Effects;
+use crate::shared::inbox::Item;
+use crate::shared::inner::{Inner, Operation, OperationResult};
+use crate::state::{ConnectionInfo, ConnectionState};
+use crate::stream_end::StreamEnd;
+
+impl Inner {
+    /// Takes what the engine tells.
+    pub(crate) fn dispatch(&mut self, event: client::Event, effects: &mut Effects) {
+        match event {
+            client::Event::Message(delivery) => self.deliver(delivery, effects),
+            client::Event::PublishEnded { publication, outcome } => {
+                match self.receipts.end(publication, outcome) {
+                    Ok(waker) => effects.wakers.extend(waker),
+                    Err(Ok(_)) => {}
+                    Err(Err(error)) => effects.failed.push(error),
+                }
+            }
+            client::Event::Qos0Dropped { stream, which } => {
+                effects.qos0_dropped += 1;
+                if which == Qos0Dropped::Oldest
+                    && let Some(inbox) = self.inboxes.get_mut(&stream)
+                {
+                    effects.displaced.extend(inbox.displace_oldest());
+                }
+            }
+            client::Event::Subscribed { operation, results, properties }
+            | client::Event::Unsubscribed { operation, results, properties } => {
+                let result = OperationResult { results, properties };
+                self.answer(operation, result, effects);
+            }
+            client::Event::Withdrawn { stream, delivery } => {
+                if let Some(inbox) = self.inboxes.get_mut(&stream) {
+                    effects.displaced.extend(inbox.withdraw(delivery));
+                }
+            }
+            client::Event::Stalled { filter, held, .. } => {
+                effects.events.push(Event::Stalled { filter, held });
+            }
+            client::Event::StreamEnded { stream, reason } => {
+                if let Some(inbox) = self.inboxes.get_mut(&stream) {
+                    effects.wakers.extend(inbox.end(StreamEnd::from(reason)));
+                }
+            }
+            client::Event::Connected(connected) => self.on_connected(*connected, effects),
+            client::Event::Disconnected(cause) => self.on_disconnected(*cause, effects),
+            client::Event::Reconnecting { attempt, delay } => {
+                if let Some(why) = self.last.clone() {
+                    effects.state = Some(ConnectionState::Waiting { attempt, delay, why });
+                }
+                effects.events.push(Event::Reconnecting { attempt, delay });
+            }
+            client::Event::Stopped => self.wants_end = true,
+            client::Event::SessionLost { requeued, indeterminate } => {
+                effects.events.push(Event::SessionLost { requeued, indeterminate });
+            }
+            client::Event::RefusalNotTold { reason, .. } => {
+                effects.events.push(Event::RefusalNotTold { reason });
+            }
+            // Durable sessions are not offered yet, and only they have these.
+            client::Event::PublishAccepted(_)
+            | client::Event::AcknowledgementStored(_)
+            | client::Event::StoreFailed => {}
+            event => debug_assert!(false, "an event that nobody takes: {event:?}"),
+        }
+    }
+
+    /// Whether the driver is to end the client, and why.
+    pub(crate) fn wants_end(&self) -> Option<Disconnection> {
+        let requested = || Disconnection::new(DisconnectCause::Requested, None);
+        self.wants_end.then(|| self.last.clone().unwrap_or_else(requested))
+    }
+
+    /// Ends every stream, request and wait. Call it when the engine is gone and its last events are dispatched.
+    pub(crate) fn end_everybody(&mut self, why: &Disconnection, effects: &mut Effects) {
+        for inbox in self.inboxes.values_mut() {
+            effects.wakers.extend(inbox.end(StreamEnd::ClientEnded(why.clone())));
+        }
+        let unanswered: Vec<_> = self.operations.keys().copied().collect();
+        for operation in unanswered {
+            let result = OperationResult { results: Vec::new(), properties: Box::default() };
+            self.answer(operation, result, effects);
+        }
+        self.room.take_into(&mut effects.wakers);
+        self.idle.take_into(&mut effects.wakers);
+        effects.events.push(Event::Ended(why.clone()));
+    }
+
+    fn deliver(&mut self, delivery: Delivery, effects: &mut Effects) {
+        let id = delivery.delivery;
+        let streams = delivery.streams.clone();
+        let mut streams = streams.iter().peekable();
+        let mut message = Some(Message::of_delivery(delivery));
+        while let Some(stream) = streams.next() {
+            let copy = if streams.peek().is_some() { message.clone() } else { message.take() };
+            let Some(message) = copy else { return };
+            let item = Item { message, delivery: id };
+            match (self.inboxes.get_mut(&stream), id, &mut self.engine) {
+                (Some(inbox), _, _) => effects.wakers.extend(inbox.put(item)),
+                // The stream was dropped after the engine had found it: others may want the message.
+                (None, Some(id), Some(engine)) => {
+                    engine.close_stream(stream, &[id]);
+                    effects.displaced.push(item);
+                }
+                (None, _, _) => effects.displaced.push(item),
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        operation: bowline_proto::client::OperationId,
+        result: OperationResult,
+        effects: &mut Effects,
+    ) {
+        // Whoever asked may have given up.
+        let Some(entry) = self.operations.get_mut(&operation) else { return };
+        if let Operation::Waiting(waker) = entry {
+            effects.wakers.extend(waker.take());
+            *entry = Operation::Answered(result);
+        }
+    }
+
+    fn on_connected(&mut self, connected: client::Connected, effects: &mut Effects) {
+        let Some(engine) = &self.engine else { return };
+        self.must_connect = false;
+        self.transport_error = None;
+        let info = Arc::new(ConnectionInfo {
+            version: engine.version(),
+            client_id: engine.client_id().clone(),
+            session_present: connected.session_present,
+            limits: connected.limits,
+            connack: connected.connack,
+        });
+        effects.state = Some(ConnectionState::Connected(info.clone()));
+        effects.events.push(Event::Connected(info));
+    }
+
+    fn on_disconnected(&mut self, cause: DisconnectCause, effects: &mut Effects) {
+        let why = Disconnection::new(cause, self.transport_error.take());
+        self.wants_end |= self.must_connect;
+        self.last = Some(why.clone());
+        effects.events.push(Event::Disconnected(why));
+    }
+}

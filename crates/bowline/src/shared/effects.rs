@@ -1,0 +1,87 @@
+//! What a turn under the lock causes and what is done without it. Knows no engine.
+
+use std::task::Waker;
+
+use tracing::{debug, info, warn};
+
+use crate::event::Event;
+use crate::outcome::PublishError;
+use crate::shared::Shared;
+use crate::shared::inbox::Item;
+use crate::state::ConnectionState;
+
+/// Collected under the lock, done after it.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(super) wakers: Vec<Waker>,
+    pub(super) events: Vec<Event>,
+    pub(super) state: Option<ConnectionState>,
+    /// QoS 0 messages that full streams lost.
+    pub(super) qos0_dropped: u64,
+    /// What may be the application's and must not be dropped under the lock.
+    pub(super) displaced: Vec<Item>,
+    pub(super) failed: Vec<PublishError>,
+}
+
+impl Effects {
+    /// A transport is being opened.
+    pub(crate) fn connecting(&mut self) {
+        self.state = Some(ConnectionState::Connecting);
+    }
+
+    /// Wakes, tells and drops. Leaves itself empty, to be used again.
+    pub(crate) fn apply(&mut self, shared: &Shared) {
+        if let Some(state) = self.state.take() {
+            shared.state.send_replace(state);
+        }
+        self.displaced.clear();
+        for error in self.failed.drain(..) {
+            let topic = error.message().map(|message| message.topic.clone());
+            self.events.push(Event::PublishFailed { topic, kind: error.kind().clone() });
+        }
+        if self.qos0_dropped > 0 {
+            self.events.push(Event::Qos0Dropped { messages: std::mem::take(&mut self.qos0_dropped) });
+        }
+        if !self.events.is_empty() {
+            self.events.iter().for_each(log);
+            shared.feed.tell(self.events.drain(..));
+        }
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+        // A burst must not be paid for by an idle connection.
+        self.wakers.shrink_to(KEPT);
+        self.events.shrink_to(0);
+        self.failed.shrink_to(0);
+        self.displaced.shrink_to(0);
+    }
+}
+
+const KEPT: usize = 16;
+
+fn log(event: &Event) {
+    match event {
+        Event::Connected(connection) => {
+            info!(
+                target: "bowline",
+                version = %connection.version,
+                client_id = %connection.client_id,
+                session_present = ?connection.session_present,
+                "connected"
+            );
+        }
+        Event::Disconnected(why) if why.is_requested() => info!(target: "bowline", "{why}"),
+        Event::Disconnected(why) => warn!(target: "bowline", "connection lost: {why}"),
+        Event::Reconnecting { attempt, delay } => {
+            info!(target: "bowline", attempt, ?delay, "connecting again");
+        }
+        Event::SessionLost { requeued, indeterminate } => {
+            warn!(target: "bowline", requeued, indeterminate, "the broker has lost the session");
+        }
+        Event::PublishFailed { kind, .. } => debug!(target: "bowline", ?kind, "a publication failed"),
+        Event::Qos0Dropped { messages } => {
+            warn!(target: "bowline", messages, "full streams lost QoS 0 messages");
+        }
+        event => debug!(target: "bowline", ?event),
+    }
+}

@@ -1,0 +1,265 @@
+//! What the lock guards: the engine, and who waits for what. The engine knows identifiers, this knows wakers.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use bowline_proto::client::{ClientEngine, OperationId, Stats as EngineStats, UNROUTED};
+use bowline_proto::error::{PublishErrorKind as Refusal, RequestError};
+use bowline_proto::packet::{AckProperties, Disconnect, Subscription};
+use bowline_proto::routing::StreamId;
+use bowline_proto::session::{PublicationId, QueueLimits};
+use bowline_proto::types::{Message, UserProperties};
+use bowline_proto::{QoS, ReasonCode, Timestamp, TopicFilter};
+
+use crate::disconnection::{Disconnection, TransportError};
+use crate::outcome::{PublishError, PublishErrorKind};
+use crate::shared::effects::Effects;
+use crate::shared::inbox::Inbox;
+use crate::shared::number_map::NumberMap;
+use crate::shared::receipts::Receipts;
+use crate::shared::wakers::Wakers;
+
+/// Guarded by the lock of [`Shared`](crate::shared::Shared).
+#[derive(Debug)]
+pub(crate) struct Inner {
+    /// `None` once the client is over.
+    pub(crate) engine: Option<ClientEngine>,
+    /// Why it is over.
+    pub(crate) ended: Option<Disconnection>,
+    pub(crate) receipts: Receipts,
+    /// Who waits for room in the send queue.
+    pub(crate) room: Wakers,
+    /// Who waits until nothing is queued, in flight or unwritten.
+    pub(crate) idle: Wakers,
+    pub(crate) inboxes: NumberMap<StreamId, Inbox>,
+    pub(crate) operations: NumberMap<OperationId, Operation>,
+    /// The first attempt decides: if it fails, the client is over.
+    pub(crate) must_connect: bool,
+    /// What the transport said last, until the engine says what it makes of it.
+    pub(crate) transport_error: Option<Arc<TransportError>>,
+    /// Why the last connection or attempt is over.
+    pub(super) last: Option<Disconnection>,
+    /// The driver is to end the client.
+    pub(super) wants_end: bool,
+    /// DISCONNECT is on its way, or was: nothing more is accepted.
+    is_closing: bool,
+    queue: QueueLimits,
+    last_stats: EngineStats,
+}
+
+/// A subscribe or unsubscribe request.
+#[derive(Debug)]
+pub(crate) enum Operation {
+    Waiting(Option<Waker>),
+    Answered(OperationResult),
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(crate) struct OperationResult {
+    /// One reason code for each filter, in the order of the request; empty if the client ended before.
+    pub(crate) results: Vec<(TopicFilter, ReasonCode)>,
+    pub(crate) properties: Box<AckProperties>,
+}
+
+impl Inner {
+    pub(super) fn new(engine: ClientEngine, queue: QueueLimits) -> Self {
+        Self {
+            engine: Some(engine),
+            ended: None,
+            receipts: Receipts::default(),
+            room: Wakers::default(),
+            idle: Wakers::default(),
+            inboxes: NumberMap::default(),
+            operations: NumberMap::default(),
+            must_connect: false,
+            transport_error: None,
+            last: None,
+            wants_end: false,
+            is_closing: false,
+            queue,
+            last_stats: EngineStats::default(),
+        }
+    }
+
+    /// The engine, while the client accepts something.
+    pub(crate) fn open_engine(&mut self) -> Option<&mut ClientEngine> {
+        if self.is_closing { None } else { self.engine.as_mut() }
+    }
+
+    /// Admits a message. With `wants_receipt` the outcome of a QoS 1 or 2 message is kept for its receipt.
+    pub(crate) fn publish(
+        &mut self,
+        message: Message,
+        wants_receipt: bool,
+        now: Timestamp,
+    ) -> Result<PublicationId, PublishError> {
+        let Some(engine) = self.open_engine() else {
+            return Err(PublishError::new(PublishErrorKind::Ended, Some(message)));
+        };
+        let has_outcome = message.qos != QoS::AtMostOnce;
+        match engine.publish(message, now) {
+            Ok(publication) => {
+                if wants_receipt && has_outcome {
+                    self.receipts.open(publication);
+                }
+                Ok(publication)
+            }
+            Err(refused) => {
+                let kind = self.refusal(&refused.message, refused.kind);
+                Err(PublishError::new(kind, Some(refused.message)))
+            }
+        }
+    }
+
+    /// A queue that could never take the message is not worth waiting for.
+    fn refusal(&self, message: &Message, refusal: Refusal) -> PublishErrorKind {
+        match refusal {
+            Refusal::Full { messages, bytes } => {
+                let (value, most) = (message.content_bytes(), self.queue.bytes_max);
+                if value > most {
+                    let option = "message (bytes, against the send queue's)";
+                    return PublishErrorKind::Request(RequestError::OutOfRange {
+                        option,
+                        value,
+                        least: 0,
+                        most,
+                    });
+                }
+                PublishErrorKind::Full { messages, bytes }
+            }
+            Refusal::Request(error) => PublishErrorKind::Request(error),
+            _ => PublishErrorKind::StoreFailed,
+        }
+    }
+
+    /// Opens a stream; its messages come to `inbox`.
+    pub(crate) fn subscribe(
+        &mut self,
+        subscriptions: Vec<Subscription>,
+        qos0: bowline_proto::client::Qos0Limits,
+        user_properties: UserProperties,
+        inbox: Inbox,
+    ) -> Result<(OperationId, StreamId), RequestError> {
+        let engine = self.open_engine().ok_or(RequestError::Ended)?;
+        let (operation, stream) = engine.subscribe(subscriptions, qos0, user_properties)?;
+        self.inboxes.insert(stream, inbox);
+        self.operations.insert(operation, Operation::Waiting(None));
+        Ok((operation, stream))
+    }
+
+    /// Ends subscriptions.
+    pub(crate) fn unsubscribe(
+        &mut self,
+        filters: Vec<TopicFilter>,
+        user_properties: UserProperties,
+    ) -> Result<OperationId, RequestError> {
+        let engine = self.open_engine().ok_or(RequestError::Ended)?;
+        let operation = engine.unsubscribe(filters, user_properties)?;
+        self.operations.insert(operation, Operation::Waiting(None));
+        Ok(operation)
+    }
+
+    /// The answer to a request, if it is there; else the task is woken when it is.
+    pub(crate) fn poll_operation(
+        &mut self,
+        operation: OperationId,
+        waker: &Waker,
+    ) -> Option<OperationResult> {
+        if let Operation::Waiting(known) = self.operations.get_mut(&operation)? {
+            match known {
+                Some(known) => known.clone_from(waker),
+                None => *known = Some(waker.clone()),
+            }
+            return None;
+        }
+        match self.operations.remove(&operation) {
+            Some(Operation::Answered(result)) => Some(result),
+            _ => None,
+        }
+    }
+
+    /// Closes a stream that the application has dropped. What is returned is to be dropped without the lock.
+    pub(crate) fn close_stream(&mut self, stream: StreamId) -> Option<Inbox> {
+        self.settle(stream);
+        let inbox = self.inboxes.remove(&stream)?;
+        if let Some(engine) = &mut self.engine {
+            engine.close_stream(stream, &inbox.untaken());
+        }
+        Some(inbox)
+    }
+
+    /// Tells the engine what a stream has returned.
+    pub(crate) fn settle(&mut self, stream: StreamId) {
+        let Some(inbox) = self.inboxes.get_mut(&stream) else { return };
+        let Some(engine) = &mut self.engine else { return };
+        inbox.settle(|delivery| match delivery {
+            // Stale ones need nothing: their session is gone, or they came again under another name.
+            Some(delivery) => drop(engine.take(delivery, stream, ReasonCode::Success)),
+            None => engine.take_qos0(stream),
+        });
+    }
+
+    /// Hands out messages that no stream wants to `inbox`.
+    pub(crate) fn open_unrouted(&mut self, qos0: bowline_proto::client::Qos0Limits, inbox: Inbox) {
+        if let Some(engine) = self.open_engine() {
+            engine.open_unrouted(qos0);
+            self.inboxes.insert(UNROUTED, inbox);
+        }
+    }
+
+    /// Sends what is encoded, then DISCONNECT, and ends the client.
+    pub(crate) fn disconnect(&mut self, now: Timestamp) {
+        if let Some(engine) = &mut self.engine
+            && !std::mem::replace(&mut self.is_closing, true)
+        {
+            let said = engine.disconnect(Disconnect::new(ReasonCode::Success), now);
+            debug_assert!(said.is_ok(), "a plain DISCONNECT is legal in every version");
+        }
+    }
+
+    /// Drops the connection without DISCONNECT, so that the broker publishes the will.
+    pub(crate) fn abort(&mut self, now: Timestamp) {
+        self.is_closing = true;
+        if let Some(engine) = &mut self.engine {
+            engine.abort(now);
+        }
+    }
+
+    /// Whether nothing is queued, in flight or unwritten.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.engine.as_ref().is_none_or(|engine| {
+            engine.queued().0 == 0 && engine.in_flight() == 0 && engine.unwritten_bytes() == 0
+        })
+    }
+
+    /// Wakes those whose time has come after a turn.
+    pub(crate) fn wake_waiting(&mut self, effects: &mut Effects) {
+        if !self.room.is_empty() && self.has_room() {
+            self.room.take_into(&mut effects.wakers);
+        }
+        if !self.idle.is_empty() && self.is_idle() {
+            self.idle.take_into(&mut effects.wakers);
+        }
+    }
+
+    /// Whether those who wait for room should try again: not at every message, or each would cost them a wake.
+    fn has_room(&self) -> bool {
+        let Some(engine) = &self.engine else { return true };
+        let (messages, bytes) = engine.queued();
+        messages <= self.queue.messages_max / 4 * 3 && bytes <= self.queue.bytes_max / 4 * 3
+    }
+
+    /// What was counted, also after the end.
+    pub(crate) fn engine_stats(&self) -> EngineStats {
+        self.engine.as_ref().map_or(self.last_stats, |engine| *engine.stats())
+    }
+
+    /// Takes the engine out, to be ended without the lock: it drops what may be the application's.
+    pub(crate) fn take_engine(&mut self, why: Disconnection) -> Option<ClientEngine> {
+        let engine = self.engine.take()?;
+        self.last_stats = *engine.stats();
+        self.ended = Some(why);
+        Some(engine)
+    }
+}

@@ -1,0 +1,204 @@
+//! What a stream returns: messages, or messages with the right to acknowledge them.
+
+use std::error::Error;
+use std::fmt;
+
+use bowline_proto::ReasonCode;
+use bowline_proto::routing::StreamId;
+use bowline_proto::session::DeliveryId;
+use bowline_proto::types::TopicName;
+
+use crate::event::Event;
+use crate::message::Message;
+use crate::shared::Hold;
+
+/// A message and its acknowledgement, which is the application's to give: what a stream with
+/// [`manual_ack`](crate::Subscribe::manual_ack) returns.
+#[derive(Debug)]
+#[must_use = "the message stays unacknowledged until its `Ack` says so"]
+pub struct Delivery {
+    message: Message,
+    ack: Ack,
+}
+
+impl Delivery {
+    /// The message.
+    pub const fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Message and acknowledgement apart, to be moved to different places.
+    pub fn into_parts(self) -> (Message, Ack) {
+        (self.message, self.ack)
+    }
+
+    /// Acknowledges the message: see [`Ack::ack`].
+    ///
+    /// # Errors
+    /// As [`Ack::ack`].
+    pub async fn ack(self) -> Result<Message, AckError> {
+        self.ack.ack().await?;
+        Ok(self.message)
+    }
+}
+
+/// The right to acknowledge one message. Acknowledgements may be given in any order: they leave in the order in which the
+/// messages arrived, so one that is missing holds back those behind it.
+///
+/// Dropped unused, it follows [`on_abandon`](Ack::on_abandon).
+#[derive(Debug)]
+#[must_use = "the message stays unacknowledged until this says so"]
+pub struct Ack {
+    hold: Hold,
+    stream: StreamId,
+    /// `None` with QoS 0, and once it was used.
+    delivery: Option<DeliveryId>,
+    topic: TopicName,
+    on_abandon: OnAbandon,
+}
+
+/// What an [`Ack`] does that is dropped unused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnAbandon {
+    /// The message stays unacknowledged, and an [`Event::AckAbandoned`] says so. A broker sends it again on the next
+    /// connection of a session that is kept.
+    #[default]
+    Hold,
+    /// The message is acknowledged.
+    Ack,
+}
+
+impl Ack {
+    pub(super) fn new(hold: Hold, stream: StreamId, delivery: Option<DeliveryId>, topic: TopicName) -> Self {
+        Self { hold, stream, delivery, topic, on_abandon: OnAbandon::default() }
+    }
+
+    /// Acknowledges the message. With QoS 0 there is nothing to do.
+    ///
+    /// # Errors
+    /// [`AckError::Stale`] if no acknowledgement is due any more: the session is gone, or the broker has used the packet
+    /// identifier for another message.
+    ///
+    /// # Cancel safety
+    /// It is acknowledged at the first poll; a future that was never polled counts as a dropped `Ack`.
+    pub async fn ack(mut self) -> Result<(), AckError> {
+        self.give(ReasonCode::Success)
+    }
+
+    /// Refuses the message: a 5.0 broker is told the reason and does not send it again. Before 5.0 there is no way to
+    /// say it: the message is acknowledged, and an [`Event::RefusalNotTold`] says so.
+    ///
+    /// # Errors
+    /// [`AckError::Stale`] as with [`ack`](Self::ack), [`AckError::NoRefusal`] if the reason is below 0x80 or not one that
+    /// acknowledgements have.
+    ///
+    /// # Cancel safety
+    /// As [`ack`](Self::ack).
+    pub async fn reject(mut self, reason: ReasonCode) -> Result<(), AckError> {
+        let is_legal = matches!(
+            reason,
+            ReasonCode::UnspecifiedError
+                | ReasonCode::ImplementationSpecificError
+                | ReasonCode::NotAuthorized
+                | ReasonCode::TopicNameInvalid
+                | ReasonCode::QuotaExceeded
+                | ReasonCode::PayloadFormatInvalid
+        );
+        if is_legal { self.give(reason) } else { Err(AckError::NoRefusal { reason }) }
+    }
+
+    /// What becomes of the message if this is dropped unused. Default: [`OnAbandon::Hold`].
+    pub const fn on_abandon(mut self, on_abandon: OnAbandon) -> Self {
+        self.on_abandon = on_abandon;
+        self
+    }
+
+    fn give(&mut self, reason: ReasonCode) -> Result<(), AckError> {
+        let Some(delivery) = self.delivery.take() else { return Ok(()) };
+        let stream = self.stream;
+        self.hold.command(|inner, _| {
+            let engine = inner.engine.as_mut().ok_or(AckError::Stale)?;
+            engine.take(delivery, stream, reason).map_err(|_| AckError::Stale)
+        })
+    }
+}
+
+impl Drop for Ack {
+    fn drop(&mut self) {
+        if self.delivery.is_none() {
+            return;
+        }
+        match self.on_abandon {
+            OnAbandon::Hold => self.hold.feed.tell([Event::AckAbandoned { topic: self.topic.clone() }]),
+            // A stale one needs none.
+            OnAbandon::Ack => drop(self.give(ReasonCode::Success)),
+        }
+    }
+}
+
+/// Why a message was not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AckError {
+    /// No acknowledgement is due any more: the session is gone, or the identifier carries another message.
+    Stale,
+    /// This reason code does not refuse a message.
+    NoRefusal {
+        /// Which.
+        reason: ReasonCode,
+    },
+}
+
+impl fmt::Display for AckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stale => f.write_str("the message is not to be acknowledged any more: its session is gone"),
+            Self::NoRefusal { reason } => {
+                write!(f, "the reason code {:#04x} ({reason}) does not refuse a message", reason.as_u8())
+            }
+        }
+    }
+}
+
+impl Error for AckError {}
+
+/// What streams return: [`Message`], acknowledged when it is taken, or [`Delivery`], acknowledged by hand. Sealed.
+pub trait StreamItem: sealed::Sealed + Sized + Send + 'static {}
+
+impl StreamItem for Message {}
+impl StreamItem for Delivery {}
+
+pub(super) mod sealed {
+    use bowline_proto::types::TopicName;
+
+    use super::Ack;
+    use crate::message::Message;
+
+    #[expect(unnameable_types, reason = "this is what seals the items")]
+    pub trait Sealed {
+        /// Whether the application acknowledges.
+        #[doc(hidden)]
+        const IS_MANUAL: bool;
+
+        #[doc(hidden)]
+        fn of_parts(message: Message, ack: impl FnOnce(TopicName) -> Ack) -> Self;
+    }
+}
+
+impl sealed::Sealed for Message {
+    const IS_MANUAL: bool = false;
+
+    fn of_parts(message: Message, _ack: impl FnOnce(TopicName) -> Ack) -> Self {
+        message
+    }
+}
+
+impl sealed::Sealed for Delivery {
+    const IS_MANUAL: bool = true;
+
+    fn of_parts(message: Message, ack: impl FnOnce(TopicName) -> Ack) -> Self {
+        let ack = ack(message.content().topic.clone());
+        Self { message, ack }
+    }
+}
