@@ -111,7 +111,7 @@ impl World {
         if open.is_released {
             return self.to_client.push_back(Packet::PubRel(Ack::success(open.id)));
         }
-        let topic = if open.number % 2 == 0 { "t/even" } else { "t/odd" };
+        let topic = if open.number.is_multiple_of(2) { "t/even" } else { "t/odd" };
         self.to_client.push_back(Packet::Publish(Publish {
             dup,
             qos: open.qos,
@@ -279,7 +279,7 @@ impl World {
             assert!(copies(0) >= 1, "{version} seed {seed}: {number} is lost");
             assert_eq!(
                 copies(1) > 0,
-                number % 2 == 0,
+                number.is_multiple_of(2),
                 "{version} seed {seed}: {number} for the other stream"
             );
         }
