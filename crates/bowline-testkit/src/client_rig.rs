@@ -229,6 +229,13 @@ impl ClientRig {
         self.settle();
     }
 
+    /// The buffer that the driver held back is written, and it holds back the next one.
+    pub fn write_one(&mut self) {
+        if let Some(buffer) = self.unwritten.take() {
+            self.input(Input::Transmitted(buffer));
+        }
+    }
+
     /// What the client sent since the last call.
     pub fn sent(&mut self) -> Vec<Packet> {
         std::mem::take(&mut self.sent)

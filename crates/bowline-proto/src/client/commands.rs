@@ -123,7 +123,6 @@ impl ClientEngine {
             }
             // [MQTT-3.8.4-1] [MQTT-3.8.4-1 of 3.1.1] [MQTT-3.3.1-6 of 3.1.1]: messages may come before SUBACK.
             context.routes.insert(&filter, stream);
-            context.ended.remove(&filter);
             items.push(item);
         }
         let operation = context.request(RequestKind::Subscribe, items, user_properties);
@@ -195,7 +194,9 @@ impl ClientEngine {
         let context = &mut self.context;
         if context.streams.open_unrouted(qos0) {
             for delivery in context.inbound.untaken_by(UNROUTED) {
-                context.hand_out_again(delivery, UNROUTED);
+                if !context.inbound.is_in_hand(delivery, UNROUTED) {
+                    context.hand_out_again(delivery, UNROUTED);
+                }
             }
         }
         self.context.has_changed = true;

@@ -41,8 +41,7 @@ impl EndedFilters {
         self.filters.push_back((filter, id));
     }
 
-    /// The filter is subscribed again.
-    pub(crate) fn remove(&mut self, filter: &TopicFilter) {
+    fn remove(&mut self, filter: &TopicFilter) {
         if self.routes.remove(filter, NOBODY)
             && let Some(position) = self.filters.iter().position(|(other, _)| other == filter)
             && let Some((_, id)) = self.filters.remove(position)
@@ -99,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_is_subscribed_again_has_not_ended() {
+    fn a_filter_that_ends_twice_is_kept_once_with_its_last_identifier() {
         let mut ended = EndedFilters::with_seed(1);
         let filter = TopicFilter::from_static("a/#").unwrap();
         ended.add(filter.clone(), id(1));

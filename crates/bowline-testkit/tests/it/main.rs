@@ -18,6 +18,7 @@ mod pair;
 mod publishing;
 mod queueing;
 mod quota;
+mod random_receiving;
 mod receiving;
 mod reconnecting;
 mod redelivery;

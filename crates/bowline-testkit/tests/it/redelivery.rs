@@ -346,6 +346,8 @@ fn a_qos_2_message_that_replaces_one_being_recorded_is_not_swallowed_later() {
             _ => None,
         });
         assert_eq!(last, Some("released"), "the store must not take the new message for the old one");
+        rig.broker(again(qos2("a", "new", 1)));
+        assert_eq!((rig.arrived(), rig.sent()), (vec![], vec![]), "it is held, not recorded");
         rig.take(new, stream).unwrap();
         rig.commit();
         assert_eq!(rig.sent(), [pubrec(1, OK)]);

@@ -177,6 +177,39 @@ fn a_dropped_stream_hands_its_messages_to_the_streams_that_match_and_do_not_have
 }
 
 #[test]
+fn a_dropped_streams_message_that_all_others_have_taken_holds_up_nobody_in_a_clean_session() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(clean(version));
+        let dropped = rig.subscribed("a", QoS::AtLeastOnce);
+        let other = rig.subscribed("a", QoS::AtLeastOnce);
+        rig.broker(qos1("a", "m", 1));
+        let [message] = rig.arrived()[..] else { panic!("one message") };
+        rig.take(message, other).unwrap();
+        rig.engine.close_stream(dropped, &[message]);
+        rig.settle();
+        assert_eq!((rig.sent(), rig.arrived()), (vec![puback(1, OK)], vec![]));
+    }
+}
+
+#[test]
+fn what_a_dropped_stream_had_taken_is_not_handed_on() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        let stream = rig.subscribed("a", QoS::AtLeastOnce);
+        rig.broker(qos1("a", "first", 1));
+        rig.broker(qos1("a", "taken", 2));
+        let [first, taken] = rig.arrived()[..] else { panic!("two messages") };
+        rig.take(taken, stream).unwrap();
+        rig.engine.open_unrouted(unrouted());
+        rig.engine.close_stream(stream, &[first, taken]);
+        rig.settle();
+        assert_eq!(rig.arrived(), [first]);
+        rig.take(first, UNROUTED).unwrap();
+        assert_eq!(rig.sent(), [puback(1, OK), puback(2, OK)]);
+    }
+}
+
+#[test]
 fn a_dropped_stream_hands_its_messages_to_unrouted_if_nobody_else_matches() {
     for version in Version::ALL {
         for config in [clean(version), kept(version)] {
@@ -237,6 +270,27 @@ fn unmatched_messages_are_held_for_a_later_stream_or_for_unrouted() {
         rig.broker(qos1("c", "m", 3));
         let [delivery] = &rig.deliveries()[..] else { panic!("one message") };
         assert!(delivery.streams.contains(UNROUTED) && !delivery.streams.contains(stream));
+    }
+}
+
+#[test]
+fn what_a_dropped_unrouted_stream_has_not_taken_goes_to_the_next_one() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        rig.engine.open_unrouted(unrouted());
+        rig.broker(qos1("a", "in hand", 1));
+        rig.broker(qos1("a", "waits", 2));
+        let [in_hand, waits] = rig.arrived()[..] else { panic!("two messages") };
+        rig.engine.hand_over(in_hand, UNROUTED);
+        rig.engine.close_stream(UNROUTED, &[waits]);
+        rig.settle();
+        assert_eq!(rig.sent(), []);
+        rig.engine.open_unrouted(unrouted());
+        rig.settle();
+        assert_eq!(rig.arrived(), [waits], "the application has the other one");
+        rig.take(waits, UNROUTED).unwrap();
+        rig.take(in_hand, UNROUTED).unwrap();
+        assert_eq!(rig.sent(), [puback(1, OK), puback(2, OK)]);
     }
 }
 

@@ -218,6 +218,9 @@ fn after_a_session_loss_nothing_is_known_to_have_been_unsubscribed() {
         rig.unsubscribe("a");
         rig.grant_all();
         rig.reconnect(false);
+        rig.subscribed("b", QoS::AtLeastOnce);
+        rig.unsubscribe("b");
+        rig.sent();
         rig.broker(qos1("a", "m", 1));
         assert_eq!(acks(&mut rig), [], "it is unmatched, and held");
     }
@@ -242,4 +245,22 @@ fn a_late_copy_for_an_ended_subscription_is_not_taken_for_one_of_another() {
     rig.take(message, wide).unwrap();
     rig.take(both, wide).unwrap();
     assert_eq!(acks(&mut rig), [puback(2, OK), puback(3, OK)]);
+}
+
+// [MQTT-3.3.4-5]
+#[test]
+fn a_late_copy_of_the_earlier_subscription_does_not_reach_the_stream_that_subscribed_again() {
+    let mut rig = ClientRig::connected(kept(Version::V5));
+    rig.asks_for(&["a"], QoS::AtLeastOnce, Qos0Limits::default());
+    let [old] = rig.granted_ids()[..] else { panic!("one subscription") };
+    rig.unsubscribe("a");
+    rig.grant_all();
+    rig.asks_for(&["a"], QoS::AtLeastOnce, Qos0Limits::default());
+    let [new] = rig.granted_ids()[..] else { panic!("one subscription") };
+    assert_ne!(old, new);
+    rig.events();
+    rig.broker(for_subscriptions(qos1("a", "late", 1), &[old]));
+    assert_eq!((rig.arrived(), acks(&mut rig)), (vec![], vec![puback(1, OK)]));
+    rig.broker(for_subscriptions(qos1("a", "m", 2), &[new]));
+    assert_eq!(rig.arrived().len(), 1);
 }
