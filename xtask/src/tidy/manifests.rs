@@ -5,7 +5,8 @@ use toml::{Table, Value};
 use crate::tidy::Violation;
 use crate::tree::{TextFile, Tree};
 
-/// The crates of `crates/`, and which of ours each may use. Development dependencies may reach the testkit too.
+/// The crates of `crates/`, and which of ours each may use. Examples and tests may reach the testkit too, and those of the
+/// client the broker that every one of its tests can be judged by.
 const ARROWS: [(&str, &[&str]); 7] = [
     ("bowline-proto", &[]),
     ("bowline-transport", &[]),
@@ -91,7 +92,8 @@ fn check_arrows(manifest: &TextFile) -> Vec<Violation> {
     };
     for Dependency { name: used, is_dev } in dependencies(&table) {
         let is_ours = used == "xtask" || used.starts_with("bowline");
-        let is_allowed = allowed.contains(&used.as_str()) || is_dev && used == "bowline-testkit";
+        let is_for_tests = used == "bowline-testkit" || (name == "bowline" && used == "bowline-broker");
+        let is_allowed = allowed.contains(&used.as_str()) || (is_dev && is_for_tests);
         if is_ours && !is_allowed {
             found.push(complain(format!("`{name}` may not use `{used}`: it may use {allowed:?}")));
         }
