@@ -6,6 +6,7 @@
 
 mod codec;
 mod engine;
+mod routing;
 
 use std::process::ExitCode;
 
@@ -50,7 +51,7 @@ fn complain(text: &str) -> ExitCode {
 
 /// All of them. Whoever adds one runs `cargo xtask instructions --accept` in the same commit.
 fn scenarios() -> impl Iterator<Item = Scenario> {
-    codec::SCENARIOS.into_iter().chain(engine::SCENARIOS)
+    codec::SCENARIOS.into_iter().chain(engine::SCENARIOS).chain(routing::SCENARIOS)
 }
 
 /// How often a batch has to be repeated.

@@ -1,6 +1,8 @@
-//! The edges of the filter trie in one hash table: parent and level to child. Knows no filters and no streams.
+//! The edges of the filter trie in one hash table: parent and label to child. Knows no filters and no streams.
 
 use alloc::vec::Vec;
+
+use super::levels::fold;
 
 /// The place of a node in the trie's arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,19 +56,19 @@ impl Edges {
         Self { slots: Vec::new(), used: 0 }
     }
 
-    /// The child with this hash for which `is_it` holds.
-    pub(super) fn find(&self, hash: u32, is_it: impl Fn(NodeIndex) -> bool) -> Option<NodeIndex> {
-        if self.slots.is_empty() {
-            return None;
-        }
-        let mut at = self.home(hash);
+    /// What `check` makes of the first child with this hash that it accepts.
+    #[inline]
+    pub(super) fn find<T>(&self, hash: u32, check: impl Fn(NodeIndex) -> Option<T>) -> Option<T> {
+        let last = self.slots.len().checked_sub(1)?;
+        let mut at = hash as usize & last;
         // Half of the slots are empty, so that this ends.
         while !self.slots[at].child.is_none() {
-            let slot = self.slots[at];
-            if slot.hash == hash && is_it(slot.child) {
-                return Some(slot.child);
+            if self.slots[at].hash == hash
+                && let Some(found) = check(self.slots[at].child)
+            {
+                return Some(found);
             }
-            at = self.after(at);
+            at = (at + 1) & last;
         }
         None
     }
@@ -132,32 +134,20 @@ impl Edges {
     }
 }
 
-/// The hash of a level, the same under every parent. Keyed by `seed`, but not cryptographic.
-pub(super) fn hash_level(seed: u64, level: &[u8]) -> u64 {
-    let (chunks, rest) = level.as_chunks::<8>();
-    let mut hash = seed ^ level.len() as u64;
-    for chunk in chunks {
-        hash = fold(hash ^ u64::from_le_bytes(*chunk));
-    }
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    fold(hash ^ u64::from_le_bytes(last))
+/// The hash of the edge from `parent` along a label with this digest. The key is odd and best not known to others.
+pub(super) const fn hash_edge(key: u64, parent: NodeIndex, digest: u64) -> u32 {
+    fold(digest ^ (parent.0 as u64 + 1).wrapping_mul(key)) as u32
 }
 
-/// The hash of the edge from `parent` along a level with this hash.
-pub(super) const fn hash_edge(level_hash: u64, parent: NodeIndex) -> u32 {
-    fold(level_hash ^ fold(parent.0 as u64 + 1)) as u32
-}
-
-/// Multiplies to 128 bits and folds the halves: every bit of the input reaches the low bits of the result.
-const fn fold(value: u64) -> u64 {
-    let wide = value as u128 * 0x9E37_79B9_7F4A_7C15;
-    wide as u64 ^ (wide >> 64) as u64
+/// A key for [`hash_edge`] and for labels that differs for every two seeds but for one bit.
+pub(super) const fn key(seed: u64) -> u64 {
+    fold(seed ^ 0xA076_1D64_78BD_642F) | 1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::levels::Label;
 
     fn node(place: u32) -> NodeIndex {
         NodeIndex::new(place as usize)
@@ -174,7 +164,7 @@ mod tests {
             }
             edges.remove(hashes[removed as usize], node(removed));
             for (place, hash) in (0..).zip(hashes) {
-                let found = edges.find(hash, |child| child == node(place));
+                let found = edges.find(hash, |child| (child == node(place)).then_some(()));
                 assert_eq!(found.is_some(), place != removed, "edge {place} after removing {removed}");
             }
         }
@@ -193,11 +183,11 @@ mod tests {
     #[test]
     fn an_empty_table_has_no_memory_and_finds_nothing() {
         let mut edges = Edges::new();
-        assert_eq!(edges.find(1, |_| true), None);
+        assert_eq!(edges.find(1, Some), None);
         assert_eq!(edges.slots.capacity(), 0);
         edges.insert(1, node(1));
         edges.remove(1, node(1));
-        assert_eq!(edges.find(1, |_| true), None);
+        assert_eq!(edges.find(1, Some), None);
     }
 
     #[test]
@@ -207,7 +197,8 @@ mod tests {
             for place in 1..=100_000_u32 {
                 let (level, parent) =
                     if fixed_parent { (alloc::format!("{place}"), 0) } else { ("temperature".into(), place) };
-                edges.insert(hash_edge(hash_level(0, level.as_bytes()), node(parent)), node(place));
+                let label = Label::whole(key(0), level.as_bytes());
+                edges.insert(hash_edge(key(0), node(parent), label.digest), node(place));
             }
             let probes = edges.slots.iter().enumerate().filter(|(_, slot)| !slot.child.is_none());
             let lengths = probes.map(|(at, slot)| edges.distance(edges.home(slot.hash), at) + 1);
@@ -216,17 +207,5 @@ mod tests {
             assert!(total < 160_000, "{shape}: {total} probes for 100000 edges");
             assert!(longest < 60, "{shape}: {longest} probes for one edge");
         }
-    }
-
-    #[test]
-    fn the_seed_and_every_byte_of_a_level_change_its_hash() {
-        let level = b"a level of more than eight bytes";
-        assert_ne!(hash_level(0, level), hash_level(1, level));
-        for at in 0..level.len() {
-            let mut other = *level;
-            other[at] ^= 1;
-            assert_ne!(hash_level(0, level), hash_level(0, &other), "byte {at}");
-        }
-        assert_ne!(hash_level(0, b""), hash_level(0, b"\0"));
     }
 }

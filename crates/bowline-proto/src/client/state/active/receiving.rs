@@ -283,6 +283,8 @@ impl Context {
         self.matched.clear();
         for id in ids.iter() {
             match self.subscriptions.streams_of_id(id) {
+                // A subscription lists each stream once: only a second one can repeat them.
+                Some(streams) if self.matched.is_empty() => self.matched.extend_from_slice(streams),
                 Some(streams) => {
                     for &stream in streams {
                         if !self.matched.contains(&stream) {
