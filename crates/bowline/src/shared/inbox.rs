@@ -117,16 +117,17 @@ impl Inbox {
         self.items.remove(at)
     }
 
-    /// The messages that the application has taken since the last call, as far as the engine is to be told.
-    pub(crate) fn settle(&mut self, mut tell: impl FnMut(Option<DeliveryId>)) {
+    /// The messages that the application has been given since the last call, for the engine to be told.
+    pub(crate) fn settle(&mut self, mut tell: impl FnMut(Given)) {
         let taken = self.cursor.collect() - self.settled;
         self.settled += taken;
         let count = usize::try_from(taken).expect("what is taken was in memory");
         for ticket in self.tickets.drain(..count) {
-            // Acks of manual streams speak for themselves.
-            if ticket.is_none() || self.mode == AckMode::OnTake {
-                tell(ticket);
-            }
+            tell(match (ticket, self.mode) {
+                (None, _) => Given::Qos0,
+                (Some(delivery), AckMode::OnTake) => Given::Taken(delivery),
+                (Some(delivery), AckMode::Manual) => Given::InHand(delivery),
+            });
         }
     }
 
@@ -134,6 +135,17 @@ impl Inbox {
     pub(crate) fn untaken(&self) -> Vec<DeliveryId> {
         self.tickets.iter().copied().flatten().collect()
     }
+}
+
+/// What became of a message that a stream has returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// Nothing is acknowledged with QoS 0.
+    Qos0,
+    /// It is to be acknowledged.
+    Taken(DeliveryId),
+    /// Its `Ack` will speak for it.
+    InHand(DeliveryId),
 }
 
 /// What a hand-over found.

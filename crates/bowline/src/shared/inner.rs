@@ -14,7 +14,7 @@ use bowline_proto::{QoS, ReasonCode, Timestamp, TopicFilter};
 use crate::disconnection::{Disconnection, TransportError};
 use crate::outcome::{PublishError, PublishErrorKind};
 use crate::shared::effects::Effects;
-use crate::shared::inbox::Inbox;
+use crate::shared::inbox::{Given, Inbox};
 use crate::shared::number_map::NumberMap;
 use crate::shared::receipts::Receipts;
 use crate::shared::wakers::Wakers;
@@ -154,6 +154,11 @@ impl Inner {
         filters: Vec<TopicFilter>,
         user_properties: UserProperties,
     ) -> Result<OperationId, RequestError> {
+        // What the application has in its hands is not to be acknowledged in its place.
+        let streams: Vec<StreamId> = self.inboxes.keys().copied().collect();
+        for stream in streams {
+            self.settle(stream);
+        }
         let engine = self.open_engine().ok_or(RequestError::Ended)?;
         let operation = engine.unsubscribe(filters, user_properties)?;
         self.operations.insert(operation, Operation::Waiting(None));
@@ -193,10 +198,11 @@ impl Inner {
     pub(crate) fn settle(&mut self, stream: StreamId) {
         let Some(inbox) = self.inboxes.get_mut(&stream) else { return };
         let Some(engine) = &mut self.engine else { return };
-        inbox.settle(|delivery| match delivery {
+        inbox.settle(|given| match given {
             // Stale ones need nothing: their session is gone, or they came again under another name.
-            Some(delivery) => drop(engine.take(delivery, stream, ReasonCode::Success)),
-            None => engine.take_qos0(stream),
+            Given::Taken(delivery) => drop(engine.take(delivery, stream, ReasonCode::Success)),
+            Given::InHand(delivery) => engine.hand_over(delivery, stream),
+            Given::Qos0 => engine.take_qos0(stream),
         });
     }
 

@@ -4,3 +4,4 @@ mod connecting;
 mod echo;
 mod peer;
 mod round_trip;
+mod unsubscribing;
