@@ -1,11 +1,12 @@
-//! Writes the seed corpora below `seeds/`: one legal packet per type, version and sender. Run it in this folder.
+//! Writes the seed corpora below `seeds/`: one legal packet per type, version and sender, and
+//! scripts for the engines. Run it in this folder.
 
 use std::fs;
 use std::io;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::Path;
 
-use bowline_fuzz::Plan;
+use bowline_fuzz::{Plan, client_scripts, server_scripts};
 use bowline_proto::codec::{Encoder, Outgoing};
 use bowline_proto::packet::{
     Ack, AckProperties, Auth, ConnAck, ConnAckProperties, Connect, ConnectProperties, Disconnect,
@@ -39,6 +40,11 @@ fn main() -> io::Result<()> {
             &format!("pair-{at}"),
             &[filter.as_bytes(), &[0], topic.as_bytes()].concat(),
         )?;
+    }
+    for (target, scripts) in [("server_engine", server_scripts()), ("client_engine", client_scripts())] {
+        for (name, script) in scripts {
+            write(target, &name, &script)?;
+        }
     }
     Ok(())
 }
