@@ -71,6 +71,22 @@ fn b2_a_packet_identifier_is_stored_before_the_first_byte_of_its_publish() {
     }
 }
 
+// [MQTT-2.2.1-5]
+#[test]
+fn b2_an_answer_to_what_was_not_sent_yet_counts_for_nothing() {
+    for version in Version::ALL {
+        let mut rig = connected_on_demand(durable(version));
+        publish1(&mut rig, "x");
+        let waiting = rig.store.waiting();
+        let [Entry::Accepted(stored)] = &waiting[..] else { panic!("{waiting:?}") };
+        let id = stored.packet_id.unwrap();
+        rig.broker(puback(id));
+        assert_eq!((rig.engine.stats().unknown_acknowledgements, rig.engine.in_flight()), (1, 1));
+        rig.commit();
+        assert_eq!(published_id(&mut rig), id, "{version:?}");
+    }
+}
+
 // [MQTT-4.3.3-4]
 #[test]
 fn b3_pubrec_is_stored_before_pubrel() {

@@ -45,6 +45,20 @@ fn disconnect_is_the_last_packet_and_the_connection_is_closed_once_it_is_written
 }
 
 #[test]
+fn what_was_taken_before_disconnect_is_acknowledged_before_it() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        let stream = rig.subscribed("a", bowline_proto::QoS::AtLeastOnce);
+        rig.broker(packets::qos1("a", "x", 9));
+        let delivery = rig.arrived()[0];
+        rig.engine.take(delivery, stream, ReasonCode::Success).unwrap();
+        disconnect(&mut rig, Disconnect::new(ReasonCode::Success));
+        let sent = rig.sent();
+        assert!(matches!(&sent[..], [Packet::PubAck(_), Packet::Disconnect(_)]), "{version:?}: {sent:?}");
+    }
+}
+
+#[test]
 fn a_peer_that_does_not_read_cannot_delay_the_end_for_long() {
     let mut rig = ClientRig::connected(clean(Version::V5));
     rig.writes = false;
