@@ -375,6 +375,25 @@ fn one_batch_is_with_the_store_at_a_time_and_the_rest_shares_the_next() {
 }
 
 #[test]
+fn what_is_stored_for_a_message_does_not_grow_with_the_window() {
+    let mut config = durable(Version::V5);
+    config.in_flight_max = 1_000;
+    let mut rig = ClientRig::new(config);
+    crate::script::connect_durably(&mut rig);
+    let before = rig.store.log().len();
+    for number in 1..=1_000 {
+        publish2(&mut rig, "x");
+        assert_eq!(rig.store.log().len() - before, number, "one entry to accept and to send it");
+    }
+    let ids: Vec<_> = published(&mut rig).iter().filter_map(|sent| sent.packet_id).collect();
+    for id in ids {
+        rig.broker(pubrec(id));
+        rig.broker(pubcomp(id));
+    }
+    assert_eq!(rig.store.log().len() - before, 3_000, "one for PUBREC, one for the end");
+}
+
+#[test]
 fn qos_0_is_not_stored_and_does_not_wait_for_the_store() {
     for version in Version::ALL {
         let mut rig = connected_on_demand(durable(version));
