@@ -8,6 +8,7 @@ use crate::backoff::{BackoffState, Jitter};
 use crate::client::config::ClientConfig;
 use crate::client::event::{Event, Outcome};
 use crate::client::requests::Requests;
+use crate::client::spent::SpentRoom;
 use crate::client::stats::Stats;
 use crate::client::streams::Streams;
 use crate::routing::{Routes, StreamId};
@@ -50,6 +51,7 @@ pub(crate) struct Context {
     pub(crate) events: VecDeque<Event>,
     /// Outcomes that wait for barrier B7, in order.
     pub(crate) unstored_outcomes: VecDeque<(PublicationId, Outcome)>,
+    pub(crate) spent: SpentRoom,
     /// Scratch space for routing, kept to save its allocation.
     pub(crate) matched: Vec<StreamId>,
     /// Something changed that may let an active connection send more; looked at once per `poll_output`, so that many
@@ -117,7 +119,12 @@ impl Context {
     pub(crate) fn fail_queued(&mut self, queued: Queued, unsent: impl FnOnce(Message) -> Outcome) {
         let Queued { publication, message, is_in_doubt, .. } = queued;
         let qos = message.qos;
-        let outcome = if is_in_doubt { Outcome::Indeterminate { limit: None } } else { unsent(message) };
+        let outcome = if is_in_doubt {
+            self.spent.message(message);
+            Outcome::Indeterminate { limit: None }
+        } else {
+            unsent(message)
+        };
         self.fail_unsent(publication, qos, outcome);
     }
 
@@ -150,6 +157,7 @@ impl Context {
             if flow.was_sent && flow.is_exactly_once() {
                 indeterminate += 1;
                 let publication = flow.publication;
+                self.spent.message(flow.message);
                 let outcome = Outcome::Indeterminate { limit: None };
                 self.fail(Entry::Ended { publication, retired: None }, publication, outcome);
             } else {

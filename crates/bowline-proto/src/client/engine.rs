@@ -9,6 +9,7 @@ use crate::client::context::{Context, Standing};
 use crate::client::event::{DisconnectCause, Event, Outcome};
 use crate::client::io::{Input, Output};
 use crate::client::requests::Requests;
+use crate::client::spent::{Spent, SpentRoom};
 use crate::client::state::{ClientState, Dialing, Stopped, Transition};
 use crate::client::stats::Stats;
 use crate::client::streams::Streams;
@@ -302,6 +303,12 @@ impl ClientEngine {
         self.context.outbound.packet_id_of(publication)
     }
 
+    /// What the engine is done with since the caller last emptied this. Nothing is kept here, but dropped at once, until the
+    /// caller has put a vector with room in its place.
+    pub const fn spent(&mut self) -> &mut Vec<Spent> {
+        &mut self.context.spent.0
+    }
+
     /// Encoded bytes that the driver has not reported as written.
     pub fn unwritten_bytes(&self) -> usize {
         match &self.state {
@@ -421,6 +428,7 @@ fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp)
         last_publication: PublicationId::default(),
         events: VecDeque::new(),
         unstored_outcomes: VecDeque::new(),
+        spent: SpentRoom::default(),
         matched: Vec::new(),
         has_changed: false,
         connects_after_closing: false,

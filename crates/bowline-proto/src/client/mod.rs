@@ -28,6 +28,7 @@ pub mod event;
 mod handing_over;
 pub mod io;
 mod requests;
+mod spent;
 pub(crate) mod state;
 mod stats;
 mod streams;
@@ -37,5 +38,6 @@ pub use config::{ClientConfig, InboundLimits, Reconnect, SessionPolicy, Unmatche
 pub use engine::ClientEngine;
 pub use event::{Connected, Delivery, DisconnectCause, Event, OperationId, Outcome, Qos0Dropped, StreamEnd};
 pub use io::{Input, Output};
+pub use spent::Spent;
 pub use stats::Stats;
 pub use streams::{Qos0Full, Qos0Limits, STREAMS_MAX, UNROUTED};

@@ -75,7 +75,7 @@ impl Future for Driver {
             this.poll_read(cx, &mut buffer);
             let has_news = is_raised || is_due || !this.inputs.is_empty() || !buffer.packets.is_empty();
             if has_news && this.ended.is_none() {
-                this.turn(&mut buffer.packets);
+                this.turn(&mut buffer);
             }
             this.poll_write(cx);
             if let Some(farewell) = &mut this.farewell
@@ -153,7 +153,7 @@ impl Driver {
 
     /// One turn with the engine: everything that happened goes in, everything that is to be done comes out. One hold of
     /// the lock; what it causes is done after it.
-    fn turn(&mut self, packets: &mut Vec<Packet>) {
+    fn turn(&mut self, buffer: &mut ReadBuffer) {
         let shared = self.shared.clone();
         let mut outputs = Outputs::default();
         shared.take_advanced(&mut self.advanced);
@@ -162,12 +162,15 @@ impl Driver {
             for stream in self.advanced.drain(..) {
                 inner.settle(stream);
             }
-            self.feed(&mut inner, packets);
+            inner.lend_room(&mut buffer.spent);
+            self.feed(&mut inner, &mut buffer.packets);
             self.collect(&mut inner, &mut outputs);
+            inner.take_room_back(&mut buffer.spent);
             inner.wake_waiting(&mut self.effects);
             inner.wants_end()
         };
         self.act(outputs);
+        buffer.spent.clear();
         self.effects.apply(&shared);
         if let Some(why) = why {
             self.end(why);

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 
+use bowline_proto::client::Spent;
 use bowline_proto::packet::Packet;
 
 /// Bytes of one read.
@@ -16,6 +17,8 @@ pub(super) const BATCH_PACKETS_MAX: usize = 256;
 pub(super) struct ReadBuffer {
     pub(super) bytes: Box<[u8]>,
     pub(super) packets: Vec<Packet>,
+    /// Room for what the engine is done with, dropped without the lock.
+    pub(super) spent: Vec<Spent>,
 }
 
 /// A buffer of this thread's, given back when dropped.
@@ -33,7 +36,8 @@ pub(super) fn borrow() -> Borrowed {
     let spare = SPARE.with(Cell::take);
     let buffer = spare.unwrap_or_else(|| {
         let bytes = vec![0; READ_BYTES_MAX].into_boxed_slice();
-        Box::new(ReadBuffer { bytes, packets: Vec::with_capacity(BATCH_PACKETS_MAX) })
+        let packets = Vec::with_capacity(BATCH_PACKETS_MAX);
+        Box::new(ReadBuffer { bytes, packets, spent: Vec::with_capacity(BATCH_PACKETS_MAX) })
     });
     Borrowed { buffer: Some(buffer) }
 }
@@ -56,6 +60,7 @@ impl Drop for Borrowed {
     fn drop(&mut self) {
         if let Some(mut buffer) = self.buffer.take() {
             buffer.packets.clear();
+            buffer.spent.clear();
             // The thread may be ending; then the buffer ends with it.
             let _ended = SPARE.try_with(|spare| spare.set(Some(buffer)));
         }

@@ -42,13 +42,14 @@ impl Future for Admission<'_> {
         let this = &mut *self;
         let message = this.message.take().expect("polled after it was ready");
         let (wants_receipt, place) = (this.wants_receipt, &mut this.place);
-        let result = this.lease.command(|inner, now| {
+        let (result, spent) = this.lease.command(|inner, now| {
             let result = inner.publish(message, wants_receipt, now);
             if result.as_ref().is_err_and(PublishError::is_full) {
                 inner.room.wait(place, cx.waker());
             }
-            result
+            (result, inner.take_spent())
         });
+        drop(spent);
         match result {
             Err(error) if error.is_full() => {
                 this.message = error.into_message();

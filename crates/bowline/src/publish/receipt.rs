@@ -45,7 +45,12 @@ impl Receipt {
     /// [`PublishErrorKind::Cancelled`](crate::PublishErrorKind::Cancelled) then.
     pub fn cancel(&self) -> bool {
         let publication = self.publication;
-        self.lease.command(|inner, _| inner.open_engine().is_some_and(|engine| engine.cancel(publication)))
+        let (was_cancelled, spent) = self.lease.command(|inner, _| {
+            let was_cancelled = inner.open_engine().is_some_and(|engine| engine.cancel(publication));
+            (was_cancelled, inner.take_spent())
+        });
+        drop(spent);
+        was_cancelled
     }
 
     /// The packet identifier, while it has one: from the time it is sent to its acknowledgement; never with QoS 0. For logs;

@@ -80,7 +80,10 @@ impl<'a> Publish<'a> {
         let lease = self.lease;
         let message = self.into_message()?;
         let qos = message.qos;
-        let publication = lease.command(|inner, now| inner.publish(message, true, now))?;
+        let (publication, spent) =
+            lease.command(|inner, now| (inner.publish(message, true, now), inner.take_spent()));
+        drop(spent);
+        let publication = publication?;
         Ok(Receipt::new(lease.clone(), publication, qos))
     }
 

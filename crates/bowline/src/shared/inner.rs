@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use bowline_proto::client::{ClientEngine, OperationId, Stats as EngineStats, UNROUTED};
+use bowline_proto::client::{ClientEngine, OperationId, Spent, Stats as EngineStats, UNROUTED};
 use bowline_proto::error::{PublishErrorKind as Refusal, RequestError};
 use bowline_proto::packet::{AckProperties, Disconnect, Subscription};
 use bowline_proto::routing::StreamId;
@@ -63,7 +63,9 @@ pub(crate) struct OperationResult {
 }
 
 impl Inner {
-    pub(super) fn new(engine: ClientEngine, queue: QueueLimits) -> Self {
+    pub(super) fn new(mut engine: ClientEngine, queue: QueueLimits) -> Self {
+        // A command leaves one thing at most, but for the last.
+        *engine.spent() = Vec::with_capacity(1);
         Self {
             engine: Some(engine),
             ended: None,
@@ -109,6 +111,26 @@ impl Inner {
                 let kind = self.refusal(&refused.message, refused.kind);
                 Err(PublishError::new(kind, Some(refused.message)))
             }
+        }
+    }
+
+    /// What the engine is done with after a command. To be dropped without the lock.
+    pub(crate) fn take_spent(&mut self) -> Option<Spent> {
+        self.engine.as_mut()?.spent().pop()
+    }
+
+    /// Gives the engine room for what it will be done with, and moves there what commands have left.
+    pub(crate) fn lend_room(&mut self, room: &mut Vec<Spent>) {
+        if let Some(engine) = &mut self.engine {
+            room.append(engine.spent());
+            std::mem::swap(room, engine.spent());
+        }
+    }
+
+    /// Takes the room back, with what is in it.
+    pub(crate) fn take_room_back(&mut self, room: &mut Vec<Spent>) {
+        if let Some(engine) = &mut self.engine {
+            std::mem::swap(room, engine.spent());
         }
     }
 

@@ -155,7 +155,7 @@ impl fmt::Display for AckError {
         match self {
             Self::Stale => f.write_str("the message is not to be acknowledged any more: its session is gone"),
             Self::NoRefusal { reason } => {
-                write!(f, "the reason code {:#04x} ({reason}) does not refuse a message", reason.as_u8())
+                write!(f, "the reason code {reason} does not refuse a message")
             }
         }
     }

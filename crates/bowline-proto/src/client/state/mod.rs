@@ -160,6 +160,11 @@ impl ClientState {
     /// decided whether there will be another attempt.
     // [MQTT-3.1.4-2 of 3.1.1]
     fn lose(&mut self, cx: &mut Context, cause: DisconnectCause, now: Timestamp) {
+        match self {
+            Self::Active(state) => cx.spent.output(core::mem::take(&mut state.link.out)),
+            Self::Closing(state) => cx.spent.output(core::mem::take(&mut state.link.out)),
+            Self::AwaitConnack(_) | Self::Stopped(_) | Self::Dialing(_) | Self::Backoff(_) => {}
+        }
         cx.wants_close = true;
         cx.wants_dial = false;
         cx.journal.forget_connection();

@@ -139,8 +139,9 @@ impl Active {
         };
         if let Err(error) = self.link.publish(&message, &header) {
             let limit = too_large(error);
-            cx.fail_unsent(publication, QoS::AtMostOnce, Outcome::Forbidden { message, limit });
+            return cx.fail_unsent(publication, QoS::AtMostOnce, Outcome::Forbidden { message, limit });
         }
+        cx.spent.message(message);
     }
 
     /// Takes packet identifier and quota unit together; the PUBLISH leaves once the identifier is durable (B2).
@@ -247,10 +248,11 @@ impl Active {
         }
         let retired = flow.is_exactly_once().then_some(flow.packet_id);
         self.give_back_quota(cx, slot);
-        match retired {
+        let flow = match retired {
             Some(_) => cx.outbound.finish_retiring_id(slot),
             None => cx.outbound.finish(slot),
         };
+        cx.spent.message(flow.message);
         cx.fail(
             Entry::Ended { publication, retired },
             publication,
@@ -268,7 +270,8 @@ impl Active {
             _ => return wrong(PacketType::PubAck, ack.packet_id),
         }
         let flow = self.finish(cx, slot);
-        end(cx, flow.publication, ack, flow.message.qos == QoS::ExactlyOnce);
+        let downgraded = flow.is_exactly_once();
+        end(cx, flow, ack, downgraded);
         Ok(())
     }
 
@@ -283,7 +286,7 @@ impl Active {
         match (flow.message.qos, flow.phase) {
             (QoS::ExactlyOnce, FlowPhase::Acknowledge) if ack.reason.is_failure() => {
                 let flow = self.finish(cx, slot);
-                end(cx, flow.publication, ack, false);
+                end(cx, flow, ack, false);
             }
             (QoS::ExactlyOnce, FlowPhase::Acknowledge) => {
                 cx.outbound.release(slot, FlowPhase::PersistRelease);
@@ -351,6 +354,7 @@ impl Active {
             properties: ack.properties,
             downgraded: false,
         };
+        cx.spent.message(flow.message);
         cx.succeed(flow.publication, outcome);
         Ok(())
     }
@@ -402,7 +406,9 @@ pub(crate) enum FlowSource {
 }
 
 /// Ends a flow by the broker's word.
-fn end(cx: &mut Context, publication: PublicationId, ack: Ack, downgraded: bool) {
+fn end(cx: &mut Context, flow: OutboundFlow, ack: Ack, downgraded: bool) {
+    let OutboundFlow { publication, message, .. } = flow;
+    cx.spent.message(message);
     let Ack { reason, properties, .. } = ack;
     if reason.is_failure() {
         let outcome = Outcome::Rejected { reason, properties };
