@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bowline::proto::packet::{ConnAckProperties, Packet};
 use bowline::{
-    Backoff, ConnectError, ConnectionState, Credentials, DisconnectCause, Event, PublishErrorKind, QoS,
-    ReasonCode, Reconnect, RequestError, Session, Version, Will,
+    Backoff, Client, ConnectError, ConnectionState, Credentials, DisconnectCause, Event, PublishErrorKind,
+    QoS, ReasonCode, Reconnect, RequestError, Session, Version, Will,
 };
 
 use crate::peer::{Harbour, within};
@@ -266,4 +266,36 @@ fn a_runtime_that_shuts_down_leaves_nobody_waiting() {
 fn without_a_runtime_there_is_an_error_and_no_panic() {
     let harbour = Harbour::new(KIB_64);
     assert!(matches!(harbour.builder(Version::V5).connect_lazy(), Err(ConnectError::NoRuntime)));
+}
+
+#[tokio::test]
+async fn disconnect_reaches_a_broker_whose_messages_were_not_read() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("mqtt://{}", listener.local_addr().unwrap());
+    let accepts = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut connect = [0; 1024];
+        assert!(socket.read(&mut connect).await.unwrap() > 0);
+        // CONNACK, and then a PUBLISH that never ends.
+        socket.write_all(&[0x20, 3, 0, 0, 0]).await.unwrap();
+        socket.write_all(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F, 0, 1, b'a', 0]).await.unwrap();
+        socket
+    };
+    let (client, mut socket) = tokio::join!(Client::connect(&url), accepts);
+    let client = client.unwrap();
+    let reads = async move {
+        let (mut reader, mut writer) = socket.split();
+        let flood = vec![b'x'; 4 * 1024 * 1024];
+        let mut bytes = Vec::new();
+        let (_written, read) = tokio::join!(writer.write_all(&flood), reader.read_to_end(&mut bytes));
+        read.expect("no reset before the end");
+        bytes
+    };
+    let ends = async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        client.disconnect().await;
+    };
+    let (bytes, ()) = within(async { tokio::join!(reads, ends) }).await;
+    assert_eq!(bytes, [0xE0, 0]);
 }

@@ -1,13 +1,15 @@
 //! The other end of a client's connection, played packet by packet over an in-memory stream. Owns no protocol decision.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bowline::proto::codec::{Decoder, Encoder, Outgoing};
-use bowline::proto::packet::{ConnAck, ConnAckProperties, Connect, Packet, Publish};
+use bowline::proto::packet::{ConnAck, ConnAckProperties, Connect, Packet, Publish, Subscribe};
 use bowline::proto::{ReasonCode, Role};
 use bowline::transport::{DuplexConnector, DuplexListener, Listener, Stream, in_process};
 use bowline::{Builder, Client, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 /// How long a test waits for what must come.
@@ -103,6 +105,13 @@ impl Peer {
         }
     }
 
+    pub(crate) async fn subscribe(&mut self) -> Subscribe {
+        match self.packet().await {
+            Packet::Subscribe(subscribe) => *subscribe,
+            other => panic!("SUBSCRIBE was expected: {other:?}"),
+        }
+    }
+
     /// DISCONNECT, and then the end of the stream.
     pub(crate) async fn disconnected(&mut self) {
         assert!(matches!(self.packet().await, Packet::Disconnect(_)));
@@ -149,6 +158,49 @@ impl Peer {
         let version = self.encoder.version();
         let session_present = version.rules().has_session_present.then_some(session_present);
         self.send(Packet::ConnAck(Box::new(ConnAck { session_present, reason, properties }))).await;
+    }
+
+    /// Both directions at once, for peers that read and write at the same time.
+    pub(crate) fn split(self) -> (PeerReader, PeerWriter) {
+        let (reader, writer) = tokio::io::split(self.stream);
+        let reader = PeerReader { stream: reader, decoder: self.decoder };
+        (reader, PeerWriter { stream: Arc::new(Mutex::new(writer)), encoder: self.encoder })
+    }
+}
+
+/// The reading half of a [`Peer`].
+pub(crate) struct PeerReader {
+    stream: tokio::io::ReadHalf<Stream>,
+    decoder: Decoder,
+}
+
+impl PeerReader {
+    pub(crate) async fn next(&mut self) -> Option<Packet> {
+        let mut bytes = vec![0; 64 * 1024];
+        loop {
+            if let Some(packet) = self.decoder.next_packet().expect("the client sends legal packets") {
+                return Some(packet);
+            }
+            match self.stream.read(&mut bytes).await {
+                Ok(0) | Err(_) => return None,
+                Ok(count) => self.decoder.feed(&bytes[..count]),
+            }
+        }
+    }
+}
+
+/// The writing half of a [`Peer`]. Clones write whole packets to the same stream.
+#[derive(Clone)]
+pub(crate) struct PeerWriter {
+    stream: Arc<Mutex<tokio::io::WriteHalf<Stream>>>,
+    encoder: Encoder,
+}
+
+impl PeerWriter {
+    pub(crate) async fn send(&mut self, packet: Packet) -> std::io::Result<()> {
+        let mut out = Outgoing::new();
+        self.encoder.packet(&mut out, &packet).expect("the test's packet is legal");
+        self.stream.lock().await.write_all(&out.to_vec()).await
     }
 }
 
