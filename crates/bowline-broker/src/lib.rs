@@ -9,6 +9,11 @@
 //! the broker says which statement of the specification was broken. Test your client against it and look at
 //! [`Broker::violations`] afterwards.
 //!
+//! What it sees: packets that break the format, packets out of place, anything beyond what CONNACK granted, identifiers that are
+//! in use, acknowledgements that fit nothing or come out of order, messages that are sent again without need, without DUP or
+//! out of order, a session that goes on although it is gone, silence beyond the keep alive, bytes after DISCONNECT. In
+//! this it is stricter than production brokers, which let much of it pass.
+//!
 //! - [`Broker`] runs on tokio, over TCP and inside the process.
 //! - [`BrokerCore`] is the broker itself, a synchronous struct without clock and sockets, for simulations and for drivers
 //!   of your own.

@@ -10,6 +10,7 @@ use bowline_proto::types::Text;
 use bowline_proto::{QoS, ReasonCode, Timestamp};
 
 use crate::core::BrokerCore;
+use crate::core::conduct::{Conduct, Terms};
 use crate::core::delivering::SYSTEM_TOPICS;
 use crate::core::event::{BrokerEvent, BrokerOutput};
 use crate::core::keys::{ConnectionId, SessionKey};
@@ -19,8 +20,7 @@ use crate::core::timers::Timer;
 impl BrokerCore {
     /// The client of a [`BrokerOutput::Authenticate`] may connect.
     pub fn allow(&mut self, connection: ConnectionId, now: Timestamp) {
-        let undecided = self.connections.get_mut(&connection).and_then(|open| open.undecided.take());
-        if let Some(connect) = undecided {
+        if let Some(connect) = self.take_undecided(connection, now) {
             self.admit(connection, &connect, now);
             self.touch(connection);
         }
@@ -29,10 +29,15 @@ impl BrokerCore {
     /// The client of a [`BrokerOutput::Authenticate`] may not connect, for this reason. One that CONNACK cannot carry is
     /// said as Not authorized.
     pub fn deny(&mut self, connection: ConnectionId, reason: ReasonCode, now: Timestamp) {
-        let undecided = self.connections.get_mut(&connection).and_then(|open| open.undecided.take());
-        if undecided.is_some() {
+        if self.take_undecided(connection, now).is_some() {
             self.refuse(connection, reason, now);
         }
+    }
+
+    /// The CONNECT that a decision is about, if the client is still there.
+    fn take_undecided(&mut self, id: ConnectionId, now: Timestamp) -> Option<Box<Connect>> {
+        self.settle(id, now);
+        self.connections.get_mut(&id)?.undecided.take()
     }
 
     pub(super) fn on_connect(&mut self, id: ConnectionId, connect: Box<Connect>, now: Timestamp) {
@@ -79,6 +84,7 @@ impl BrokerCore {
                 connection.client_id = client_id.clone();
                 let key = existing.unwrap_or_else(|| self.sessions.insert(client_id.clone(), id));
                 connection.session = Some(key);
+                connection.conduct = Some(Conduct::new(terms(connect, session_present)));
                 self.on_accepted(key);
                 let version = connect.version;
                 let event = BrokerEvent::Connected { client_id, version, session_present };
@@ -110,8 +116,8 @@ impl BrokerCore {
         let Some(Place::Connected(other)) = session.map(|session| &session.place) else { return };
         let other = *other;
         if let Some(connection) = self.connections.get_mut(&other) {
-            let taken_over = Disconnect::new(ReasonCode::SessionTakenOver);
-            connection.engine.disconnect(&taken_over, now).expect("a connection with a session is active");
+            // An error means that it is over already; then only its end is left to be seen to.
+            let _ = connection.engine.disconnect(&Disconnect::new(ReasonCode::SessionTakenOver), now);
             self.settle(other, now);
         }
     }
@@ -173,6 +179,7 @@ impl BrokerCore {
         self.unblock_all(id, now);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let client_id = connection.client_id.clone();
+        connection.undecided = None;
         let (key, state) = (connection.session.take(), connection.engine.take_session());
         self.outputs
             .push_back(BrokerOutput::Event(BrokerEvent::Disconnected { client_id, cause: end.cause }));
@@ -221,12 +228,9 @@ impl BrokerCore {
         self.subscriptions.remove_session(key);
         self.timers.clear(Timer::Will(key));
         self.timers.clear(Timer::SessionEnd(key));
-        self.timers.clear(Timer::FullQueue(key));
-        if let Some(Session { will, waiters, .. }) = self.sessions.remove(key) {
-            self.retry(waiters);
-            if let Some(will) = will {
-                self.publish_will(key, &will, now);
-            }
+        // Nobody waits for its queue: that ended with its connection.
+        if let Some(Session { will: Some(will), .. }) = self.sessions.remove(key) {
+            self.publish_will(key, &will, now);
         }
     }
 
@@ -254,6 +258,17 @@ impl BrokerCore {
 /// Absent means available.
 fn unless(is_available: bool) -> Option<bool> {
     (!is_available).then_some(false)
+}
+
+/// The terms of a connection that is accepted. A client can know that its session is new if it wanted it so, or if CONNACK
+/// says so and it has to heed it, which only 5.0 demands.
+const fn terms(connect: &Connect, session_present: bool) -> Terms {
+    let rules = connect.version.rules();
+    Terms {
+        is_known_to_be_new: connect.clean_start || !session_present && rules.has_properties,
+        is_clean_start: connect.clean_start,
+        may_retry: rules.may_retry_on_timer,
+    }
 }
 
 /// What a client is told whose will is beyond the grants; nothing else can be wrong with an acceptance of ours.

@@ -7,8 +7,9 @@ use bowline_proto::packet::Connect;
 use bowline_proto::server::ServerEngine;
 use bowline_proto::session::DeliveryId;
 use bowline_proto::types::Text;
-use bowline_proto::{Message, QoS, ReasonCode, Version};
+use bowline_proto::{Message, PacketId, QoS, ReasonCode, Version};
 
+use crate::core::conduct::Conduct;
 use crate::core::keys::SessionKey;
 use crate::core::subscriptions::Target;
 
@@ -21,6 +22,10 @@ pub(crate) struct Connection {
     pub(crate) client_id: Text,
     /// Its session, from CONNACK to the end of the connection.
     pub(crate) session: Option<SessionKey>,
+    /// How the client has behaved, from CONNACK on.
+    pub(crate) conduct: Option<Conduct>,
+    /// The packet identifier of the message that is being taken.
+    pub(crate) arriving: Option<PacketId>,
     /// CONNECT, while the decision about it is asked for.
     pub(crate) undecided: Option<Box<Connect>>,
     /// Publications of this client that wait for room in the queue of another, oldest first. Those above QoS 0 are
@@ -40,11 +45,20 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) struct Blocked {
     pub(crate) message: Message,
-    pub(crate) delivery: Option<DeliveryId>,
+    /// `None` for QoS 0.
+    pub(crate) receipt: Option<Receipt>,
     /// Who is left.
     pub(crate) targets: Vec<Target>,
     /// What the publisher is told in the end.
     pub(crate) answer: ReasonCode,
+}
+
+/// What a message of a client is acknowledged by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Receipt {
+    pub(crate) delivery: DeliveryId,
+    /// The identifier that it came under.
+    pub(crate) packet_id: PacketId,
 }
 
 impl Connection {
@@ -54,6 +68,8 @@ impl Connection {
             decoder: Decoder::for_server(packet_bytes_max),
             client_id: Text::EMPTY,
             session: None,
+            conduct: None,
+            arriving: None,
             undecided: None,
             blocked: VecDeque::new(),
             is_to_retry: false,

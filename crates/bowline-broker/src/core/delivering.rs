@@ -2,11 +2,10 @@
 
 use bowline_proto::error::PublishErrorKind;
 use bowline_proto::server::Received;
-use bowline_proto::session::DeliveryId;
 use bowline_proto::{Message, QoS, ReasonCode, Timestamp};
 
 use crate::core::BrokerCore;
-use crate::core::connection::Blocked;
+use crate::core::connection::{Blocked, Receipt};
 use crate::core::keys::{ConnectionId, SessionKey};
 use crate::core::sessions::{Place, Session};
 use crate::core::subscriptions::{Readiness, Target};
@@ -38,6 +37,8 @@ impl BrokerCore {
         self.counters.messages_in += 1;
         let Some(connection) = self.connections.get(&id) else { return };
         let Some(publisher) = connection.session else { return };
+        let packet_id = connection.arriving;
+        let receipt = delivery.zip(packet_id).map(|(delivery, packet_id)| Receipt { delivery, packet_id });
         message.qos = message.qos.min(self.config.maximum_qos);
         let may_publish = !message.topic.as_bytes().starts_with(SYSTEM_TOPICS);
         let kept = if may_publish { self.keep_if_retained(&message, now) } else { Ok(()) };
@@ -45,7 +46,7 @@ impl BrokerCore {
             let refusal = if may_publish { ReasonCode::QuotaExceeded } else { ReasonCode::NotAuthorized };
             return self.queue_behind(
                 id,
-                Blocked { message, delivery, targets: Vec::new(), answer: refusal },
+                Blocked { message, receipt, targets: Vec::new(), answer: refusal },
                 now,
             );
         }
@@ -57,10 +58,10 @@ impl BrokerCore {
             targets.retain(|target| self.hand_over_or_wait(target, &message, id, now) == Handed::Full);
         }
         if is_first && targets.is_empty() {
-            self.acknowledge(id, delivery, answer);
+            self.acknowledge(id, receipt, answer);
             self.targets = targets;
         } else {
-            self.queue_behind(id, Blocked { message, delivery, targets, answer }, now);
+            self.queue_behind(id, Blocked { message, receipt, targets, answer }, now);
         }
     }
 
@@ -82,7 +83,7 @@ impl BrokerCore {
             let message = &front.message;
             front.targets.retain(|target| self.hand_over_or_wait(target, message, id, now) == Handed::Full);
             if front.targets.is_empty() {
-                self.acknowledge(id, front.delivery, front.answer);
+                self.acknowledge(id, front.receipt, front.answer);
             } else {
                 if let Some(connection) = self.connections.get_mut(&id) {
                     connection.blocked.push_front(front);
@@ -99,7 +100,7 @@ impl BrokerCore {
             for target in &blocked.targets {
                 self.hand_over_or_drop(target, &blocked.message, now);
             }
-            self.acknowledge(id, blocked.delivery, blocked.answer);
+            self.acknowledge(id, blocked.receipt, blocked.answer);
         }
     }
 
@@ -218,13 +219,20 @@ impl BrokerCore {
     }
 
     /// The publisher's answer; in its turn, which the engine sees to.
-    fn acknowledge(&mut self, id: ConnectionId, delivery: Option<DeliveryId>, reason: ReasonCode) {
-        let Some(delivery) = delivery else { return };
-        if let Some(connection) = self.connections.get_mut(&id) {
-            // Stale if another connection has taken the session over; then the client asks again there.
-            let _ = connection.engine.acknowledge(delivery, reason);
-            self.touch(id);
+    fn acknowledge(&mut self, id: ConnectionId, receipt: Option<Receipt>, reason: ReasonCode) {
+        let Some(Receipt { delivery, packet_id }) = receipt else { return };
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let is_told = connection.version().is_some_and(|version| version.rules().has_ack_reasons);
+        if reason.is_failure()
+            && is_told
+            && let Some(session) = connection.session.and_then(|key| self.sessions.at_mut(key))
+        {
+            // [MQTT-4.3.3-9]
+            session.ledger.forget(packet_id);
         }
+        // Stale if the client has published something else under the identifier; then that is what it waits for.
+        let _ = connection.engine.acknowledge(delivery, reason);
+        self.touch(id);
     }
 
     /// A connection has done what it could: its session may have room again.
@@ -247,12 +255,7 @@ impl BrokerCore {
     /// Those who wait for a session try again.
     pub(super) fn wake_waiters(&mut self, key: SessionKey) {
         let waiters = self.sessions.at_mut(key).map(Session::take_waiters).unwrap_or_default();
-        self.retry(waiters);
-    }
-
-    /// These publishers try again.
-    pub(super) fn retry(&mut self, publishers: Vec<ConnectionId>) {
-        for id in publishers {
+        for id in waiters {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.is_to_retry = true;
                 self.touch(id);

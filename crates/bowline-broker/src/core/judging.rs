@@ -1,12 +1,17 @@
-//! From what ended a connection to the violation that is reported. Decides what counts as one.
+//! From packets, and from what ended a connection, to the violation that is reported. Decides what counts as one.
 
 use bowline_proto::codec::DecodeErrorKind;
 use bowline_proto::error::ProtocolError;
+use bowline_proto::packet::{Disconnect, Packet};
 use bowline_proto::server::EndCause;
+use bowline_proto::{ReasonCode, Timestamp};
 
 use crate::core::BrokerCore;
+use crate::core::conduct::{Charge, Conduct};
+use crate::core::connection::Connection;
 use crate::core::event::{BrokerEvent, BrokerOutput};
 use crate::core::keys::ConnectionId;
+use crate::core::sessions::Session;
 use crate::core::statement::{Statement, both, broken_by};
 use crate::core::violation::Violation;
 
@@ -34,6 +39,35 @@ impl BrokerCore {
         };
         if let Some((statement, text)) = found {
             self.report(id, statement, text);
+        }
+    }
+
+    /// Judges a packet before the engine sees it.
+    pub(super) fn charge(&mut self, id: ConnectionId, packet: &Packet) -> Result<(), Charge> {
+        let Some(Connection { engine, conduct, session, .. }) = self.connections.get_mut(&id) else {
+            return Ok(());
+        };
+        let (Some(conduct), Some(key)) = (conduct, session) else { return Ok(()) };
+        let Some(Session { ledger, .. }) = self.sessions.at_mut(*key) else { return Ok(()) };
+        let awaited =
+            |packet_id| engine.session().and_then(|session| session.unacknowledged_publication(packet_id));
+        match packet {
+            Packet::Publish(publish) => conduct.on_publish(ledger, publish),
+            Packet::PubRel(ack) => conduct.on_pubrel(ledger, ack.packet_id),
+            Packet::PubAck(ack) => awaited(ack.packet_id).map_or(Ok(()), |one| conduct.on_puback(one)),
+            Packet::PubRec(ack) => awaited(ack.packet_id).map_or(Ok(()), |one| conduct.on_pubrec(one)),
+            Packet::Subscribe(request) => Conduct::on_request(ledger, request.packet_id),
+            Packet::Unsubscribe(request) => Conduct::on_request(ledger, request.packet_id),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the connection of a client that broke a rule which the engine does not enforce.
+    pub(super) fn convict(&mut self, id: ConnectionId, (statement, text): Charge, now: Timestamp) {
+        self.report(id, statement, text);
+        if let Some(connection) = self.connections.get_mut(&id) {
+            // An error means that the connection is over already.
+            let _ = connection.engine.disconnect(&Disconnect::new(ReasonCode::ProtocolError), now);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The broker without I/O: bytes of connections and commands go in, outputs come out. Knows no clock, no socket and no
 //! runtime; time is an argument.
 
+mod conduct;
 mod config;
 mod connecting;
 mod connection;
@@ -21,7 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bowline_proto::codec::Outgoing;
 use bowline_proto::error::RequestError;
-use bowline_proto::packet::Disconnect;
+use bowline_proto::packet::{Disconnect, Packet};
 use bowline_proto::server::{PublishOutcome, ServerEngine, ServerEvent, ServerInput, ServerOutput};
 use bowline_proto::types::Text;
 use bowline_proto::{ReasonCode, Timestamp};
@@ -35,6 +36,7 @@ pub use violation::Violation;
 use connection::Connection;
 use retained::Retained;
 use sessions::{Place, Sessions};
+use statement::both;
 use stats::Counters;
 use subscriptions::{Subscriptions, Target};
 use timers::{Timer, Timers};
@@ -253,16 +255,32 @@ impl BrokerCore {
         if connection.is_malformed || connection.is_reading_paused() {
             return false;
         }
-        let input = match connection.decoder.next_packet() {
-            Ok(Some(packet)) => ServerInput::Packet(packet),
+        match connection.decoder.next_packet() {
+            Ok(Some(packet)) => self.on_packet(id, packet, now),
             Ok(None) => return false,
             Err(error) => {
                 connection.is_malformed = true;
-                ServerInput::Malformed(error)
+                connection.engine.handle_input(ServerInput::Malformed(error), now);
             }
-        };
-        connection.engine.handle_input(input, now);
+        }
         true
+    }
+
+    fn on_packet(&mut self, id: ConnectionId, packet: Packet, now: Timestamp) {
+        if let Err(charge) = self.charge(id, &packet) {
+            return self.convict(id, charge, now);
+        }
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if let Packet::Publish(publish) = &packet {
+            connection.arriving = publish.packet_id;
+        }
+        let what = packet.packet_type();
+        let unknown_before = connection.engine.stats().unknown_acknowledgements;
+        connection.engine.handle_input(ServerInput::Packet(packet), now);
+        if connection.engine.stats().unknown_acknowledgements > unknown_before {
+            let text = format!("the client sent {what} for a packet identifier that waits for none");
+            self.convict(id, (both("MQTT-2.2.1-5", "MQTT-2.3.1-6 of 3.1.1"), text), now);
+        }
     }
 
     fn on_event(&mut self, id: ConnectionId, event: ServerEvent, now: Timestamp) {

@@ -7,6 +7,7 @@ use bowline_proto::packet::Will;
 use bowline_proto::server::ServerSession;
 use bowline_proto::types::Text;
 
+use crate::core::conduct::Ledger;
 use crate::core::keys::{ConnectionId, SessionKey};
 
 /// What the broker keeps of a client between connections.
@@ -14,6 +15,8 @@ use crate::core::keys::{ConnectionId, SessionKey};
 pub(crate) struct Session {
     pub(crate) client_id: Text,
     pub(crate) place: Place,
+    /// What the client has not finished, for the judge.
+    pub(crate) ledger: Ledger,
     /// The will of its last connection, while it is delayed.
     pub(crate) will: Option<Will>,
     /// Since when its queue has been full, until it is half empty again.
@@ -71,7 +74,14 @@ impl Sessions {
         let key = SessionKey(self.next);
         self.by_client.insert(client_id.clone(), key);
         let place = Place::Connected(connection);
-        let session = Session { client_id, place, will: None, full_since: None, waiters: Vec::new() };
+        let session = Session {
+            client_id,
+            place,
+            ledger: Ledger::default(),
+            will: None,
+            full_since: None,
+            waiters: Vec::new(),
+        };
         self.by_key.insert(key, session);
         key
     }

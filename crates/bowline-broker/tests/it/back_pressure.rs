@@ -7,7 +7,7 @@ use bowline_proto::packet::Packet;
 use bowline_proto::{QoS, ReasonCode, Version};
 use bowline_testkit::packets::{puback, qos1};
 
-use crate::bench::{Bench, kept, publish};
+use crate::bench::{Bench, clean, kept, publish};
 
 fn two_at_most(config: &mut BrokerConfig) {
     config.queue.messages_max = 2;
@@ -91,9 +91,13 @@ fn a_client_that_never_reads_holds_its_publishers_up_once_and_then_loses_message
 
 #[test]
 fn who_waits_for_a_client_that_leaves_goes_on() {
-    for is_publisher in [false, true] {
+    for (is_publisher, is_kept, dropped) in [(false, false, 0), (false, true, 2), (true, false, 2)] {
         let mut bench = Bench::with(two_at_most);
-        let (slow, publisher) = slow_and_publisher(&mut bench, Version::V5);
+        let connect = if is_kept { kept(Version::V5, "slow") } else { clean(Version::V5, "slow") };
+        let (slow, _) = bench.connect_with(connect);
+        bench.subscribe(slow, "a", QoS::ExactlyOnce);
+        bench.set_reading(slow, false);
+        let publisher = bench.connect(Version::V5, "from");
         let fast = bench.connect(Version::V5, "fast");
         bench.subscribe(fast, "a", QoS::AtMostOnce);
         for number in 1..=5 {
@@ -102,8 +106,11 @@ fn who_waits_for_a_client_that_leaves_goes_on() {
         assert_eq!(bench.messages(fast).len(), 4);
         bench.lose(if is_publisher { publisher } else { slow });
         assert_eq!(bench.messages(fast).len(), 1, "what waited goes to those who have room");
-        assert_eq!(bench.core.stats().dropped, if is_publisher { 2 } else { 0 });
-        bench.send(if is_publisher { fast } else { publisher }, qos1("b", "x", 9));
+        assert_eq!(bench.core.stats().dropped, dropped);
+        if !is_publisher {
+            let acknowledged: Vec<Packet> = (1..=5).map(|id| puback(id, ReasonCode::Success)).collect();
+            assert_eq!(bench.got(publisher), acknowledged);
+        }
     }
 }
 

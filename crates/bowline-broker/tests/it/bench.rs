@@ -192,6 +192,11 @@ impl Bench {
         assert_eq!(self.violations(), Vec::<&Violation>::new());
     }
 
+    /// When the core wants to be called at the latest.
+    pub(crate) fn until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
     /// Lets time pass, stopping at every point the core asked to be called at.
     pub(crate) fn advance(&mut self, duration: Duration) {
         let end = self.now + duration;

@@ -2,6 +2,8 @@
 
 mod back_pressure;
 mod bench;
+mod chaos;
+mod conduct;
 mod judging;
 mod limits;
 mod line;

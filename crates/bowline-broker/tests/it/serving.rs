@@ -6,7 +6,7 @@ use std::time::Duration;
 use bowline_broker::{Broker, BrokerEvent, StartError};
 use bowline_proto::packet::{Connect, Disconnect, Packet, Secret};
 use bowline_proto::{Message, QoS, ReasonCode, Version};
-use bowline_testkit::packets::{qos0, qos1, topic};
+use bowline_testkit::packets::{qos1, topic};
 use bowline_transport::in_process;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -108,7 +108,8 @@ async fn a_client_that_is_in_the_wrong_hears_why_although_it_goes_on_sending() {
     let broker = Broker::builder().start().await.unwrap();
     let mut line = Line::tcp(&broker, Version::V5).await.log_in("c").await;
     let mut bytes = b"\x36\x05\x00\x01a\x00\x01".to_vec();
-    bytes.extend(line.encode(&vec![qos0("a", "more"); 20_000]));
+    let more = publish("a", "more".repeat(100), QoS::AtMostOnce, 0);
+    bytes.extend(line.encode(&vec![more; 40_000]));
     line.stream.write_all(&bytes).await.unwrap();
     let reason = Disconnect::new(ReasonCode::MalformedPacket);
     assert_eq!(line.next().await, Some(Packet::Disconnect(Box::new(reason))));

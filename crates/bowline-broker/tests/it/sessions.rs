@@ -112,6 +112,32 @@ fn a_second_connection_takes_the_session_over_and_the_first_is_told_in_5_0() {
     }
 }
 
+// [MQTT-3.1.2-5] [MQTT-3.1.2-4 of 3.1.1]
+#[test]
+fn a_client_may_be_back_before_the_broker_has_looked_at_its_end() {
+    for is_sent_away in [false, true] {
+        let mut bench = Bench::new();
+        let (first, _) = bench.connect_with(kept(Version::V5, "c"));
+        let second = bench.open(Version::V5);
+        let mut out = bowline_proto::codec::Outgoing::new();
+        let encoder = bowline_proto::codec::Encoder::new(Version::V5, bowline_proto::Role::Client, u32::MAX);
+        encoder.packet(&mut out, &Packet::Connect(Box::new(kept(Version::V5, "c")))).unwrap();
+        bench.core.handle_bytes(second, &out.to_vec());
+        if is_sent_away {
+            bench.core.disconnect_client("c", ReasonCode::ServerBusy, bench.now).unwrap();
+        } else {
+            bench.core.handle_closed(first, bench.now);
+        }
+        bench.settle();
+        let got = bench.got(second);
+        assert!(
+            matches!(&got[..], [Packet::ConnAck(connack)] if connack.session_present == Some(true)),
+            "{got:?}"
+        );
+        assert_eq!((bench.core.stats().connections, bench.core.stats().clients), (1, 1));
+    }
+}
+
 #[test]
 fn a_take_over_of_a_session_that_ends_with_its_connection_makes_a_new_one() {
     let mut bench = Bench::new();
@@ -154,6 +180,7 @@ fn a_session_expires_when_its_time_is_over_and_not_before() {
     let (id, session_present) = bench.connect_with(connect.clone());
     assert!(session_present);
     bench.advance(Duration::from_secs(100));
+    assert_eq!(bench.core.stats().sessions, 1, "the time counts from when the connection is over");
     bench.lose(id);
     bench.advance(Duration::from_secs(10));
     assert_eq!(bench.core.stats().sessions, 0);
@@ -230,6 +257,15 @@ fn the_broker_disconnects_or_kills_a_client_on_demand() {
 }
 
 #[test]
+fn nothing_is_waited_for_when_all_clients_are_gone() {
+    let mut bench = Bench::new();
+    let (id, _) = bench.connect_with(Connect { keep_alive_secs: 10, ..kept(Version::V5, "c") });
+    assert!(bench.until().is_some());
+    bench.lose(id);
+    assert_eq!(bench.until(), None);
+}
+
+#[test]
 fn shutting_down_says_so_and_takes_no_more_connections() {
     let mut bench = Bench::new();
     let id = bench.connect(Version::V5, "c");
@@ -262,6 +298,18 @@ fn the_decision_about_a_client_can_be_left_to_the_driver() {
         let got = bench.got(id);
         assert!(matches!(&got[0], Packet::ConnAck(connack) if connack.reason == said), "{got:?}");
         assert!(bench.is_closed(id));
+    }
+    for is_allowed in [true, false] {
+        let id = bench.open(Version::V5);
+        bench.send(id, Packet::Connect(Box::new(clean(Version::V5, "c"))));
+        let (asked, _) = bench.asked.pop().unwrap();
+        bench.core.handle_closed(id, bench.now);
+        match is_allowed {
+            true => bench.core.allow(asked, bench.now),
+            false => bench.core.deny(asked, ReasonCode::Banned, bench.now),
+        }
+        bench.settle();
+        assert_eq!(bench.core.stats().connections, 0, "it did not wait for the decision");
     }
     let id = bench.open(Version::V3_1);
     bench.send(id, Packet::Connect(Box::new(clean(Version::V3_1, "c"))));

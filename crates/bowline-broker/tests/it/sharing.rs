@@ -72,13 +72,13 @@ fn a_shared_subscription_gets_no_retained_messages_and_a_copy_of_its_own() {
     let mut bench = Bench::new();
     let id = bench.connect(Version::V5, "c");
     bench.send(id, retained(qos0("a", "kept")));
-    bench.subscribe(id, "$share/g/a", QoS::AtMostOnce);
+    bench.subscribe(id, "$share/g/#", QoS::AtMostOnce);
     assert_eq!(bench.messages(id), []);
     bench.subscribe(id, "+", QoS::AtMostOnce);
     bench.got(id);
     bench.send(id, qos0("a", "x"));
     assert_eq!(bench.messages(id).len(), 2);
-    bench.unsubscribe(id, "$share/g/a");
+    bench.unsubscribe(id, "$share/g/#");
     bench.got(id);
     bench.send(id, qos0("a", "y"));
     assert_eq!(bench.messages(id).len(), 1);

@@ -10,7 +10,7 @@ use crate::reason::ReasonCode;
 use crate::routing::StreamId;
 use crate::rules::Rules;
 use crate::session::inbound::{Inbound, Taken};
-use crate::session::outbound::Outbound;
+use crate::session::outbound::{FlowPhase, Outbound};
 use crate::session::queued::Queued;
 use crate::session::send_queue::SendQueue;
 use crate::session::{DeliveryId, PublicationId, QueueLimits, Stale};
@@ -88,6 +88,12 @@ impl ServerSession {
     /// Messages from the client that the broker has not acknowledged.
     pub const fn unacknowledged(&self) -> usize {
         self.inbound.messages()
+    }
+
+    /// The publication to the client that waits for a PUBACK or PUBREC with this packet identifier.
+    pub fn unacknowledged_publication(&self, packet_id: PacketId) -> Option<PublicationId> {
+        let flow = self.outbound.flow(self.outbound.slot(packet_id)?);
+        (flow.was_sent && flow.phase == FlowPhase::Acknowledge).then_some(flow.publication)
     }
 
     /// Whether client and server have no unfinished exchange, as in a new session. Messages may wait in the queue.
