@@ -187,7 +187,10 @@ impl Bench {
             return;
         }
         self.watch.on_answer(&packet);
-        if let Packet::ConnAck(connack) = &packet {
+        // A second CONNACK announces nothing: the engine closes, after what it had encoded.
+        if let Packet::ConnAck(connack) = &packet
+            && self.engine.state_name() == "AwaitConnack"
+        {
             let maximum = connack.properties.receive_maximum;
             self.watch = Watch::new(maximum.map_or(usize::MAX, |maximum| maximum.get().into()));
         }
