@@ -149,6 +149,21 @@ fn a_lowered_receive_maximum_holds_back_what_is_sent_again_and_all_that_is_new_b
     }
 }
 
+// [MQTT-4.6.0-1]
+#[test]
+fn a_message_published_between_an_answer_and_the_next_poll_does_not_overtake_a_resumed_one() {
+    let mut rig = ClientRig::connected(kept(Version::V5));
+    for payload in ["1", "2"] {
+        publish1(&mut rig, payload);
+    }
+    let first = published(&mut rig)[0].packet_id.unwrap();
+    rig.reconnect_with(true, receive_maximum(1));
+    assert_eq!(payloads(&mut rig), ["1"]);
+    rig.engine.handle_input(bowline_proto::client::Input::Packet(puback(first)), rig.now);
+    publish1(&mut rig, "new");
+    assert_eq!(payloads(&mut rig), ["2"]);
+}
+
 // [MQTT-4.9.0-3] [MQTT-3.3.4-7] [MQTT-3.3.4-8]
 #[test]
 fn resumed_pubrels_go_out_over_the_quota_and_count_against_it() {
