@@ -84,9 +84,9 @@ fn wasm32(root: &Path) -> Result<(), String> {
     cargo(root, &["build", "--package", "bowline-proto", "--locked", "--target", WASM_TARGET])
 }
 
-/// Runs the tests, passes on what they print and adds up what they report.
+/// Runs the tests, those that need other programs included, passes on what they print and adds up what they report.
 fn tests(root: &Path) -> Result<Totals, String> {
-    let mut command = cargo_command(root, &["test", "--workspace", "--locked"]);
+    let mut command = cargo_command(root, &["test", "--workspace", "--locked", "--", "--include-ignored"]);
     let mut child =
         command.stdout(Stdio::piped()).spawn().map_err(|error| format!("cannot run cargo: {error}"))?;
     let output = child.stdout.take().expect("the output was asked for");
@@ -99,6 +99,7 @@ fn tests(root: &Path) -> Result<Totals, String> {
     let status = child.wait().map_err(|error| format!("cannot wait for the tests: {error}"))?;
     match status.success() {
         true if totals.passed == 0 => Err("no test was run".to_owned()),
+        true if totals.ignored > 0 => Err(format!("{} tests were skipped", totals.ignored)),
         true => Ok(totals),
         false => Err(format!("the tests failed: {status}")),
     }

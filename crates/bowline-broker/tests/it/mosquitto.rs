@@ -72,6 +72,7 @@ fn lines(count: u32) -> String {
     (0..count).map(|number| format!("line {number}\n")).collect()
 }
 
+#[ignore = "needs Debian's mosquitto-clients; .ci/run runs it with --include-ignored"]
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_go_through_in_all_versions_and_qos_and_come_out_the_same() {
     let broker = Broker::builder().start().await.unwrap();
@@ -94,6 +95,7 @@ async fn lines_go_through_in_all_versions_and_qos_and_come_out_the_same() {
     assert_eq!(broker.stats().dropped, 0);
 }
 
+#[ignore = "needs Debian's mosquitto-clients; .ci/run runs it with --include-ignored"]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kept_session_gets_what_came_while_it_was_away() {
     let broker = Broker::builder().start().await.unwrap();
@@ -114,6 +116,7 @@ async fn a_kept_session_gets_what_came_while_it_was_away() {
     assert_eq!(broker.stats().sessions, 3);
 }
 
+#[ignore = "needs Debian's mosquitto-clients; .ci/run runs it with --include-ignored"]
 #[tokio::test(flavor = "multi_thread")]
 async fn retained_messages_and_wills_reach_other_programs() {
     let broker = Broker::builder().start().await.unwrap();
@@ -137,6 +140,7 @@ async fn retained_messages_and_wills_reach_other_programs() {
     broker.assert_no_violations();
 }
 
+#[ignore = "needs Debian's mosquitto-clients; .ci/run runs it with --include-ignored"]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payload_of_megabytes_and_shared_subscriptions_work_with_other_programs() {
     let broker = Broker::builder().start().await.unwrap();
