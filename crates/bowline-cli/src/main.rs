@@ -1,27 +1,76 @@
 //! The `bowline` program: reads the command line and runs the command that it names. Knows no MQTT.
 
 mod broker;
+mod connect;
+mod exit;
+mod log;
+mod publish;
+mod stop;
+mod subscribe;
+mod watching;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand};
 
 /// An MQTT client on the command line, for MQTT 3.1, 3.1.1 and 5.0.
 #[derive(Parser)]
-#[command(name = "bowline", version, arg_required_else_help = true)]
+#[command(name = "bowline", version, arg_required_else_help = true, disable_help_flag = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+
+    /// Show this help; `bowline COMMAND --help` shows that of a command
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    Pub(Box<publish::PublishArguments>),
+    Sub(Box<subscribe::SubscribeArguments>),
     Broker(broker::BrokerArguments),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match Arguments::parse().command {
+async fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Pub(arguments) => publish::run(*arguments).await,
+        Command::Sub(arguments) => subscribe::run(*arguments).await,
         Command::Broker(arguments) => broker::run(arguments).await,
     }
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("bowline: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(run(arguments.command));
+    // A thread may still wait for input that never comes.
+    runtime.shutdown_background();
+    code
+}
+
+/// Shows the help, or what is wrong with the command line; without URLs that may have a password in them.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let mut text = error.render().to_string();
+    for argument in std::env::args_os().skip(1) {
+        let argument = argument.to_string_lossy();
+        if argument.contains('@') {
+            text = text.replace(&*argument, "(a URL)");
+        }
+    }
+    if error.use_stderr() {
+        eprint!("{text}");
+    } else {
+        print!("{text}");
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE))
 }

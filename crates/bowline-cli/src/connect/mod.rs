@@ -1,0 +1,190 @@
+//! The options of a connection that `pub` and `sub` share, and the client's builder made of them. Knows neither command.
+
+mod password;
+mod target;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use bowline::{Builder, Credentials, QoS, Role, Session, Version, Will};
+use clap::{ArgAction, Args};
+
+use crate::exit::Failure;
+use password::PasswordArguments;
+pub(crate) use target::Target;
+
+#[derive(Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectArguments {
+    #[arg(value_name = "URL", help = URL_HELP, conflicts_with_all = ["url_option", "host", "port"])]
+    url: Option<String>,
+
+    /// The same as the URL without -L
+    #[arg(short = 'L', long = "url", value_name = "URL", conflicts_with_all = ["host", "port"])]
+    url_option: Option<String>,
+
+    /// The broker's name or address
+    #[arg(short, long, default_value = "localhost")]
+    host: String,
+
+    /// The broker's port
+    #[arg(short, long, default_value_t = 1883)]
+    port: u16,
+
+    /// The version of MQTT: 31, 311 or 5 (also mqttv31, mqttv311, mqttv5)
+    #[arg(short = 'V', long, value_name = "VERSION", default_value = "5", value_parser = version, hide_possible_values = true)]
+    protocol_version: Version,
+
+    /// The client identifier; made up if it is not given
+    #[arg(short, long)]
+    id: Option<String>,
+
+    /// Seconds of silence before a PINGREQ; 0 for none
+    #[arg(short, long, value_name = "SECS", default_value_t = 60)]
+    keepalive: u16,
+
+    /// Keep the session at the broker, and take over what it holds; needs --id
+    #[arg(short = 'c', long, requires = "id")]
+    disable_clean_session: bool,
+
+    /// How long the broker keeps the session after the connection is over (5.0); with -c it is never forgotten unless this is
+    /// given
+    #[arg(short = 'x', long, value_name = "SECS")]
+    session_expiry_interval: Option<u32>,
+
+    /// Messages of QoS 1 and 2 on their way at most: 1,024, before 5.0: 20, beyond which Mosquitto closes the connection
+    #[arg(short = 'M', long, value_name = "COUNT")]
+    max_inflight: Option<u16>,
+
+    /// Log every packet to stderr
+    #[arg(short, long)]
+    debug: bool,
+
+    /// Show this help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+
+    #[command(flatten)]
+    login: PasswordArguments,
+
+    #[command(flatten)]
+    will: WillArguments,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Will")]
+struct WillArguments {
+    /// Where the broker publishes if this program is lost
+    #[arg(long, value_name = "TOPIC")]
+    will_topic: Option<String>,
+
+    /// What it publishes; nothing if it is not given
+    #[arg(long, value_name = "TEXT", requires = "will_topic")]
+    will_payload: Option<OsString>,
+
+    /// With which QoS
+    #[arg(long, value_name = "QOS", default_value = "0", value_parser = qos, requires = "will_topic")]
+    will_qos: QoS,
+
+    /// Whether it keeps it for later subscribers
+    #[arg(long, requires = "will_topic")]
+    will_retain: bool,
+}
+
+const URL_HELP: &str = "Broker and topic at once: mqtt://[user[:password]@]host[:port][/topic]";
+
+/// The bytes that a connection may hold of messages that are not acknowledged: room for the largest that there are.
+const INBOUND_BYTES_MAX: usize = 320 * 1024 * 1024;
+const INBOUND_MESSAGES_MAX: u16 = 1024;
+
+impl ConnectArguments {
+    pub(crate) const fn version(&self) -> Version {
+        self.protocol_version
+    }
+
+    pub(crate) const fn is_debug(&self) -> bool {
+        self.debug
+    }
+
+    /// Where to connect to, and the topic of the URL.
+    pub(crate) fn target(&self) -> Result<Target, Failure> {
+        match self.url.as_ref().or(self.url_option.as_ref()) {
+            Some(url) => Target::of_url(url),
+            None => Target::of_host(&self.host, self.port),
+        }
+    }
+
+    /// Sets every option on a builder. May ask for a password on the terminal.
+    pub(crate) fn configure<R: Role>(
+        &self,
+        builder: Builder<R>,
+        target: &Target,
+    ) -> Result<Builder<R>, Failure> {
+        let mut builder = builder
+            .version(self.protocol_version)
+            .allow_long_client_id()
+            .keep_alive(Duration::from_secs(self.keepalive.into()))
+            .inbound_max(INBOUND_MESSAGES_MAX, INBOUND_BYTES_MAX)
+            .session(self.session()?);
+        if let Some(credentials) = self.login.credentials(target)? {
+            builder = builder.credentials(credentials);
+        } else {
+            builder = builder.credentials(Credentials::none());
+        }
+        if let Some(id) = &self.id {
+            builder = builder.client_id(id);
+        }
+        if let Some(messages) = self.max_inflight {
+            builder = builder.in_flight_max(messages);
+        }
+        if let Some(will) = self.will.will() {
+            builder = builder.will(will);
+        }
+        Ok(builder)
+    }
+
+    fn session(&self) -> Result<Session, Failure> {
+        let expiry = self.session_expiry_interval.map(|secs| Duration::from_secs(secs.into()));
+        if expiry.is_some() && !self.protocol_version.rules().has_properties {
+            return Err(Failure::usage("--session-expiry-interval needs -V 5"));
+        }
+        let kept = match expiry {
+            Some(expiry) => Session::in_memory().expiry(expiry),
+            None => Session::in_memory(),
+        };
+        Ok(match (self.disable_clean_session, expiry) {
+            (true, _) => kept,
+            (false, None | Some(Duration::ZERO)) => Session::clean(),
+            (false, Some(_)) => kept.fresh(),
+        })
+    }
+}
+
+impl WillArguments {
+    fn will(&self) -> Option<Will> {
+        let topic = self.will_topic.as_deref()?;
+        let payload = self.will_payload.clone().map_or_else(Vec::new, OsString::into_encoded_bytes);
+        let will = Will::new(topic, payload).qos(self.will_qos);
+        Some(if self.will_retain { will.retain() } else { will })
+    }
+}
+
+/// Reads a version as Mosquitto's programs call them, and as the standards are called.
+fn version(text: &str) -> Result<Version, String> {
+    match text {
+        "31" | "mqttv31" | "3.1" => Ok(Version::V3_1),
+        "311" | "mqttv311" | "3.1.1" => Ok(Version::V3_1_1),
+        "5" | "mqttv5" | "5.0" => Ok(Version::V5),
+        _ => Err("versions are 31, 311 and 5".into()),
+    }
+}
+
+/// Reads a QoS.
+pub(crate) fn qos(text: &str) -> Result<QoS, String> {
+    match text {
+        "0" => Ok(QoS::AtMostOnce),
+        "1" => Ok(QoS::AtLeastOnce),
+        "2" => Ok(QoS::ExactlyOnce),
+        _ => Err("a QoS is 0, 1 or 2".into()),
+    }
+}

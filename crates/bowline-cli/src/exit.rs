@@ -1,0 +1,82 @@
+//! How the program ends: exit codes, and errors that carry one. Knows no command.
+
+use std::process::ExitCode;
+
+use bowline::{ConnectError, DisconnectCause, Disconnection, ReasonCode, Version};
+
+/// What went wrong, in one or more lines without secrets, and the exit code that says so.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) text: String,
+}
+
+/// Something failed that no other code names.
+pub(crate) const FAILED: u8 = 1;
+/// The command line is wrong; clap's code as well.
+pub(crate) const USAGE: u8 = 2;
+/// `-W` ran out; Mosquitto's programs exit with it too.
+pub(crate) const TIMED_OUT: u8 = 27;
+/// Ended by SIGINT or SIGTERM, as shells count it.
+pub(crate) const INTERRUPTED: u8 = 130;
+pub(crate) const TERMINATED: u8 = 143;
+
+/// The part of the help texts that `pub` and `sub` share.
+macro_rules! exit_codes {
+    () => {
+        "Exit codes:
+  0         success
+  1         an error; stderr says which
+  2         wrong usage
+  1 to 5    the broker refused (3.1 and 3.1.1): the return code of CONNACK
+  128-159   the broker refused (5.0): the reason code of CONNACK"
+    };
+}
+pub(crate) use exit_codes;
+
+impl Failure {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self { code: FAILED, text: text.into() }
+    }
+
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self { code: USAGE, text: text.into() }
+    }
+
+    /// The first attempt to connect failed, or an option was not legal.
+    pub(crate) fn of_connecting(error: &ConnectError, version: Version) -> Self {
+        match error.disconnection() {
+            Some(why) => Self::of_disconnection(why, version),
+            None => Self::usage(error.to_string()),
+        }
+    }
+
+    /// The client is over.
+    pub(crate) fn of_disconnection(why: &Disconnection, version: Version) -> Self {
+        let mut failure = Self::new(why.to_string());
+        if let DisconnectCause::Refused(connack) = why.cause() {
+            failure.code = if version.rules().has_properties {
+                connack.reason.as_u8()
+            } else {
+                connack.reason.as_connect_return_code()
+            };
+            if connack.reason == ReasonCode::UnsupportedProtocolVersion {
+                failure.text.push_str("; -V chooses another one");
+            }
+        }
+        failure
+    }
+}
+
+/// Ends a command: says what failed, and returns the exit code.
+pub(crate) fn finish(program: &str, result: Result<u8, Failure>) -> ExitCode {
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(Failure { code, text }) => {
+            for line in text.lines() {
+                eprintln!("bowline {program}: {line}");
+            }
+            ExitCode::from(code)
+        }
+    }
+}

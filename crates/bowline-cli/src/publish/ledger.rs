@@ -1,0 +1,117 @@
+//! Who keeps count of what was sent and what became of it. Knows no connection and no input.
+
+use std::collections::VecDeque;
+
+use bowline::{PublishError, PublishErrorKind, Receipt};
+
+use crate::exit::{FAILED, Failure};
+use crate::stop::Stop;
+
+/// Receipts that are held at most; beyond it no line is read.
+const RECEIPTS_MAX: usize = 16_384;
+/// Failures that are told one by one; the others are counted.
+const TOLD_MAX: u64 = 10;
+
+/// What was sent, what of it was acknowledged, and what failed.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    has_lines: bool,
+    /// Sent or refused so far: the number of the last line.
+    count: u64,
+    acknowledged: u64,
+    failed: u64,
+    first_failed: Option<u64>,
+    /// Accepted and not known to be acknowledged, with the line's number, oldest first.
+    open: VecDeque<(u64, Receipt)>,
+}
+
+impl Ledger {
+    pub(super) const fn new(has_lines: bool) -> Self {
+        Self { has_lines, count: 0, acknowledged: 0, failed: 0, first_failed: None, open: VecDeque::new() }
+    }
+
+    /// Whether another message may be sent now.
+    pub(super) fn has_room(&self) -> bool {
+        self.open.len() < RECEIPTS_MAX
+    }
+
+    /// Whether it is known of all what became of them.
+    pub(super) fn is_settled(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The client has taken the next message.
+    pub(super) fn accepted(&mut self, receipt: Receipt) {
+        self.count += 1;
+        self.open.push_back((self.count, receipt));
+    }
+
+    /// The client has not taken the next message.
+    pub(super) fn refused(&mut self, error: &PublishError) {
+        self.count += 1;
+        self.fail(self.count, error);
+    }
+
+    /// Waits for the end of the oldest message that is open; there must be one.
+    ///
+    /// A dropped future has lost nothing.
+    pub(super) async fn settle_next(&mut self) {
+        let Some((_, receipt)) = self.open.front_mut() else { return };
+        let result = receipt.await;
+        let Some((number, _)) = self.open.pop_front() else { return };
+        match result {
+            Ok(_) => self.acknowledged += 1,
+            Err(error) => self.fail(number, &error),
+        }
+    }
+
+    /// Waits for the end of all that was sent.
+    pub(super) async fn settle_all(&mut self) {
+        while !self.is_settled() {
+            self.settle_next().await;
+        }
+    }
+
+    fn fail(&mut self, number: u64, error: &PublishError) {
+        self.failed += 1;
+        self.first_failed.get_or_insert(number);
+        // That the client is over concerns all of them, and is said once.
+        let is_own = !matches!(
+            error.kind(),
+            PublishErrorKind::Ended
+                | PublishErrorKind::NotSent
+                | PublishErrorKind::Indeterminate { limit: None }
+        );
+        if is_own && self.failed <= TOLD_MAX {
+            let what = if self.has_lines { format!("line {number}") } else { "the message".to_owned() };
+            eprintln!("bowline pub: {what} was not acknowledged: {error}");
+        }
+    }
+
+    /// Says what is not acknowledged when a signal ends the command.
+    pub(super) fn interrupted(&self, stop: Stop) -> Failure {
+        let missing = self.count - self.acknowledged;
+        let text = format!("interrupted: {missing} of {} messages are not acknowledged", self.count);
+        Failure { code: stop.exit_code(), text }
+    }
+
+    /// The exit code, when it is known of all messages what became of them.
+    pub(super) fn result(self, sent: Result<(), Failure>) -> Result<u8, Failure> {
+        let Self { has_lines, count, acknowledged, first_failed, .. } = self;
+        let missing = count - acknowledged;
+        if missing == 0 {
+            return sent.map(|()| 0);
+        }
+        let (code, mut text) = match sent {
+            Ok(()) => (FAILED, String::new()),
+            Err(failure) => (failure.code, failure.text + "\n"),
+        };
+        if has_lines {
+            let first = first_failed.unwrap_or(acknowledged + 1);
+            text += &format!("{missing} of {count} lines were not acknowledged, the first is line {first}");
+        } else if !text.is_empty() {
+            text += "the message was not acknowledged";
+        }
+        Err(Failure { code, text })
+    }
+}

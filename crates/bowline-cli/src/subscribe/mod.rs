@@ -1,0 +1,196 @@
+//! `bowline sub`: writes what arrives to stdout. Knows no publication.
+
+mod output;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bowline::{Client, Delivery, QoS, StreamEnd, Subscription, Version};
+use clap::Args;
+
+use crate::connect::{ConnectArguments, qos};
+use crate::exit::{Failure, exit_codes, finish};
+use crate::stop::{Stop, Stopping};
+use crate::subscribe::output::{Output, Style, WriteEnd};
+use crate::{log, watching};
+
+/// Subscribe, and write the payloads to stdout
+#[derive(Args)]
+#[command(disable_help_flag = true, after_help = AFTER_HELP)]
+pub(crate) struct SubscribeArguments {
+    /// What to subscribe to, several times for several filters; may also end the URL
+    #[arg(short, long = "topic", value_name = "FILTER")]
+    topics: Vec<String>,
+
+    /// The highest QoS to ask for: 0, 1 or 2
+    #[arg(short, long, default_value = "0", value_parser = qos)]
+    qos: QoS,
+
+    /// End after this many messages
+    #[arg(short = 'C', value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    /// End after this many seconds, with exit code 27
+    #[arg(short = 'W', value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    timeout: Option<u64>,
+
+    /// Write the topic and a space before each payload
+    #[arg(short, long)]
+    verbose: bool,
+
+    /// Write no newline after each payload
+    #[arg(short = 'N')]
+    no_newline: bool,
+
+    #[command(flatten)]
+    connect: ConnectArguments,
+}
+
+const AFTER_HELP: &str = concat!(
+    exit_codes!(),
+    "
+  27        the time of -W is over
+  130, 143  ended by Ctrl-C or SIGTERM before the messages of -C were there; without -C it is 0
+
+The first connection has to succeed; when it is lost later it is made again. A message of QoS 1
+or 2 is acknowledged when it is written to stdout. If nobody reads stdout any more the program
+ends with 0. A second Ctrl-C ends at once.
+Every payload is written as it is, also an empty one. Logs go to stderr; SIGUSR1 raises their
+level, SIGUSR2 lowers it.
+
+Examples:
+  bowline sub -t 'home/#' -v
+  bowline sub -h broker.example -t a -t b -q 1 -C 10 -W 60
+  bowline sub mqtt://broker.example/log -q 2 -c -i reader > lines.csv"
+);
+
+/// Messages that are written and acknowledged together at most.
+const BATCH_MAX: usize = 1024;
+/// How long one who reads stdout may keep the program from ending.
+const WRITE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Receives until one of the limits, a signal, or the end of the connection.
+pub(crate) async fn run(arguments: SubscribeArguments) -> ExitCode {
+    finish("sub", subscribe(arguments).await)
+}
+
+async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
+    log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
+    let limit = arguments.timeout.map(Duration::from_secs);
+    let mut stopping = Stopping::watch(limit).map_err(|error| Failure::new(error.to_string()))?;
+    let target = arguments.connect.target()?;
+    let filters: Vec<String> = target.topic.iter().chain(&arguments.topics).cloned().collect();
+    if filters.is_empty() {
+        return Err(Failure::usage("the topic is missing: -t FILTER"));
+    }
+    let version = arguments.connect.version();
+    let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
+    let builder = Client::builder(&target.url).map_err(wrong)?;
+    let builder = arguments.connect.configure(builder, &target)?;
+    let client = tokio::select! {
+        client = builder.connect() => client.map_err(wrong)?,
+        stop = stopping.wait() => return stopped(stop, &arguments),
+    };
+    let telling = tokio::spawn(watching::tell("sub", client.events()));
+
+    let request = client.subscribe_many(filters.into_iter().map(|filter| (filter, arguments.qos)));
+    let subscribed = tokio::select! {
+        subscribed = request.manual_ack() => subscribed,
+        stop = stopping.wait() => {
+            client.disconnect().await;
+            return stopped(stop, &arguments);
+        }
+    };
+    let mut subscription = subscribed.map_err(|error| Failure::new(error.to_string()))?;
+    for (filter, reason) in subscription.granted().iter().filter(|(_, reason)| reason.is_failure()) {
+        eprintln!("bowline sub: the broker refused {filter}: {reason}");
+    }
+    let end = receive(&mut subscription, &mut stopping, &arguments).await;
+    if !matches!(end, End::Stream) {
+        // The acknowledgements have to be on their way.
+        _ = tokio::time::timeout(WRITE_PATIENCE, client.flush()).await;
+    }
+    client.disconnect().await;
+    _ = telling.await;
+    match end {
+        End::Complete => Ok(0),
+        End::Stopped(stop) => stopped(stop, &arguments),
+        End::Stream => Err(ended(subscription.end_reason(), version)),
+        End::Failed(failure) => Err(failure),
+    }
+}
+
+/// Why nothing more is received.
+enum End {
+    /// All messages that were wanted are there, or nobody reads them any more.
+    Complete,
+    Stopped(Stop),
+    /// The stream ended by itself.
+    Stream,
+    Failed(Failure),
+}
+
+/// Writes messages and acknowledges what is written: as many at a time as are there, and none waits for the next.
+async fn receive(
+    subscription: &mut Subscription<Delivery>,
+    stopping: &mut Stopping,
+    arguments: &SubscribeArguments,
+) -> End {
+    let style = Style { has_topic: arguments.verbose, has_newline: !arguments.no_newline };
+    let mut output = Output::new(tokio::io::stdout(), style);
+    let mut missing = arguments.count;
+    loop {
+        let most = missing.map_or(BATCH_MAX, |missing| missing.min(BATCH_MAX as u64) as usize);
+        let batch = tokio::select! {
+            biased;
+            stop = stopping.wait() => return End::Stopped(stop),
+            batch = subscription.next_batch(most) => batch,
+        };
+        if batch.is_empty() {
+            return End::Stream;
+        }
+        let written = tokio::select! {
+            written = output.write(&batch) => written,
+            // What is begun is finished, unless nobody reads it.
+            stop = async { let stop = stopping.wait().await; tokio::time::sleep(WRITE_PATIENCE).await; stop } => {
+                return End::Stopped(stop);
+            }
+        };
+        match written {
+            Ok(()) => {}
+            Err(WriteEnd::Closed) => return End::Complete,
+            Err(WriteEnd::Failed(error)) => {
+                return End::Failed(Failure::new(format!("stdout cannot be written: {error}")));
+            }
+        }
+        let count = batch.len() as u64;
+        for delivery in batch {
+            // Stale: the session is gone, and nobody waits for the acknowledgement.
+            _ = delivery.into_parts().1.ack().await;
+        }
+        missing = missing.map(|missing| missing - count);
+        if missing == Some(0) {
+            return End::Complete;
+        }
+    }
+}
+
+/// The exit code when the command was ended from outside.
+fn stopped(stop: Stop, arguments: &SubscribeArguments) -> Result<u8, Failure> {
+    match (stop, arguments.timeout, arguments.count) {
+        (Stop::TimedOut, Some(secs), _) => {
+            Err(Failure { code: stop.exit_code(), text: format!("timed out after {secs} s") })
+        }
+        // Who has not said how many wants as many as there are until now.
+        (Stop::Interrupted | Stop::Terminated, _, None) => Ok(0),
+        _ => Ok(stop.exit_code()),
+    }
+}
+
+fn ended(reason: Option<&StreamEnd>, version: Version) -> Failure {
+    match reason {
+        Some(StreamEnd::ClientEnded(why)) => Failure::of_disconnection(why, version),
+        Some(reason) => Failure::new(reason.to_string()),
+        None => Failure::new("the subscription has ended"),
+    }
+}

@@ -1,0 +1,10 @@
+//! Runs the program itself: against the strict broker of this workspace, and against Mosquitto and its programs.
+
+mod ending;
+mod logging;
+mod mosquitto;
+mod process;
+mod publishing;
+mod serving;
+mod subscribing;
+mod telling_secrets;

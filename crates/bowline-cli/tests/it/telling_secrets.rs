@@ -1,0 +1,98 @@
+//! Where passwords come from, and that they are told to the broker alone.
+
+use std::path::PathBuf;
+
+use bowline::ReasonCode;
+use bowline_broker::Broker;
+
+use crate::process::{Process, bowline, client_arguments};
+
+const PASSWORD: &str = "tide-and-knots";
+
+async fn broker() -> Broker {
+    let decide = |login: bowline_broker::Login<'_>| {
+        let is_right = login.user_name == Some("meter") && login.password == Some(PASSWORD.as_bytes());
+        if is_right { Ok(()) } else { Err(ReasonCode::NotAuthorized) }
+    };
+    Broker::builder().authenticate(decide).start().await.expect("a free port")
+}
+
+struct File(PathBuf);
+
+impl File {
+    fn new(contents: &str) -> Self {
+        let name = format!("bowline-cli-password-{}-{}", std::process::id(), contents.len());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, contents).expect("the temporary folder can be written");
+        Self(path)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_comes_from_option_environment_file_or_url_and_is_in_no_log() {
+    let broker = broker().await;
+    let address = broker.address().unwrap();
+    let (file, file_with_newline) = (File::new(PASSWORD), File::new(&format!("{PASSWORD}\n")));
+    let login = ["-t", "a", "-m", "x", "-q", "1", "-d", "-u", "meter"];
+    let ways: [(&[&str], Option<&str>); 5] = [
+        (&["-P", PASSWORD], None),
+        (&["-P", PASSWORD], Some("another one")),
+        (&[], Some(PASSWORD)),
+        (&["--pw-file", file.0.to_str().unwrap()], Some("another one")),
+        (&["--pw-file", file_with_newline.0.to_str().unwrap()], None),
+    ];
+    for version in ["31", "311", "5"] {
+        for (way, environment) in ways {
+            let arguments = [&login[..], way, &["-V", version]].concat();
+            let mut command = bowline(client_arguments("pub", &broker, &arguments));
+            if let Some(password) = environment {
+                command.env("BOWLINE_PASSWORD", password);
+            }
+            let ended = Process::start(&mut command).finish();
+            assert!(ended.stderr.contains("==> CONNECT"), "{}", ended.stderr);
+            assert!(!ended.stderr.contains(PASSWORD), "{way:?}: {}", ended.stderr);
+            ended.successful();
+        }
+        let url = format!("mqtt://meter:{PASSWORD}@{address}/a");
+        let ended = Process::bowline(["pub", &url, "-m", "x", "-d", "-V", version]).finish();
+        assert!(!ended.stderr.contains(PASSWORD), "{}", ended.stderr);
+        ended.successful();
+    }
+    broker.assert_no_violations();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_error_has_a_password_in_it() {
+    let broker = broker().await;
+    let address = broker.address().unwrap();
+    let url = format!("mqtt://other:{PASSWORD}@{address}/a");
+    let with_slash = format!("mqtt://meter:/{PASSWORD}@{address}/a");
+    let without_host = format!("mqtt://meter:{PASSWORD}");
+    let wrong: [&[&str]; 6] = [
+        &["pub", &url, "-m", "x", "-d"],
+        &["pub", &url, &url, "-m", "x"],
+        &["pub", &url, "-m", "x", "-h", "host"],
+        &["pub", &with_slash, "-m", "x"],
+        &["pub", &without_host, "-m", "x"],
+        &["pub", "-P", PASSWORD, "-P", PASSWORD, "-t", "a", "-m", "x"],
+    ];
+    for arguments in wrong {
+        let ended = Process::bowline(arguments).finish();
+        assert_ne!(ended.code, Some(0), "{arguments:?}");
+        assert!(
+            !ended.stderr.is_empty() && !ended.stderr.contains(PASSWORD),
+            "{arguments:?}: {}",
+            ended.stderr
+        );
+    }
+    let missing =
+        Process::client("sub", &broker, &["-t", "a", "-u", "u", "--pw-file", "/no/such/file"]).finish();
+    assert_eq!(missing.code, Some(2));
+    assert!(missing.stderr.contains("/no/such/file"), "{}", missing.stderr);
+}
