@@ -1,6 +1,7 @@
 //! The `bowline` program: reads the command line and runs the command that it names. Knows no MQTT.
 
 mod broker;
+mod demo;
 
 use std::process::ExitCode;
 
@@ -17,11 +18,13 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Broker(broker::BrokerArguments),
+    Demo(demo::DemoArguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Broker(arguments) => broker::run(arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
     }
 }
