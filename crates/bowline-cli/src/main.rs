@@ -2,6 +2,7 @@
 
 mod broker;
 mod connect;
+mod demo;
 mod exit;
 mod log;
 mod publish;
@@ -30,6 +31,7 @@ enum Command {
     Pub(Box<publish::PublishArguments>),
     Sub(Box<subscribe::SubscribeArguments>),
     Broker(broker::BrokerArguments),
+    Demo(demo::DemoArguments),
 }
 
 async fn run(command: Command) -> ExitCode {
@@ -37,6 +39,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Pub(arguments) => publish::run(*arguments).await,
         Command::Sub(arguments) => subscribe::run(*arguments).await,
         Command::Broker(arguments) => broker::run(arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
     }
 }
 

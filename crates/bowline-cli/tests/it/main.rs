@@ -1,5 +1,6 @@
 //! Runs the program itself: against the strict broker of this workspace, and against Mosquitto and its programs.
 
+mod demo;
 mod ending;
 mod logging;
 mod mosquitto;

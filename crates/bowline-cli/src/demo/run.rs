@@ -1,0 +1,158 @@
+//! One run of the demonstration: what is to be done, and how far it is. Sends and receives nothing itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bowline::{QoS, Version};
+use tokio::sync::Notify;
+
+use crate::demo::payload::Stamp;
+
+/// Who publishes and who hears it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parties {
+    /// A pure publisher, and a pure subscriber over a connection of its own.
+    PublisherAndSubscriber,
+    /// One client over one connection, which hears itself.
+    OneClient,
+}
+
+impl Parties {
+    /// Both, in the order in which they run.
+    pub(super) const ALL: [Self; 2] = [Self::PublisherAndSubscriber, Self::OneClient];
+
+    /// What a person calls them.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::PublisherAndSubscriber => "publisher to subscriber",
+            Self::OneClient => "both in one client",
+        }
+    }
+}
+
+/// What all runs have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    /// Where the broker is.
+    pub(super) url: String,
+    /// What all topics begin with.
+    pub(super) topic_prefix: String,
+    /// Messages in each run, at least 1.
+    pub(super) messages: u32,
+    /// The size of each payload.
+    pub(super) payload_bytes: usize,
+    /// Most messages that are sent and have not arrived; `None` for no bound. Brokers drop what is beyond their queues.
+    pub(super) under_way_max: Option<u64>,
+}
+
+/// How many messages of a run are sent one by one at the end, to measure latency without a queue.
+const PACED_MAX: u32 = 200;
+
+impl Settings {
+    /// How many messages are sent as fast as possible. They come first.
+    pub(super) fn full_speed(&self) -> u64 {
+        u64::from(self.messages - self.paced())
+    }
+
+    /// How many messages are sent at a steady pace, after the others.
+    pub(super) fn paced(&self) -> u32 {
+        PACED_MAX.min(self.messages / 2)
+    }
+}
+
+/// One run: its plan, and its progress for whoever shows it.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) settings: Settings,
+    pub(super) version: Version,
+    pub(super) qos: QoS,
+    pub(super) parties: Parties,
+    /// A number that no other run has.
+    pub(super) id: u64,
+    clock: Instant,
+    sent: AtomicU64,
+    received: AtomicU64,
+    /// One more than the highest number that has arrived.
+    reached: AtomicU64,
+    arrival: Notify,
+}
+
+impl Run {
+    /// A run that has not begun.
+    pub(super) fn new(settings: Settings, version: Version, qos: QoS, parties: Parties, id: u64) -> Self {
+        Self {
+            settings,
+            version,
+            qos,
+            parties,
+            id,
+            clock: Instant::now(),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            reached: AtomicU64::new(0),
+            arrival: Notify::new(),
+        }
+    }
+
+    /// The topic of its messages.
+    pub(super) fn topic(&self) -> String {
+        let parties = match self.parties {
+            Parties::PublisherAndSubscriber => "pair",
+            Parties::OneClient => "both",
+        };
+        format!("{}/{}/qos{}/{parties}", self.settings.topic_prefix, self.version, self.qos)
+    }
+
+    /// The payload of the message with this number, sent now.
+    pub(super) fn payload(&self, sequence: u64) -> Vec<u8> {
+        let stamp = Stamp { run: self.id, sequence, sent_ns: self.now_ns() };
+        stamp.to_payload(self.settings.payload_bytes)
+    }
+
+    /// Nanoseconds on the run's clock.
+    pub(super) fn now_ns(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// How many messages were sent so far.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// How many messages arrived intact so far.
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// The client has accepted another message.
+    pub(super) fn on_sent(&self) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Messages have arrived: how many in all, and one more than the highest number.
+    pub(super) fn on_arrival(&self, received: u64, reached: u64) {
+        self.received.store(received, Ordering::Relaxed);
+        self.reached.store(reached, Ordering::Relaxed);
+        self.arrival.notify_one();
+    }
+
+    /// Waits until one more message may be under way. When nothing arrives for a second, what is under way counts as lost:
+    /// the run goes on, and the tally finds the loss.
+    pub(super) async fn wait_for_room(&self) {
+        let Some(under_way_max) = self.settings.under_way_max else { return };
+        let reached = || self.reached.load(Ordering::Relaxed);
+        loop {
+            let before = reached();
+            if self.sent().saturating_sub(before) < under_way_max {
+                return;
+            }
+            let arrived = tokio::time::timeout(GIVEN_UP_AFTER, self.arrival.notified()).await;
+            if arrived.is_err() && reached() == before {
+                self.reached.fetch_max(self.sent(), Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// How long messages may be under way before they count as lost.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(1);
