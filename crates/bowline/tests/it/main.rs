@@ -11,5 +11,6 @@ mod echo;
 mod peer;
 mod publishing;
 mod round_trip;
+mod stalling;
 mod subscribing;
 mod unsubscribing;
