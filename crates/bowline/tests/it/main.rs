@@ -11,6 +11,7 @@ mod echo;
 mod peer;
 mod publishing;
 mod round_trip;
+mod seed;
 mod stalling;
 mod subscribing;
 mod unsubscribing;

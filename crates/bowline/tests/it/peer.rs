@@ -134,6 +134,11 @@ impl Peer {
         within(self.stream.write_all(&bytes)).await.expect("the client reads");
     }
 
+    /// Sends what need not be a packet.
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        within(self.stream.write_all(bytes)).await.expect("the client reads");
+    }
+
     /// Sends without an end in sight; how it ended.
     pub(crate) async fn send_all(&mut self, packets: &[Packet]) -> std::io::Result<()> {
         let bytes = self.encode(packets);
