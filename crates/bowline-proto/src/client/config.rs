@@ -270,8 +270,9 @@ impl ClientConfig {
             let (value, least) = (self.packet_bytes_max as usize, PACKET_BYTES_LEAST as usize);
             return Err(range("packet_bytes_max", value, least, u32::MAX as usize));
         }
-        if self.connect_timeout.is_zero() || self.ping_timeout.is_zero() {
-            return Err(RequestError::Option { option: "timeout", problem: "must not be zero" });
+        let timeouts = [("connect_timeout", self.connect_timeout), ("ping_timeout", self.ping_timeout)];
+        if let Some((option, _)) = timeouts.into_iter().find(|(_, timeout)| timeout.is_zero()) {
+            return Err(RequestError::Option { option, problem: "must not be zero" });
         }
         if self.session.outlives_connection() && self.session.expiry_secs() == 0 {
             return Err(RequestError::Option {

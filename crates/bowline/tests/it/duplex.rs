@@ -27,7 +27,7 @@ async fn acknowledge(mut reader: PeerReader, mut writer: PeerWriter) -> usize {
 
 #[tokio::test]
 async fn the_bridge_loop_does_not_deadlock_while_its_stream_is_full() {
-    for version in [Version::V3_1_1, Version::V5] {
+    for version in Version::ALL {
         let harbour = Harbour::new(256);
         let (client, mut peer) = harbour.pair(harbour.builder(version), version).await;
         let subscribe = client.subscribe("in").qos0(2, Qos0Full::Pause);

@@ -1,12 +1,17 @@
-//! Tests of the client against peers that are played packet by packet, over in-memory streams.
+//! Tests of the client: against peers that are played packet by packet over in-memory streams, and against whole brokers over
+//! TCP, our own strict one and a real Mosquitto.
 
 mod acknowledging;
+mod behaviour;
 mod cancelling;
 mod connecting;
+mod counterpart;
 mod duplex;
 mod echo;
 mod peer;
 mod publishing;
 mod round_trip;
+mod seed;
+mod stalling;
 mod subscribing;
 mod unsubscribing;

@@ -42,11 +42,7 @@ impl Harbour {
     /// The next transport that a client opens.
     pub(crate) async fn accept(&self, version: Version) -> Peer {
         let stream = within(self.listener.accept()).await.expect("a client connects");
-        Peer {
-            stream,
-            decoder: Decoder::for_server(u32::MAX),
-            encoder: Encoder::new(version, Role::Server, u32::MAX),
-        }
+        Peer::new(stream, version)
     }
 
     /// The next connection, with CONNECT answered.
@@ -72,6 +68,14 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    pub(crate) fn new(stream: Stream, version: Version) -> Self {
+        Self {
+            stream,
+            decoder: Decoder::for_server(u32::MAX),
+            encoder: Encoder::new(version, Role::Server, u32::MAX),
+        }
+    }
+
     /// The next packet; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<Packet> {
         let mut bytes = vec![0; 64 * 1024];
@@ -128,6 +132,11 @@ impl Peer {
     pub(crate) async fn send(&mut self, packet: Packet) {
         let bytes = self.encode(&[packet]);
         within(self.stream.write_all(&bytes)).await.expect("the client reads");
+    }
+
+    /// Sends what need not be a packet.
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        within(self.stream.write_all(bytes)).await.expect("the client reads");
     }
 
     /// Sends without an end in sight; how it ended.

@@ -1,0 +1,167 @@
+//! A real Mosquitto on a free port of loopback, ended by its process id. A missing program fails the test.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often another port is tried, if somebody else got the free one first.
+const PORTS_MAX: usize = 5;
+
+/// What its log says of clients that break the protocol.
+const COMPLAINTS: [&str; 3] = ["protocol error", "malformed packet", "exceeded"];
+
+/// A running Mosquitto. Killed when dropped.
+pub(super) struct Mosquitto {
+    child: Child,
+    address: SocketAddr,
+    folder: PathBuf,
+}
+
+impl Mosquitto {
+    /// With a login: for this user and password only.
+    pub(super) async fn start(login: Option<(&str, &str)>) -> Self {
+        for _ in 0..PORTS_MAX {
+            match Self::try_start(free_address(), login).await {
+                Ok(started) => return started,
+                Err(log) => {
+                    assert!(log.contains("Address already in use"), "mosquitto does not start: {log}")
+                }
+            }
+        }
+        panic!("{PORTS_MAX} free ports were taken by others before mosquitto had them");
+    }
+
+    /// On this port, open to everybody.
+    pub(super) async fn start_at(address: SocketAddr) -> Self {
+        match Self::try_start(address, None).await {
+            Ok(started) => started,
+            Err(log) => panic!("mosquitto does not start again: {log}"),
+        }
+    }
+
+    /// The log is the error.
+    async fn try_start(address: SocketAddr, login: Option<(&str, &str)>) -> Result<Self, String> {
+        let folder = new_folder();
+        // Debian's Mosquitto gives up being root, so everything goes to the log that it inherits.
+        let mut configuration = format!(
+            "listener {} 127.0.0.1\npersistence false\nlog_dest stderr\nmax_queued_messages 0\n\
+             max_inflight_messages 1000\nset_tcp_nodelay true\n",
+            address.port()
+        );
+        if let Some((user, password)) = login {
+            let passwords = folder.join("passwords");
+            run(Command::new("mosquitto_passwd").args(["-b", "-c"]).arg(&passwords).args([user, password]));
+            make_readable(&passwords);
+            configuration += &format!(
+                "allow_anonymous false\npassword_file {}\n",
+                passwords.to_str().expect("a text path")
+            );
+        } else {
+            configuration += "allow_anonymous true\n";
+        }
+        std::fs::write(folder.join("mosquitto.conf"), configuration).expect("the folder is ours");
+        let log = std::fs::File::create(folder.join("log")).expect("the folder is ours");
+        let child = Command::new(program())
+            .arg("-c")
+            .arg(folder.join("mosquitto.conf"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("mosquitto cannot be started ({error}); install the Debian package mosquitto")
+            });
+        let mut started = Self { child, address, folder };
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            if started.child.try_wait().expect("it is our child").is_some() {
+                return Err(started.log());
+            }
+            if started.log().contains(" running") && TcpStream::connect(address).is_ok() {
+                return Ok(started);
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        Err(started.log())
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks it to end, waits for that, and checks its log.
+    pub(super) async fn stop(mut self) {
+        // The standard library can only kill; Mosquitto is to end as it does when its machine shuts down.
+        run(Command::new("sh").args(["-c", "kill \"$0\"", &self.child.id().to_string()]));
+        let status = self.ended().await;
+        let log = self.log();
+        assert!(status.success(), "mosquitto ended with {status}: {log}");
+        for complaint in COMPLAINTS {
+            assert!(!log.contains(complaint), "mosquitto complained: {log}");
+        }
+    }
+
+    async fn ended(&mut self) -> ExitStatus {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                return status;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        panic!("mosquitto does not end: {}", self.log());
+    }
+
+    fn log(&self) -> String {
+        let log = std::fs::read(self.folder.join("log")).expect("the log is ours");
+        String::from_utf8_lossy(&log).into_owned()
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        // Nothing can be done about a broker that is gone already or a folder that stays behind.
+        _ = self.child.kill();
+        _ = self.child.wait();
+        _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Debian puts it where only root's path looks.
+fn program() -> &'static Path {
+    let debian = Path::new("/usr/sbin/mosquitto");
+    if debian.exists() { debian } else { Path::new("mosquitto") }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("{command:?} cannot be run ({error}); install the Debian package mosquitto")
+    });
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The user that Mosquitto becomes must read it.
+fn make_readable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let readable = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(path, readable).expect("the file is ours");
+}
+
+fn new_folder() -> PathBuf {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("bowline-client-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("the temporary folder can be written to");
+    folder
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on loopback");
+    listener.local_addr().expect("it is bound")
+}

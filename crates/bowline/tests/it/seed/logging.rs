@@ -1,0 +1,164 @@
+//! The log: a line with an arrow for each packet, at a level that can change while the program runs, and no secrets.
+
+use std::fmt::{Debug, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bowline::{Credentials, QoS, Version, Will};
+use bowline_testkit::packets::{qos0, qos1};
+use tracing::field::{Field, Visit};
+use tracing::subscriber::Interest;
+use tracing::{Level, Metadata, span};
+
+use crate::peer::{Harbour, within};
+use crate::subscribing::grant;
+
+/// Keeps every line that is logged, at debug level while that is on.
+#[derive(Clone, Default)]
+struct Log {
+    lines: Arc<Mutex<Vec<(Level, String)>>>,
+    has_debug: Arc<AtomicBool>,
+}
+
+impl Log {
+    fn set_debug(&self, is_on: bool) {
+        self.has_debug.store(is_on, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> Vec<(Level, String)> {
+        std::mem::take(&mut *self.lines.lock().expect("no test panics with it"))
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        // So that it is asked each time.
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let most = if self.has_debug.load(Ordering::Relaxed) { Level::DEBUG } else { Level::INFO };
+        metadata.target() == "bowline" && *metadata.level() <= most
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        self.lines.lock().expect("no test panics with it").push((*event.metadata().level(), line.text));
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[derive(Default)]
+struct Line {
+    text: String,
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let written = if field.name() == "message" {
+            write!(self.text, "{value:?}")
+        } else {
+            write!(self.text, " {field}={value:?}")
+        };
+        written.expect("a string takes everything");
+    }
+}
+
+/// The lines with arrows.
+fn packets(lines: &[(Level, String)]) -> Vec<&str> {
+    let is_packet = |line: &&str| line.starts_with("==> ") || line.starts_with("<== ");
+    lines.iter().map(|(_, line)| line.as_str()).filter(is_packet).collect()
+}
+
+#[tokio::test]
+async fn the_log_has_a_line_with_an_arrow_for_each_packet_and_no_secrets() {
+    const SECRETS: [&str; 5] = ["pass-secret", "will-secret", "out-secret", "in-secret", "corr-secret"];
+    let log = Log::default();
+    log.set_debug(true);
+    let _guard = tracing::subscriber::set_default(log.clone());
+    for version in Version::ALL {
+        let harbour = Harbour::new(64 * 1024);
+        let builder = harbour
+            .builder(version)
+            .credentials(Credentials::user_name("meter").password("pass-secret"))
+            .will(Will::new("state", "will-secret"));
+        let (client, mut peer) = harbour.pair(builder, version).await;
+        let subscribe = client.subscribe("in").qos(QoS::AtLeastOnce).into_future();
+        let (stream, ()) = tokio::join!(subscribe, grant(&mut peer, &[1]));
+        let mut stream = stream.unwrap();
+        let publish = client.publish("out", "out-secret").qos(QoS::ExactlyOnce);
+        let publish = if version == Version::V5 { publish.correlation_data("corr-secret") } else { publish };
+        drop(publish.send().await.unwrap());
+        peer.publish().await;
+        peer.send(qos1("in", "in-secret", 7)).await;
+        peer.send(qos0("in", "in-secret")).await;
+        for _ in 0..2 {
+            within(stream.next()).await.unwrap();
+        }
+        peer.packet().await;
+        drop(peer);
+        client.abort().await;
+        let lines = log.take();
+        assert_eq!(
+            packets(&lines),
+            [
+                "==> CONNECT",
+                "<== CONNACK",
+                "==> SUBSCRIBE (id=1)",
+                "<== SUBACK (id=1)",
+                "==> PUBLISH (id=2 qos=2 dup=0)",
+                "<== PUBLISH (id=7 qos=1 dup=0)",
+                "<== PUBLISH (qos=0 dup=0)",
+                "==> PUBACK (id=7)",
+            ],
+            "{version}"
+        );
+        for (level, line) in &lines {
+            for secret in SECRETS {
+                assert!(!line.contains(secret), "{level} {line}");
+            }
+        }
+        assert!(lines.iter().any(|(level, _)| *level == Level::INFO), "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_level_of_the_log_can_change_while_the_program_runs() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let harbour = Harbour::new(64 * 1024);
+    let (client, mut peer) = harbour.pair(harbour.builder(Version::V3_1_1), Version::V3_1_1).await;
+    for is_on in [false, true, false] {
+        log.take();
+        log.set_debug(is_on);
+        within(client.publish("a", "1")).await.unwrap();
+        peer.publish().await;
+        let expected: &[&str] = if is_on { &["==> PUBLISH (qos=0 dup=0)"] } else { &[] };
+        assert_eq!(packets(&log.take()), expected);
+    }
+}
+
+#[test]
+fn nothing_that_is_printed_for_debugging_has_a_payload_or_a_password() {
+    let printed = [
+        format!("{:?}", Credentials::user_name("meter").password("a-secret")),
+        format!("{:?}", Will::new("state", "a-secret")),
+        format!("{:?}", bowline::Client::builder("mqtt://meter:a-secret@localhost").expect("a legal URL")),
+    ];
+    for text in printed {
+        assert!(!text.contains("a-secret"), "{text}");
+        assert!(!text.contains(&format!("{:?}", b"a-secret")), "{text}");
+    }
+}
