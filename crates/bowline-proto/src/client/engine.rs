@@ -254,6 +254,13 @@ impl ClientEngine {
         Output::Sleep { until: deadlines.into_iter().flatten().min() }
     }
 
+    /// The next event that waits: after [`Output::Event`] a cheap way to take the rest of a batch, because until the next
+    /// command, input or point of time [`poll_output`](Self::poll_output) would say the same. Go on with `poll_output` when
+    /// there is none.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.context.events.pop_front()
+    }
+
     /// Whether the driver should neither read from the transport nor pass on packets that it has decoded, because the
     /// application does not take them (rule 4 of the inbound rules).
     pub fn is_reading_paused(&self) -> bool {

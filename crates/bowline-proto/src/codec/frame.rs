@@ -16,8 +16,8 @@ use crate::version::Version;
 /// holds on to no more than this, or to its own packet if that is larger.
 const BLOCK_BYTES_TARGET: usize = 16 * 1024;
 
-/// The least room that is made for a packet whose length is not known yet.
-const PARTIAL_BYTES_MIN: usize = 64;
+/// The least room that is made for a packet that is still arriving, unless it is known to be smaller.
+const PARTIAL_BYTES_MIN: usize = 1024;
 
 /// The first byte and the remaining length of a packet (section 2.1).
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bowline_proto::client::{Input, Output};
+use bowline_proto::client::{ClientEngine, Input, Output};
 use bowline_proto::codec::{Decoder, Outgoing};
 use bowline_proto::packet::{Packet, Secret};
 use bowline_proto::routing::StreamId;
@@ -207,7 +207,12 @@ impl Driver {
         loop {
             let Some(engine) = &mut inner.engine else { return };
             match engine.poll_output(now) {
-                Output::Event(event) => inner.dispatch(event, &mut self.effects),
+                Output::Event(event) => {
+                    inner.dispatch(event, &mut self.effects);
+                    while let Some(event) = inner.engine.as_mut().and_then(ClientEngine::next_event) {
+                        inner.dispatch(event, &mut self.effects);
+                    }
+                }
                 Output::Transmit(buffer) => outputs.transmit = Some(buffer),
                 Output::Close => {
                     outputs.transmit = None;
@@ -290,10 +295,7 @@ struct Outputs {
     closed: Option<Link>,
 }
 
-fn set_credentials(
-    engine: &mut bowline_proto::client::ClientEngine,
-    credentials: Credentials,
-) -> Result<(), Box<TransportError>> {
+fn set_credentials(engine: &mut ClientEngine, credentials: Credentials) -> Result<(), Box<TransportError>> {
     let user_name = credentials.user_name.map(Text::try_from).transpose()?;
     engine.set_credentials(user_name, credentials.password.map(Secret))?;
     Ok(())

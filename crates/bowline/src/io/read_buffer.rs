@@ -6,8 +6,9 @@ use std::ops::{Deref, DerefMut};
 use bowline_proto::client::Spent;
 use bowline_proto::packet::Packet;
 
-/// Bytes of one read.
-const READ_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one read. A little less than four of the decoder's blocks of 16 KiB: packets do not fill a block to its end, and
+/// a fifth block for the rest would cost as much as the other four.
+const READ_BYTES_MAX: usize = 60 * 1024;
 
 /// Packets that are handed to the engine under one hold of the lock.
 pub(super) const BATCH_PACKETS_MAX: usize = 256;

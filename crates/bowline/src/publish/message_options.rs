@@ -21,6 +21,16 @@ impl Draft {
         Self { message: topic.map(|topic| Message::new(topic, payload)) }
     }
 
+    /// The message with this payload: the draft is used again and again.
+    pub(super) fn with_payload(&self, payload: Bytes) -> Result<Message, PublishErrorKind> {
+        let Message { topic, qos, retain, properties, .. } = self.message.as_ref().map_err(Clone::clone)?;
+        let mut message = Message::new(topic.clone(), payload);
+        message.qos = *qos;
+        message.retain = *retain;
+        message.properties.clone_from(properties);
+        Ok(message)
+    }
+
     pub(super) fn set_payload(&mut self, payload: Bytes) {
         if let Ok(message) = &mut self.message {
             message.payload = payload;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::outcome::PublishError;
+use crate::publish::admission::Admission;
 use crate::publish::all::{PublishAllError, publish_all};
 use crate::publish::message_options::{Draft, message_options};
 use crate::publish::receipt::Receipt;
@@ -58,7 +59,11 @@ impl Topic {
     /// # Cancel safety
     /// If the future is dropped, the message was not accepted.
     pub async fn send(&self, payload: impl Into<Bytes>) -> Result<Receipt, PublishError> {
-        self.publish(payload).send().await
+        let message =
+            self.draft.with_payload(payload.into()).map_err(|kind| PublishError::new(kind, None))?;
+        let qos = message.qos;
+        let publication = Admission::new(&self.lease, message, true).await?;
+        Ok(Receipt::new(self.lease.clone(), publication, qos))
     }
 
     /// Has a message with this payload accepted without waiting.
@@ -92,11 +97,6 @@ impl Topic {
     where
         S: Stream<Item: Into<Bytes>>,
     {
-        publish_all(&self.lease, payloads, |payload| {
-            let mut draft = self.draft.clone();
-            draft.set_payload(payload.into());
-            draft.message
-        })
-        .await
+        publish_all(&self.lease, payloads, |payload| self.draft.with_payload(payload.into())).await
     }
 }

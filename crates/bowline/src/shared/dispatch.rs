@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use bowline_proto::client::{self, Delivery, DisconnectCause, Qos0Dropped};
+use bowline_proto::routing::StreamId;
+use bowline_proto::session::StreamSet;
 
 use crate::disconnection::Disconnection;
 use crate::event::Event;
@@ -95,25 +97,29 @@ impl Inner {
         effects.events.push(Event::Ended(why.clone()));
     }
 
-    fn deliver(&mut self, delivery: Delivery, effects: &mut Effects) {
+    fn deliver(&mut self, mut delivery: Delivery, effects: &mut Effects) {
         let id = delivery.delivery;
-        let streams = delivery.streams.clone();
-        let mut streams = streams.iter().peekable();
-        let mut message = Some(Message::of_delivery(delivery));
-        while let Some(stream) = streams.next() {
-            let copy = if streams.peek().is_some() { message.clone() } else { message.take() };
-            let Some(message) = copy else { return };
-            let item = Item { message, delivery: id };
-            match (self.inboxes.get_mut(&stream), id, &mut self.engine) {
-                (Some(inbox), _, _) => effects.wakers.extend(inbox.put(item)),
-                // The stream was dropped after the engine had found it: others may want the message.
-                (None, Some(id), Some(engine)) => {
-                    engine.close_stream(stream, &[id]);
-                    effects.displaced.push(item);
-                }
-                (None, _, _) => effects.displaced.push(item),
-            }
+        let streams = std::mem::replace(&mut delivery.streams, StreamSet::new());
+        let message = Message::of_delivery(delivery);
+        let mut streams = streams.iter();
+        let Some(mut stream) = streams.next() else { return };
+        for next in streams {
+            self.put(stream, Item { message: message.clone(), delivery: id }, effects);
+            stream = next;
         }
+        self.put(stream, Item { message, delivery: id }, effects);
+    }
+
+    fn put(&mut self, stream: StreamId, item: Item, effects: &mut Effects) {
+        if let Some(inbox) = self.inboxes.get_mut(&stream) {
+            effects.wakers.extend(inbox.put(item));
+            return;
+        }
+        // The stream was dropped after the engine had found it: others may want the message.
+        if let (Some(id), Some(engine)) = (item.delivery, &mut self.engine) {
+            engine.close_stream(stream, &[id]);
+        }
+        effects.displaced.push(item);
     }
 
     fn answer(

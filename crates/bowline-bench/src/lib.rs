@@ -1,0 +1,24 @@
+//! What a message costs in Bowline: six workloads against a peer that does next to nothing. Knows only the public interface
+//! of the client.
+//!
+//! The peer and the raw program are the same few lines at both ends of a TCP connection: they flood packets that were encoded
+//! before, look at nothing but headers, and acknowledge in batches. What the client adds to that is what is measured.
+
+mod allocations;
+mod answers;
+mod client;
+mod end;
+mod flood;
+mod outside;
+mod peer;
+mod plan;
+mod raw;
+mod throughput;
+
+pub use allocations::allocations_per_message;
+pub use client::{Took, take_part};
+pub use outside::{instructions_per_message, system_calls_per_message};
+pub use peer::{Peer, Served};
+pub use plan::{Plan, WINDOW, Workload};
+pub use raw::move_raw;
+pub use throughput::{Rates, throughput};

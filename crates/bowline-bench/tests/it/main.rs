@@ -1,0 +1,73 @@
+//! Every workload moves what it should, and costs no more allocations than it may. Times nothing.
+
+use bowline::Version;
+use bowline_bench::{Peer, Plan, Served, Workload, allocations_per_message, move_raw, take_part};
+
+const MESSAGES: u64 = 5_000;
+
+fn plans(messages: u64) -> impl Iterator<Item = Plan> {
+    [Version::V3_1_1, Version::V5].into_iter().flat_map(move |version| {
+        Workload::ALL.into_iter().map(move |workload| {
+            let mut plan = Plan::new(workload, messages);
+            plan.version = version;
+            plan
+        })
+    })
+}
+
+/// What the peer must have counted after all messages.
+fn is_complete(plan: &Plan, served: Served) {
+    let released = if plan.workload == Workload::W3 { plan.messages } else { 0 };
+    let (published, completed) = match plan.workload {
+        Workload::W1 | Workload::W2 | Workload::W3 => (plan.messages, 0),
+        Workload::W4 => (0, 0),
+        _ => (0, plan.messages),
+    };
+    let counted = (served.published, served.released, served.completed);
+    assert_eq!(counted, (published, released, completed), "{plan:?}");
+}
+
+#[test]
+fn the_client_moves_every_message_of_every_workload_in_both_versions() {
+    for plan in plans(MESSAGES) {
+        let peer = Peer::start(plan).unwrap();
+        let took = take_part(plan, peer.address(), None).unwrap();
+        assert_eq!(took.messages, MESSAGES, "{plan:?}");
+        is_complete(&plan, peer.served().unwrap());
+    }
+}
+
+#[test]
+fn the_client_moves_every_message_on_two_threads() {
+    for plan in plans(MESSAGES) {
+        let peer = Peer::start(plan).unwrap();
+        take_part(plan, peer.address(), Some(2)).unwrap();
+        is_complete(&plan, peer.served().unwrap());
+    }
+}
+
+#[test]
+fn the_raw_program_moves_the_same_messages() {
+    for plan in plans(MESSAGES) {
+        let peer = Peer::start(plan).unwrap();
+        move_raw(plan, peer.address()).unwrap();
+        is_complete(&plan, peer.served().unwrap());
+    }
+}
+
+/// What `docs/performance.md` allows for a message of 256 bytes.
+fn allocations_max(workload: Workload) -> f64 {
+    match workload {
+        Workload::W1 | Workload::W4 => 0.05,
+        _ => 0.1,
+    }
+}
+
+#[test]
+fn no_workload_allocates_more_per_message_than_is_allowed() {
+    for plan in plans(20_000) {
+        let allocations = allocations_per_message(plan, 2_000).unwrap();
+        let most = allocations_max(plan.workload);
+        assert!(allocations <= most, "{allocations:.3} allocations a message, allowed are {most}: {plan:?}");
+    }
+}
