@@ -5,6 +5,7 @@ mod cancelling;
 mod connecting;
 mod duplex;
 mod echo;
+mod faults;
 mod peer;
 mod publishing;
 mod round_trip;
