@@ -15,13 +15,16 @@
 //! this it is stricter than production brokers, which let much of it pass.
 //!
 //! - [`Broker`] runs on tokio, over TCP and inside the process.
+//! - [`FaultLink`] stands between clients and any broker and disturbs the line between them.
 //! - [`BrokerCore`] is the broker itself, a synchronous struct without clock and sockets, for simulations and for drivers
 //!   of your own.
 
 mod broker;
 mod core;
+mod fault;
 
 pub use crate::broker::{Broker, BrokerBuilder, BrokerEvents, Login, StartError};
 pub use crate::core::{
     BrokerConfig, BrokerCore, BrokerEvent, BrokerOutput, BrokerStats, ConnectionId, Violation,
 };
+pub use crate::fault::{Direction, Fault, FaultLink, FaultStats};

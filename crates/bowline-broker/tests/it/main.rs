@@ -4,6 +4,7 @@ mod back_pressure;
 mod bench;
 mod chaos;
 mod conduct;
+mod fault_link;
 mod judging;
 mod limits;
 mod line;

@@ -8,6 +8,7 @@ mod connecting;
 mod counterpart;
 mod duplex;
 mod echo;
+mod faults;
 mod peer;
 mod publishing;
 mod round_trip;
