@@ -5,6 +5,7 @@ mod cancelling;
 mod connecting;
 mod duplex;
 mod echo;
+mod full_queue;
 mod peer;
 mod publishing;
 mod round_trip;
