@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bowline_proto::client::DropReason;
 use bowline_proto::types::TopicName;
 use bowline_proto::{ReasonCode, TopicFilter};
 use futures_core::Stream;
@@ -53,6 +54,15 @@ pub enum Event {
         topic: Option<TopicName>,
         /// Why.
         kind: PublishErrorKind,
+    },
+    /// The limits of the send queue had messages dropped before they were sent. Their receipts say so too.
+    Dropped {
+        /// The topic of the last of them.
+        topic: TopicName,
+        /// Why that one was dropped.
+        why: DropReason,
+        /// How many since the last such event.
+        messages: u64,
     },
     /// Full streams lost this many QoS 0 messages.
     Qos0Dropped {

@@ -46,14 +46,14 @@ pub use bowline_proto as proto;
 pub use bowline_transport as transport;
 
 pub use bowline_proto::backoff::Backoff;
-pub use bowline_proto::client::{DisconnectCause, Qos0Full, Reconnect, Unmatched};
+pub use bowline_proto::client::{DisconnectCause, DropReason, Qos0Full, Reconnect, Unmatched};
 pub use bowline_proto::connection::Limits;
 pub use bowline_proto::error::RequestError;
 pub use bowline_proto::types::topic::TopicError;
 pub use bowline_proto::types::{MessageProperties, RetainHandling};
 pub use bowline_proto::{PacketId, QoS, ReasonCode, Text, TopicFilter, TopicName, Version};
 
-pub use builder::{Builder, BuilderWithUnrouted, ConnectError, Role, SendQueue, Session, Will};
+pub use builder::{Builder, BuilderWithUnrouted, ConnectError, OnFull, Role, SendQueue, Session, Will};
 pub use client::Client;
 pub use connection::{Connection, ConnectionWatch, DrainError};
 pub use credentials::{Credentials, CredentialsFuture, CredentialsProvider};

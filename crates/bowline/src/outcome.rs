@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use bowline_proto::ReasonCode;
-use bowline_proto::client::Outcome;
+use bowline_proto::client::{DropReason, Outcome};
 use bowline_proto::connection::LimitError;
 use bowline_proto::error::RequestError;
 use bowline_proto::packet::AckProperties;
@@ -63,7 +63,8 @@ struct Parts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishErrorKind {
-    /// The send queue is at its limit; only `try_send` says so, the others wait.
+    /// The send queue is at its limit. `try_send` says so; the others wait, unless the queue is to
+    /// [`Reject`](crate::OnFull::Reject).
     Full {
         /// Messages that wait.
         messages: usize,
@@ -92,6 +93,8 @@ pub enum PublishErrorKind {
     Forbidden(LimitError),
     /// Its expiry interval passed before it could be sent.
     Expired,
+    /// The limits of the send queue had it dropped before it was sent.
+    Dropped(DropReason),
     /// It was cancelled before it was sent.
     Cancelled,
     /// The client ended before it was sent.
@@ -147,6 +150,7 @@ pub(crate) fn result_of(outcome: Outcome) -> Result<Acknowledgement, PublishErro
         Outcome::Rejected { reason, properties } => (PublishErrorKind::Rejected { reason, properties }, None),
         Outcome::Forbidden { message, limit } => (PublishErrorKind::Forbidden(limit), Some(message)),
         Outcome::Expired { message } => (PublishErrorKind::Expired, Some(message)),
+        Outcome::Dropped { message, why } => (PublishErrorKind::Dropped(why), Some(message)),
         Outcome::Cancelled { message } => (PublishErrorKind::Cancelled, Some(message)),
         Outcome::NotSent { message } => (PublishErrorKind::NotSent, Some(message)),
         Outcome::StoreFailed { message } => (PublishErrorKind::StoreFailed, Some(message)),
@@ -186,6 +190,7 @@ impl fmt::Display for PublishError {
             PublishErrorKind::Expired => {
                 f.write_str("the expiry interval passed before the message could be sent")
             }
+            PublishErrorKind::Dropped(why) => write!(f, "the message was dropped before it was sent: {why}"),
             PublishErrorKind::Cancelled => f.write_str("the publication was cancelled before it was sent"),
             PublishErrorKind::NotSent => f.write_str("the client ended before the message was sent"),
             PublishErrorKind::Indeterminate { limit: Some(limit) } => {

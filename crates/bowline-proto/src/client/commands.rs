@@ -18,7 +18,7 @@ use crate::reason::ReasonCode;
 use crate::routing::StreamId;
 use crate::session::journal::Gated;
 use crate::session::queued::Queued;
-use crate::session::stored::{Accepted, Entry, Wanted};
+use crate::session::stored::{Entry, Wanted};
 use crate::session::{DeliveryId, PublicationId, Stale};
 use crate::time::Timestamp;
 use crate::types::varint::VARINT_MAX;
@@ -29,7 +29,8 @@ impl ClientEngine {
     /// is over when it is accepted, unless it turns out later that the broker forbids it.
     ///
     /// May be called in any state: without a connection the message waits, within the queue's limits. In a durable
-    /// session a QoS 1 or 2 message is accepted once [`Event::PublishAccepted`] says that it is stored.
+    /// session a QoS 1 or 2 message is accepted once [`Event::PublishAccepted`] says that it is stored. Beyond the queue's
+    /// limits [`on_full`](crate::client::ClientConfig::on_full) decides.
     ///
     /// [`Event::PublishEnded`]: crate::client::Event::PublishEnded
     /// [`Event::PublishAccepted`]: crate::client::Event::PublishAccepted
@@ -47,6 +48,7 @@ impl ClientEngine {
         if stores && self.context.journal.is_failed(now) {
             return refuse(message, PublishErrorKind::StoreFailed);
         }
+        self.context.drop_due(now);
         let publication = self.context.last_publication.next();
         if let ClientState::Active(active) = &mut self.state {
             if let Err(limit) = active.check(&message) {
@@ -56,6 +58,7 @@ impl ClientEngine {
             context.has_changed |= active.keep_alive_is_paused();
             if active.may_publish_at_once(context, message.qos) {
                 context.last_publication = publication;
+                context.drop_overtaken(&message);
                 match message.qos {
                     QoS::AtMostOnce => active.send_at_most_once(context, publication, message, deadline, now),
                     QoS::AtLeastOnce | QoS::ExactlyOnce => {
@@ -65,18 +68,8 @@ impl ClientEngine {
                 return Ok(publication);
             }
         }
-        let context = &mut self.context;
-        if !context.queue.has_room_for(message.content_bytes()) {
-            let (messages, bytes) = (context.queue.messages(), context.queue.bytes());
-            return refuse(message, PublishErrorKind::Full { messages, bytes });
-        }
-        context.last_publication = publication;
-        if stores {
-            let deadline = deadline.map(|deadline| context.wall(deadline));
-            let accepted = Accepted { publication, message: message.clone(), deadline, packet_id: None };
-            context.journal.record_before(Entry::Accepted(accepted), Gated::Accepted(publication));
-        }
-        context.queue.push(Queued { publication, message, deadline, is_in_doubt: false }, stores);
+        let queued = Queued { publication, message, deadline, is_in_doubt: false };
+        self.context.enqueue(queued, stores, now)?;
         Ok(publication)
     }
 

@@ -21,6 +21,8 @@ use crate::version::Version;
 /// | `ping_timeout` | 10 s |
 /// | `in_flight_max` | 1,024 |
 /// | `queue` | [`QueueLimits::default`] |
+/// | `queue_age_max` | `None`: no limit |
+/// | `on_full` | [`OnFull::Refuse`] |
 /// | `inbound` | [`InboundLimits::default`] |
 /// | `packet_bytes_max` | `u32::MAX`: what the protocol allows |
 /// | `topic_alias_maximum` | 16 |
@@ -55,6 +57,11 @@ pub struct ClientConfig {
     pub in_flight_max: u16,
     /// How much may wait to be sent.
     pub queue: QueueLimits,
+    /// How long a publication may wait to be sent, counted from its acceptance, above 0; then it is dropped, connected or
+    /// not. A message expiry interval that ends earlier comes first. Not with a durable session.
+    pub queue_age_max: Option<Duration>,
+    /// What happens to a publication for which the queue has no room.
+    pub on_full: OnFull,
     /// How much may be received and not be acknowledged.
     pub inbound: InboundLimits,
     /// The largest packet that we accept, in bytes; announced in 5.0. At least 256.
@@ -133,6 +140,30 @@ impl Default for InboundLimits {
     }
 }
 
+/// What happens to a publication for which the send queue has no room. What is dropped ends with
+/// [`Outcome::Dropped`](crate::client::Outcome::Dropped).
+///
+/// Only what was never sent is ever dropped, by policy or by age: a publication that had a packet identifier, lost it with
+/// the session and goes out again keeps its room until it is sent. A publication that alone is larger than the queue is
+/// always refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnFull {
+    /// It is refused and handed back.
+    #[default]
+    Refuse,
+    /// Those that wait longest, of any QoS, make room for it. Not with a durable session.
+    DropOldest,
+    /// It is dropped itself.
+    DropNewest,
+    /// Of each topic only the newest waits, whether the queue is full or not: a new publication takes the place of the one
+    /// of its topic that waits, so that a busy topic neither loses its turn nor holds up others. Across QoS 0 and the rest
+    /// there is no common order; there it takes the last place. Retained and not retained messages are kept apart, as one
+    /// cannot stand in for the other. Without room for its topic a publication is refused. Costs a look-up among the
+    /// topics that wait. Not with a durable session.
+    KeepLastPerTopic,
+}
+
 /// Whether and when to connect again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -178,6 +209,8 @@ impl ClientConfig {
             ping_timeout: Duration::from_secs(10),
             in_flight_max: 1_024,
             queue: QueueLimits::default(),
+            queue_age_max: None,
+            on_full: OnFull::Refuse,
             inbound: InboundLimits::default(),
             packet_bytes_max: u32::MAX,
             topic_alias_maximum: 16,
@@ -200,7 +233,26 @@ impl ClientConfig {
             return Err(RequestError::Option { option: "password", problem: "needs a user name before 5.0" });
         }
         self.check_version_5_options()?;
+        self.check_queue()?;
         self.check_ranges()
+    }
+
+    /// Most of a durable queue is in the store alone, where the engine can neither see how old a publication is nor take the
+    /// first one out.
+    fn check_queue(&self) -> Result<(), RequestError> {
+        let problem = |option, problem| Err(RequestError::Option { option, problem });
+        let is_durable = self.session.is_durable();
+        match (self.on_full, self.queue_age_max) {
+            (OnFull::DropOldest | OnFull::KeepLastPerTopic, _) if is_durable => problem(
+                "send queue: on_full",
+                "must be to refuse or to drop the newest with a durable session",
+            ),
+            (_, Some(_)) if is_durable => {
+                problem("send queue: age_max", "cannot be had with a durable session")
+            }
+            (_, Some(age_max)) if age_max.is_zero() => problem("send queue: age_max", "must not be zero"),
+            _ => Ok(()),
+        }
     }
 
     fn check_client_id(&self) -> Result<(), RequestError> {

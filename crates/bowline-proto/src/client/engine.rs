@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::backoff::{BackoffState, Jitter};
-use crate::client::config::{ClientConfig, SessionPolicy};
+use crate::client::config::{ClientConfig, OnFull, SessionPolicy};
 use crate::client::context::{Context, Standing};
 use crate::client::event::{DisconnectCause, Event, Outcome};
 use crate::client::io::{Input, Output};
@@ -202,6 +202,7 @@ impl ClientEngine {
 
     /// Takes something that happened outside.
     pub fn handle_input(&mut self, input: Input, now: Timestamp) {
+        self.context.drop_due(now);
         match input {
             Input::Persisted(seq) => {
                 if self.context.journal.on_persisted(seq) {
@@ -224,6 +225,7 @@ impl ClientEngine {
     /// What to do next. Call it until it returns [`Output::Sleep`], after every batch of commands and inputs and when
     /// the time that `Sleep` named has come.
     pub fn poll_output(&mut self, now: Timestamp) -> Output {
+        self.context.drop_due(now);
         self.state.on_time(&mut self.context, now);
         if core::mem::take(&mut self.context.has_changed) {
             self.state.on_change(&mut self.context, now);
@@ -250,8 +252,9 @@ impl ClientEngine {
             return Output::Load { after, bytes_max };
         }
         let context = &self.context;
-        let deadlines = [self.state.deadline(context), context.journal.deadline(), context.queue.deadline()];
-        Output::Sleep { until: deadlines.into_iter().flatten().min() }
+        let queue = [context.queue.deadline(), context.queue.next_due()];
+        let deadlines = [self.state.deadline(context), context.journal.deadline()].into_iter().chain(queue);
+        Output::Sleep { until: deadlines.flatten().min() }
     }
 
     /// The next event that waits: after [`Output::Event`] a cheap way to take the rest of a batch, because until the next
@@ -411,7 +414,10 @@ fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp)
         rules: config.version.rules(),
         outbound: Outbound::new(PacketId::new(first_id).expect("it is 1 or more")),
         inbound: Inbound::new(),
-        queue: SendQueue::new(config.queue),
+        queue: match config.on_full {
+            OnFull::KeepLastPerTopic => SendQueue::by_topic(config.queue),
+            OnFull::Refuse | OnFull::DropOldest | OnFull::DropNewest => SendQueue::new(config.queue),
+        },
         subscriptions: Subscriptions::new(first_subscription),
         ended: EndedFilters::with_seed(jitter.next_u64()),
         journal,
@@ -474,7 +480,7 @@ impl Context {
         let after = recovered.queue.last().map(|stored| stored.publication).unwrap_or_default();
         for stored in recovered.queue {
             let queued = self.queued(stored);
-            self.queue.push(queued, false);
+            self.queue.push(queued, false, None);
         }
         self.queue.restore_paged(after, recovered.paged_messages, recovered.paged_bytes);
         for wanted in recovered.wanted {

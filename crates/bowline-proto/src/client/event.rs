@@ -296,6 +296,13 @@ pub enum Outcome {
         /// The message.
         message: Message,
     },
+    /// The limits of the send queue had it dropped before it was sent.
+    Dropped {
+        /// The message.
+        message: Message,
+        /// Which limit.
+        why: DropReason,
+    },
     /// It was cancelled before it was sent.
     Cancelled {
         /// The message.
@@ -319,6 +326,32 @@ pub enum Outcome {
         /// The message.
         message: Message,
     },
+}
+
+/// Why a publication was dropped from the send queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// It waited longer than [`queue_age_max`](crate::client::ClientConfig::queue_age_max).
+    TooOld,
+    /// It waited longest when the queue was full ([`OnFull::DropOldest`](crate::client::OnFull::DropOldest)).
+    Oldest,
+    /// It came when the queue was full ([`OnFull::DropNewest`](crate::client::OnFull::DropNewest)).
+    Newest,
+    /// A newer one of its topic came
+    /// ([`OnFull::KeepLastPerTopic`](crate::client::OnFull::KeepLastPerTopic)).
+    Replaced,
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooOld => "it waited too long",
+            Self::Oldest => "it waited longest when the send queue was full",
+            Self::Newest => "it came when the send queue was full",
+            Self::Replaced => "a newer one of its topic came",
+        })
+    }
 }
 
 /// Why a stream ended.

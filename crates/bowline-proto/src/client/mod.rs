@@ -19,6 +19,7 @@
 //! Bytes are `Input::BytesReceived`, once per read, and go through a [`Decoder`](crate::codec::Decoder) of the driver's: its
 //! packets are `Input::Packet`, its error is `Input::Malformed`. While [`ClientEngine::is_reading_paused`], no bytes are read and no packets passed on.
 
+mod admission;
 mod commands;
 pub mod config;
 mod connect;
@@ -34,9 +35,11 @@ mod stats;
 mod streams;
 
 pub use crate::session::Stale;
-pub use config::{ClientConfig, InboundLimits, Reconnect, SessionPolicy, Unmatched};
+pub use config::{ClientConfig, InboundLimits, OnFull, Reconnect, SessionPolicy, Unmatched};
 pub use engine::ClientEngine;
-pub use event::{Connected, Delivery, DisconnectCause, Event, OperationId, Outcome, Qos0Dropped, StreamEnd};
+pub use event::{
+    Connected, Delivery, DisconnectCause, DropReason, Event, OperationId, Outcome, Qos0Dropped, StreamEnd,
+};
 pub use io::{Input, Output};
 pub use spent::Spent;
 pub use stats::Stats;

@@ -6,11 +6,15 @@ pub(crate) mod expiry;
 mod id_table;
 pub(crate) mod inbound;
 pub mod journal;
+pub(crate) mod lane;
 pub(crate) mod outbound;
 pub(crate) mod packet_ids;
+mod queue_limits;
+#[cfg(test)]
+mod queue_model;
 mod queue_tail;
 pub(crate) mod queued;
-pub mod send_queue;
+pub(crate) mod send_queue;
 pub mod stored;
 mod stream_set;
 pub(crate) mod subscriptions;
@@ -18,7 +22,7 @@ pub(crate) mod subscriptions;
 use core::fmt;
 
 pub use journal::{Batch, Seq};
-pub use send_queue::QueueLimits;
+pub use queue_limits::QueueLimits;
 pub use stored::{Entry, Recovered, StoredSession};
 pub use stream_set::StreamSet;
 

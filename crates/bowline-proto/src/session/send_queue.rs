@@ -3,57 +3,69 @@
 //! QoS 0 waits in a lane of its own: it must be able to pass a QoS 1 or 2 message that waits for send quota
 //! [MQTT-3.3.4-8], and a durable session does not store it.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::session::PublicationId;
+use crate::session::lane::{Lane, Places, Waiting};
+use crate::session::queue_limits::QueueLimits;
 use crate::session::queue_tail::{Amount, QueueTail};
 use crate::session::queued::Queued;
 use crate::time::Timestamp;
-use crate::types::QoS;
-
-/// How much may wait. Beyond either bound a publication is refused and handed back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct QueueLimits {
-    /// Most messages. Default 65,536.
-    pub messages_max: usize,
-    /// Most bytes of topics, payloads and properties. Default 64 MiB.
-    pub bytes_max: usize,
-    /// Of a durable session's queue, most bytes held in memory; the rest is read back from the store when its turn
-    /// comes. Default 4 MiB.
-    pub memory_bytes_max: usize,
-}
-
-impl Default for QueueLimits {
-    fn default() -> Self {
-        Self { messages_max: 65_536, bytes_max: 64 * 1024 * 1024, memory_bytes_max: 4 * 1024 * 1024 }
-    }
-}
+use crate::types::{Message, QoS, TopicName};
 
 /// The queue of accepted publications: first in, first out within a lane.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
     limits: QueueLimits,
-    /// QoS 1 and 2. A cancelled one leaves a gap behind, so that positions stay sorted.
-    acknowledged: VecDeque<Queued>,
-    at_most_once: VecDeque<Queued>,
+    /// QoS 1 and 2 that had a packet identifier and lost it with the session: ahead of all that wait, and no more than
+    /// were in flight. The peer may have them, so neither age nor a full queue removes them.
+    again: VecDeque<Queued>,
+    again_bytes: usize,
+    /// QoS 1 and 2.
+    acknowledged: Places,
+    at_most_once: Places,
+    /// When what is in memory is to leave unsent.
+    due: BTreeSet<(Timestamp, PublicationId)>,
+    /// Who waits in a place with another name than its own.
+    moved: BTreeMap<PublicationId, PublicationId>,
+    /// By topic and RETAIN flag, who waits where. Only kept where the newest replaces the one before.
+    topics: Option<BTreeMap<(TopicName, bool), (Lane, PublicationId)>>,
     messages: usize,
     bytes: usize,
     memory_bytes: usize,
     tail: Option<QueueTail>,
 }
 
+/// Why a publication leaves the queue when its time is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Its message expiry interval is over.
+    Expired,
+    /// It has waited too long.
+    TooOld,
+}
+
 impl SendQueue {
     pub(crate) const fn new(limits: QueueLimits) -> Self {
         Self {
             limits,
-            acknowledged: VecDeque::new(),
-            at_most_once: VecDeque::new(),
+            again: VecDeque::new(),
+            again_bytes: 0,
+            acknowledged: Places::new(),
+            at_most_once: Places::new(),
+            due: BTreeSet::new(),
+            moved: BTreeMap::new(),
+            topics: None,
             messages: 0,
             bytes: 0,
             memory_bytes: 0,
             tail: None,
         }
+    }
+
+    /// A queue that can say who waits for a topic; for one that holds nothing in a store.
+    pub(crate) fn by_topic(limits: QueueLimits) -> Self {
+        Self { topics: Some(BTreeMap::new()), ..Self::new(limits) }
     }
 
     /// Messages that wait, in memory and in the store.
@@ -68,31 +80,98 @@ impl SendQueue {
 
     /// Whether another message of this size may wait.
     pub(crate) const fn has_room_for(&self, message_bytes: usize) -> bool {
-        self.messages < self.limits.messages_max
-            && self.bytes.saturating_add(message_bytes) <= self.limits.bytes_max
+        self.has_room_without(0, 0, message_bytes)
     }
 
-    /// Adds a publication at the end. `may_page` says that the store has it, so that it need not stay in memory.
-    pub(crate) fn push(&mut self, queued: Queued, may_page: bool) {
+    /// Whether another message of this size could wait if everything that may be dropped were.
+    pub(crate) fn could_make_room_for(&self, message_bytes: usize) -> bool {
+        let (messages, bytes) = (self.messages - self.again.len(), self.bytes - self.again_bytes);
+        self.has_room_without(messages, bytes, message_bytes)
+    }
+
+    /// Whether another message of this size may wait in place of the one of its topic.
+    pub(crate) fn has_room_to_replace(&self, message: &Message) -> bool {
+        let (messages, bytes) = match self.of_topic(message) {
+            Some((lane, place)) => (1, self.lane(lane).at(place).map_or(0, bytes_of)),
+            None => (0, 0),
+        };
+        self.has_room_without(messages, bytes, message.content_bytes())
+    }
+
+    const fn has_room_without(&self, messages: usize, bytes: usize, message_bytes: usize) -> bool {
+        self.messages - messages < self.limits.messages_max
+            && (self.bytes - bytes).saturating_add(message_bytes) <= self.limits.bytes_max
+    }
+
+    /// Adds a publication at the end. `may_page` says that the store has it, so that it need not stay in memory;
+    /// `too_old_at` when it has waited too long.
+    pub(crate) fn push(&mut self, queued: Queued, may_page: bool, too_old_at: Option<Timestamp>) {
         let bytes = queued.message.content_bytes();
-        self.messages += 1;
-        self.bytes += bytes;
-        if queued.message.qos == QoS::AtMostOnce {
-            self.memory_bytes += bytes;
-            self.at_most_once.push_back(queued);
-            return;
-        }
-        let is_full = self.memory_bytes.saturating_add(bytes) > self.limits.memory_bytes_max;
-        if let Some(last) = self.acknowledged.back().filter(|_| may_page && is_full) {
-            self.tail.get_or_insert_with(|| QueueTail::behind(last.publication));
-        }
-        match &mut self.tail {
-            Some(tail) => tail.push(queued),
-            None => {
-                self.memory_bytes += bytes;
-                self.acknowledged.push_back(queued);
+        if queued.message.qos != QoS::AtMostOnce {
+            let is_full = self.memory_bytes.saturating_add(bytes) > self.limits.memory_bytes_max;
+            if let Some(last) = self.acknowledged.last().filter(|_| may_page && is_full) {
+                self.tail.get_or_insert_with(|| QueueTail::behind(last.publication));
+            }
+            if let Some(tail) = &mut self.tail {
+                self.messages += 1;
+                self.bytes += bytes;
+                return tail.push(queued);
             }
         }
+        let due = queued.deadline.into_iter().chain(too_old_at).min();
+        self.append(Waiting { queued, due });
+    }
+
+    /// Adds a publication in the place of the one of the same topic and RETAIN flag that waits, and returns that. Where the
+    /// lane is another one, or nobody waits, the place is the last.
+    pub(crate) fn push_replacing(&mut self, queued: Queued, too_old_at: Option<Timestamp>) -> Option<Queued> {
+        let lane = Lane::of(queued.message.qos);
+        let due = queued.deadline.into_iter().chain(too_old_at).min();
+        match self.of_topic(&queued.message) {
+            Some((same, place)) if same == lane => {
+                let waiting = Waiting { queued, due };
+                self.enter(&waiting, place);
+                let had = self.lane_mut(lane).replace(place, waiting)?;
+                self.leave(&had, place);
+                Some(had.queued)
+            }
+            Some((other, place)) => {
+                let had = self.take_place(other, place);
+                self.append(Waiting { queued, due });
+                had
+            }
+            None => {
+                self.append(Waiting { queued, due });
+                None
+            }
+        }
+    }
+
+    /// Takes out who waits with the topic and the RETAIN flag of this message.
+    pub(crate) fn take_of_topic(&mut self, message: &Message) -> Option<Queued> {
+        let (lane, place) = self.of_topic(message)?;
+        self.take_place(lane, place)
+    }
+
+    /// Takes out the one that was accepted first among all that were never sent.
+    pub(crate) fn take_oldest(&mut self) -> Option<Queued> {
+        let acknowledged = self.acknowledged.first().map(|place| (place, Lane::Acknowledged));
+        let at_most_once = self.at_most_once.first().map(|place| (place, Lane::AtMostOnce));
+        let (place, lane) = acknowledged.into_iter().chain(at_most_once).min_by_key(|(place, _)| *place)?;
+        self.take_place(lane, place)
+    }
+
+    /// When the next one is to leave unsent.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// Takes out the next one whose time is up.
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Queued, Due)> {
+        let (_, publication) = *self.due.first().filter(|(due, _)| *due <= now)?;
+        let queued = self.remove(publication)?;
+        let is_expired = queued.deadline.is_some_and(|deadline| deadline <= now);
+        Some((queued, if is_expired { Due::Expired } else { Due::TooOld }))
     }
 
     /// A publication is durable: it need not stay in memory if there is no room for it.
@@ -103,8 +182,7 @@ impl SendQueue {
         let has_room = self.memory_bytes.saturating_add(bytes) <= self.limits.memory_bytes_max;
         if tail.has_nothing_to_read() && (has_room || self.acknowledged.is_empty()) {
             tail.pass(publication);
-            self.memory_bytes += bytes;
-            self.acknowledged.push_back(queued);
+            self.move_to_memory(queued);
         } else {
             tail.leave_to_store(&queued);
         }
@@ -117,7 +195,9 @@ impl SendQueue {
         self.messages += 1;
         self.bytes += bytes;
         self.memory_bytes += bytes;
-        self.acknowledged.push_front(queued);
+        self.again_bytes += bytes;
+        self.due.extend(queued.deadline.map(|deadline| (deadline, queued.publication)));
+        self.again.push_front(queued);
     }
 
     /// The store has waiting publications later than `after` that are not in memory.
@@ -132,12 +212,13 @@ impl SendQueue {
     // [MQTT-3.3.4-8]
     /// The publication that goes next: the oldest one, or the oldest QoS 0 one if there is no send quota.
     pub(crate) fn next_lane(&self, quota_is_free: bool) -> Option<Lane> {
-        let acknowledged = self.acknowledged.front().filter(|_| quota_is_free);
-        match (acknowledged, self.at_most_once.front()) {
+        let again = self.again.front().map(|queued| queued.publication);
+        let acknowledged = again.or_else(|| self.acknowledged.first()).filter(|_| quota_is_free);
+        match (acknowledged, self.at_most_once.first()) {
             (None, None) => None,
             (Some(_), None) => Some(Lane::Acknowledged),
             (None, Some(_)) => Some(Lane::AtMostOnce),
-            (Some(a), Some(b)) if a.publication < b.publication => Some(Lane::Acknowledged),
+            (Some(a), Some(b)) if a < b => Some(Lane::Acknowledged),
             (Some(_), Some(_)) => Some(Lane::AtMostOnce),
         }
     }
@@ -145,29 +226,34 @@ impl SendQueue {
     /// Whether nothing waits in a lane, in memory or in the store.
     pub(crate) fn is_lane_empty(&self, lane: Lane) -> bool {
         match lane {
-            Lane::Acknowledged => self.acknowledged.is_empty() && self.tail.is_none(),
+            Lane::Acknowledged => {
+                self.again.is_empty() && self.acknowledged.is_empty() && self.tail.is_none()
+            }
             Lane::AtMostOnce => self.at_most_once.is_empty(),
         }
     }
 
     pub(crate) fn pop(&mut self, lane: Lane) -> Option<Queued> {
-        let queued = match lane {
-            Lane::Acknowledged => self.acknowledged.pop_front(),
-            Lane::AtMostOnce => self.at_most_once.pop_front(),
-        }?;
-        self.forget(&queued);
-        Some(queued)
+        if lane == Lane::Acknowledged && !self.again.is_empty() {
+            return self.take_again(0);
+        }
+        let place = self.lane(lane).first()?;
+        let waiting = self.lane_mut(lane).pop()?;
+        self.leave(&waiting, place);
+        Some(waiting.queued)
     }
 
     /// Takes out a publication that waits in memory to be sent; `None` if there is none of this name.
     pub(crate) fn remove(&mut self, publication: PublicationId) -> Option<Queued> {
-        let lane = [&mut self.acknowledged, &mut self.at_most_once]
-            .into_iter()
-            .find_map(|lane| Some((position(lane, publication)?, lane)));
-        let (position, lane) = lane?;
-        let queued = lane.remove(position)?;
-        self.forget(&queued);
-        Some(queued)
+        let place = self.moved.get(&publication).copied().unwrap_or(publication);
+        for lane in [Lane::Acknowledged, Lane::AtMostOnce] {
+            // A place may have passed on to a newer publication.
+            if self.lane(lane).at(place).is_some_and(|waiting| waiting.queued.publication == publication) {
+                return self.take_place(lane, place);
+            }
+        }
+        let index = self.again.iter().position(|queued| queued.publication == publication)?;
+        self.take_again(index)
     }
 
     /// Takes out a publication that could not be stored.
@@ -198,14 +284,14 @@ impl SendQueue {
 
     /// The store has read waiting publications.
     pub(crate) fn on_loaded(&mut self, loaded: impl IntoIterator<Item = Queued>) {
-        let Some(tail) = &mut self.tail else { return };
         let mut was_empty = true;
         for queued in loaded {
             was_empty = false;
+            let Some(tail) = &mut self.tail else { return };
             tail.on_read(&queued);
-            self.memory_bytes += queued.message.content_bytes();
-            self.acknowledged.push_back(queued);
+            self.move_to_memory(queued);
         }
+        let Some(tail) = &mut self.tail else { return };
         let missing = tail.on_read_end(was_empty);
         self.messages -= missing.messages;
         self.bytes -= missing.bytes;
@@ -221,11 +307,17 @@ impl SendQueue {
 
     /// Everything in memory, oldest first, leaving the queue empty.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Queued> + use<> {
-        let unstored = self.tail.as_mut().map(QueueTail::take_all_unstored).unwrap_or_default();
-        let (acknowledged, at_most_once) =
-            (core::mem::take(&mut self.acknowledged), core::mem::take(&mut self.at_most_once));
-        *self = Self::new(self.limits);
-        acknowledged.into_iter().chain(unstored).chain(at_most_once)
+        let all = core::mem::replace(self, Self::new(self.limits));
+        let unstored = all.tail.map(|mut tail| tail.take_all_unstored()).unwrap_or_default();
+        let acknowledged = all.again.into_iter().chain(all.acknowledged.into_queued());
+        acknowledged.chain(unstored).chain(all.at_most_once.into_queued())
+    }
+
+    /// Whether an empty queue is empty in every index.
+    #[cfg(test)]
+    pub(crate) fn has_forgotten_all(&self) -> bool {
+        let topics = self.topics.as_ref().is_none_or(BTreeMap::is_empty);
+        topics && self.moved.is_empty() && self.due.is_empty() && self.memory_bytes + self.again_bytes == 0
     }
 
     fn drop_empty_tail(&mut self) {
@@ -234,29 +326,100 @@ impl SendQueue {
         }
     }
 
-    fn forget(&mut self, queued: &Queued) {
+    const fn lane(&self, lane: Lane) -> &Places {
+        match lane {
+            Lane::Acknowledged => &self.acknowledged,
+            Lane::AtMostOnce => &self.at_most_once,
+        }
+    }
+
+    const fn lane_mut(&mut self, lane: Lane) -> &mut Places {
+        match lane {
+            Lane::Acknowledged => &mut self.acknowledged,
+            Lane::AtMostOnce => &mut self.at_most_once,
+        }
+    }
+
+    fn of_topic(&self, message: &Message) -> Option<(Lane, PublicationId)> {
+        self.topics.as_ref()?.get(&topic_key(message)).copied()
+    }
+
+    /// What was counted in the tail comes to the end of what is in memory.
+    fn move_to_memory(&mut self, queued: Queued) {
+        self.messages -= 1;
+        self.bytes -= queued.message.content_bytes();
+        let due = queued.deadline;
+        self.append(Waiting { queued, due });
+    }
+
+    fn append(&mut self, waiting: Waiting) {
+        let place = waiting.queued.publication;
+        self.enter(&waiting, place);
+        self.lane_mut(Lane::of(waiting.queued.message.qos)).push(waiting);
+    }
+
+    fn take_place(&mut self, lane: Lane, place: PublicationId) -> Option<Queued> {
+        let waiting = self.lane_mut(lane).take(place)?;
+        self.leave(&waiting, place);
+        Some(waiting.queued)
+    }
+
+    fn take_again(&mut self, index: usize) -> Option<Queued> {
+        let queued = self.again.remove(index)?;
         let bytes = queued.message.content_bytes();
         self.messages -= 1;
         self.bytes -= bytes;
         self.memory_bytes -= bytes;
+        self.again_bytes -= bytes;
+        if let Some(deadline) = queued.deadline {
+            self.due.remove(&(deadline, queued.publication));
+        }
+        Some(queued)
+    }
+
+    /// Counts and notes one that is put into a place.
+    fn enter(&mut self, waiting: &Waiting, place: PublicationId) {
+        let (publication, bytes) = (waiting.queued.publication, bytes_of(waiting));
+        self.messages += 1;
+        self.bytes += bytes;
+        self.memory_bytes += bytes;
+        self.due.extend(waiting.due.map(|due| (due, publication)));
+        if publication != place {
+            self.moved.insert(publication, place);
+        }
+        if let Some(topics) = &mut self.topics {
+            let message = &waiting.queued.message;
+            topics.insert(topic_key(message), (Lane::of(message.qos), place));
+        }
+    }
+
+    /// Undoes that for one that was taken out, or whose place another has now.
+    fn leave(&mut self, waiting: &Waiting, place: PublicationId) {
+        let (publication, bytes) = (waiting.queued.publication, bytes_of(waiting));
+        self.messages -= 1;
+        self.bytes -= bytes;
+        self.memory_bytes -= bytes;
+        if let Some(due) = waiting.due {
+            self.due.remove(&(due, publication));
+        }
+        if publication != place {
+            self.moved.remove(&publication);
+        }
+        let lane = Lane::of(waiting.queued.message.qos);
+        let is_vacant = self.lane(lane).at(place).is_none();
+        if let Some(topics) = self.topics.as_mut().filter(|_| is_vacant) {
+            topics.remove(&topic_key(&waiting.queued.message));
+        }
     }
 }
 
-/// One of the two lanes of the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lane {
-    /// QoS 1 and 2.
-    Acknowledged,
-    /// QoS 0.
-    AtMostOnce,
+fn bytes_of(waiting: &Waiting) -> usize {
+    waiting.queued.message.content_bytes()
 }
 
-/// Where a publication waits. The lane is sorted but for what a session loss put back in front, so look there by hand
-/// if bisection does not find it.
-fn position(lane: &VecDeque<Queued>, publication: PublicationId) -> Option<usize> {
-    lane.binary_search_by_key(&publication, |queued| queued.publication)
-        .ok()
-        .or_else(|| lane.iter().position(|queued| queued.publication == publication))
+/// A retained message is news to later subscribers too, so one that is not retained does not stand in for it.
+fn topic_key(message: &Message) -> (TopicName, bool) {
+    (message.topic.clone(), message.retain)
 }
 
 #[cfg(test)]
@@ -278,8 +441,8 @@ mod tests {
     #[test]
     fn qos_0_passes_a_message_that_waits_for_quota_and_otherwise_keeps_the_order() {
         let mut queue = queue(1_000);
-        queue.push(queued(1, QoS::AtLeastOnce), false);
-        queue.push(queued(2, QoS::AtMostOnce), false);
+        queue.push(queued(1, QoS::AtLeastOnce), false, None);
+        queue.push(queued(2, QoS::AtMostOnce), false, None);
         assert_eq!(queue.next_lane(false), Some(Lane::AtMostOnce));
         assert_eq!(queue.next_lane(true), Some(Lane::Acknowledged));
     }
@@ -289,11 +452,11 @@ mod tests {
         let mut queue = queue(1_000);
         for n in 0..99 {
             assert!(queue.has_room_for(10));
-            queue.push(queued(n, QoS::AtLeastOnce), false);
+            queue.push(queued(n, QoS::AtLeastOnce), false, None);
         }
         assert!(queue.has_room_for(10));
         assert!(!queue.has_room_for(11), "1,000 bytes are the limit");
-        queue.push(queued(99, QoS::AtLeastOnce), false);
+        queue.push(queued(99, QoS::AtLeastOnce), false, None);
         assert!(!queue.has_room_for(0), "100 messages are the limit");
         assert!(queue.remove(PublicationId::new(50)).is_some());
         assert!(queue.has_room_for(10));
@@ -304,7 +467,7 @@ mod tests {
     fn a_stored_queue_keeps_only_its_head_in_memory_and_reads_the_rest_in_order() {
         let mut queue = queue(30);
         for n in 0..10 {
-            queue.push(queued(n, QoS::AtLeastOnce), true);
+            queue.push(queued(n, QoS::AtLeastOnce), true, None);
             queue.on_durable(PublicationId::new(n));
         }
         assert_eq!((queue.messages(), queue.acknowledged.len()), (10, 3));

@@ -263,8 +263,8 @@ fn b7_every_end_but_success_is_stored_before_it_is_told() {
     let ended: Vec<_> = rig.outcomes();
     let [first, second, third] = &ended[..] else { panic!("{ended:?}") };
     assert!(first.0 == cancelled && matches!(first.1, Outcome::Cancelled { .. }));
-    assert!(second.0 == rejected && matches!(second.1, Outcome::Rejected { .. }));
-    assert!(third.0 == expired && matches!(third.1, Outcome::Expired { .. }));
+    assert!(second.0 == expired && matches!(second.1, Outcome::Expired { .. }));
+    assert!(third.0 == rejected && matches!(third.1, Outcome::Rejected { .. }));
     let mut rig = rig.crash();
     rig.connect(true);
     assert_eq!(payloads(&mut rig).len(), 0, "none of them comes back");

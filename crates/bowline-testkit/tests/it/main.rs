@@ -10,6 +10,7 @@ mod connecting;
 mod crashes;
 mod ending;
 mod floods;
+mod full_queue;
 mod inbound_model;
 mod keep_alive;
 mod leniency;

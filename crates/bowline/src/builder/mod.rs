@@ -11,7 +11,7 @@ mod will;
 pub use error::ConnectError;
 pub(crate) use options::sealed;
 pub use options::{Builder, Role};
-pub use send_queue::SendQueue;
+pub use send_queue::{OnFull, SendQueue};
 pub use session::Session;
 pub use start::BuilderWithUnrouted;
 pub use will::Will;

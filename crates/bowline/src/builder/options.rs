@@ -12,7 +12,7 @@ use bowline_transport::{Connector, Endpoint, TcpConnector};
 
 use crate::builder::error::ConnectError;
 use crate::builder::id::generated_client_id;
-use crate::builder::send_queue::SendQueue;
+use crate::builder::send_queue::{OnFull, SendQueue};
 use crate::builder::session::Session;
 use crate::builder::will::Will;
 use crate::connection::Connection;
@@ -48,7 +48,7 @@ pub(crate) mod sealed {
 /// | [`connect_timeout`](Self::connect_timeout) | 30 s | above 0 |
 /// | [`ping_timeout`](Self::ping_timeout) | 10 s | above 0 |
 /// | [`in_flight_max`](Self::in_flight_max) | 1,024; before 5.0: 20 | 1 to 65,519; the broker's Receive Maximum caps it |
-/// | [`send_queue`](Self::send_queue) | 65,536 messages, 64 MiB | |
+/// | [`send_queue`](Self::send_queue) | 65,536 messages, 64 MiB, any age, wait when full | |
 /// | [`inbound_max`](Self::inbound_max) | 1,024 messages, 16 MiB | 1 to 65,535 messages |
 /// | [`packet_bytes_max`](Self::packet_bytes_max) | what the protocol allows: 256 MiB | 256 and above |
 /// | [`topic_alias_max`](Self::topic_alias_max) (5.0) | 16 | 0 to 65,535 |
@@ -86,6 +86,8 @@ pub struct Builder<R> {
     client_id: Option<String>,
     session: Session,
     in_flight_max: Option<u16>,
+    /// Whether one who publishes waits for room in the send queue.
+    pub(super) waits_for_room: bool,
     pub(super) connector: Option<Arc<dyn Connector>>,
     pub(super) provider: Option<Arc<dyn CredentialsProvider>>,
     /// The first value that is not legal.
@@ -111,6 +113,7 @@ impl<R: Role> Builder<R> {
             client_id: None,
             session: Session::clean(),
             in_flight_max: None,
+            waits_for_room: true,
             connector: None,
             provider: None,
             error: None,
@@ -178,9 +181,10 @@ impl<R: Role> Builder<R> {
         self
     }
 
-    /// How much may wait to be sent.
+    /// How much may wait to be sent, how long, and what happens beyond that.
     pub const fn send_queue(mut self, queue: SendQueue) -> Self {
-        self.config.queue = queue.limits();
+        queue.apply(&mut self.config);
+        self.waits_for_room = !matches!(queue.when_full(), OnFull::Reject);
         self
     }
 

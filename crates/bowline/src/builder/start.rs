@@ -111,7 +111,7 @@ fn start<R: Role>(
         connector: builder.connector_or_tcp(),
         credentials: builder.provider.clone(),
     };
-    let queue = builder.config.queue;
+    let (queue, waits_for_room) = (builder.config.queue, builder.waits_for_room);
     // Only durable sessions look at the wall clock.
     let engine = ClientEngine::new(builder.config, random_seed(), Timestamp::ZERO, Timestamp::ZERO)?;
     let shared = Arc::new(Shared::new(engine, Instant::now(), queue, runtime.clone()));
@@ -119,6 +119,7 @@ fn start<R: Role>(
     prepare(&lease);
     lease.command(|inner, now| {
         inner.must_connect = must_connect;
+        inner.waits_for_room = waits_for_room;
         if let Some(engine) = &mut inner.engine {
             engine.connect(now);
         }

@@ -42,16 +42,17 @@ impl Future for Admission<'_> {
         let this = &mut *self;
         let message = this.message.take().expect("polled after it was ready");
         let (wants_receipt, place) = (this.wants_receipt, &mut this.place);
-        let (result, spent) = this.lease.command(|inner, now| {
+        let (result, waits, spent) = this.lease.command(|inner, now| {
             let result = inner.publish(message, wants_receipt, now);
-            if result.as_ref().is_err_and(PublishError::is_full) {
+            let waits = inner.waits_for_room && result.as_ref().is_err_and(PublishError::is_full);
+            if waits {
                 inner.room.wait(place, cx.waker());
             }
-            (result, inner.take_spent())
+            (result, waits, inner.take_spent())
         });
         drop(spent);
         match result {
-            Err(error) if error.is_full() => {
+            Err(error) if waits => {
                 this.message = error.into_message();
                 Poll::Pending
             }

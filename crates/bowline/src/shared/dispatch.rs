@@ -21,6 +21,9 @@ impl Inner {
         match event {
             client::Event::Message(delivery) => self.deliver(delivery, effects),
             client::Event::PublishEnded { publication, outcome } => {
+                if let client::Outcome::Dropped { message, why } = &outcome {
+                    effects.count_dropped(&message.topic, *why);
+                }
                 match self.receipts.end(publication, outcome) {
                     Ok(waker) => effects.wakers.extend(waker),
                     Err(Ok(_)) => {}

@@ -2,10 +2,12 @@
 
 use std::task::Waker;
 
+use bowline_proto::TopicName;
+use bowline_proto::client::DropReason;
 use tracing::{debug, info, warn};
 
 use crate::event::Event;
-use crate::outcome::PublishError;
+use crate::outcome::{PublishError, PublishErrorKind};
 use crate::shared::Shared;
 use crate::shared::inbox::Item;
 use crate::state::ConnectionState;
@@ -16,6 +18,8 @@ pub(crate) struct Effects {
     pub(super) wakers: Vec<Waker>,
     pub(super) events: Vec<Event>,
     pub(super) state: Option<ConnectionState>,
+    /// Messages that the send queue dropped: how many, and the last.
+    dropped: Option<(u64, TopicName, DropReason)>,
     /// QoS 0 messages that full streams lost.
     pub(super) qos0_dropped: u64,
     /// What may be the application's and must not be dropped under the lock.
@@ -29,13 +33,26 @@ impl Effects {
         self.state = Some(ConnectionState::Connecting);
     }
 
+    /// The send queue dropped a message.
+    pub(super) fn count_dropped(&mut self, topic: &TopicName, why: DropReason) {
+        let messages = self.dropped.take().map_or(0, |(messages, ..)| messages);
+        self.dropped = Some((messages + 1, topic.clone(), why));
+    }
+
     /// Wakes, tells and drops. Leaves itself empty, to be used again.
     pub(crate) fn apply(&mut self, shared: &Shared) {
         if let Some(state) = self.state.take() {
             shared.state.send_replace(state);
         }
         self.displaced.clear();
+        if let Some((messages, topic, why)) = self.dropped.take() {
+            self.events.push(Event::Dropped { topic, why, messages });
+        }
         for error in self.failed.drain(..) {
+            // Told together, above: a flood of them must not push out the rest.
+            if matches!(error.kind(), PublishErrorKind::Dropped(_)) {
+                continue;
+            }
             let topic = error.message().map(|message| message.topic.clone());
             self.events.push(Event::PublishFailed { topic, kind: error.kind().clone() });
         }
@@ -79,6 +96,9 @@ fn log(event: &Event) {
             warn!(target: "bowline", requeued, indeterminate, "the broker has lost the session");
         }
         Event::PublishFailed { kind, .. } => debug!(target: "bowline", ?kind, "a publication failed"),
+        Event::Dropped { why, messages, .. } => {
+            warn!(target: "bowline", messages, "the send queue dropped messages, the last because {why}");
+        }
         Event::Qos0Dropped { messages } => {
             warn!(target: "bowline", messages, "full streams lost QoS 0 messages");
         }

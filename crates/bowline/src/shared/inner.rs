@@ -29,6 +29,8 @@ pub(crate) struct Inner {
     pub(crate) receipts: Receipts,
     /// Who waits for room in the send queue.
     pub(crate) room: Wakers,
+    /// Whether one who finds the queue full waits for room.
+    pub(crate) waits_for_room: bool,
     /// Who waits until nothing is queued, in flight or unwritten.
     pub(crate) idle: Wakers,
     pub(crate) inboxes: NumberMap<StreamId, Inbox>,
@@ -71,6 +73,7 @@ impl Inner {
             ended: None,
             receipts: Receipts::default(),
             room: Wakers::default(),
+            waits_for_room: true,
             idle: Wakers::default(),
             inboxes: NumberMap::default(),
             operations: NumberMap::default(),

@@ -9,6 +9,7 @@ mod counterpart;
 mod duplex;
 mod echo;
 mod faults;
+mod full_queue;
 mod peer;
 mod publishing;
 mod round_trip;

@@ -11,10 +11,10 @@ use crate::reason::ReasonCode;
 use crate::session::PublicationId;
 use crate::session::expiry::remaining_secs;
 use crate::session::journal::Gated;
+use crate::session::lane::Lane;
 use crate::session::outbound::{FlowPhase, OutboundFlow};
 use crate::session::packet_ids::Holder;
 use crate::session::queued::Queued;
-use crate::session::send_queue::Lane;
 use crate::session::stored::{Accepted, Entry};
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS};
@@ -112,7 +112,7 @@ impl Active {
     fn bind(&mut self, cx: &mut Context, queued: Queued, lane: Lane, now: Timestamp) {
         // [MQTT-3.3.2-5] [MQTT-4.3.3-7]: until the first byte, expiry is ours to apply.
         if queued.deadline.is_some_and(|deadline| deadline <= now) {
-            return cx.fail_queued(queued, |message| Outcome::Expired { message });
+            return cx.expire(queued);
         }
         if let Err(limit) = self.check(&queued.message) {
             return cx.fail_queued(queued, |message| Outcome::Forbidden { message, limit });
@@ -216,6 +216,7 @@ impl Active {
         let (publication, was_sent) = (flow.publication, flow.was_sent);
         if !was_sent && flow.deadline.is_some_and(|deadline| deadline <= now) {
             let flow = self.finish(cx, slot);
+            cx.stats.publications_expired += 1;
             let outcome = Outcome::Expired { message: flow.message };
             return cx.fail(Entry::Ended { publication, retired: None }, publication, outcome);
         }

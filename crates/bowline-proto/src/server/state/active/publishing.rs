@@ -13,10 +13,10 @@ use crate::server::state::Active;
 use crate::server::state::active::protocol;
 use crate::session::PublicationId;
 use crate::session::expiry::remaining_secs;
+use crate::session::lane::Lane;
 use crate::session::outbound::{FlowPhase, OutboundFlow};
 use crate::session::packet_ids::Holder;
 use crate::session::queued::Queued;
-use crate::session::send_queue::Lane;
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS, SubscriptionIds};
 
