@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bowline_proto::types::TopicName;
-use bowline_proto::{ReasonCode, TopicFilter};
+use bowline_proto::{QoS, ReasonCode, TopicFilter};
 use futures_core::Stream;
 
 use crate::disconnection::Disconnection;
@@ -53,6 +53,16 @@ pub enum Event {
         topic: Option<TopicName>,
         /// Why.
         kind: PublishErrorKind,
+    },
+    /// Each time this message was sent the broker closed the connection, the last time with nothing else unanswered. It is
+    /// not sent again; its receipt says [`PublishErrorKind::Poison`].
+    Poison {
+        /// Its topic.
+        topic: TopicName,
+        /// Its QoS.
+        qos: QoS,
+        /// How many connections the broker closed over it.
+        closes: u32,
     },
     /// Full streams lost this many QoS 0 messages.
     Qos0Dropped {

@@ -32,6 +32,7 @@ mod spent;
 pub(crate) mod state;
 mod stats;
 mod streams;
+mod suspects;
 
 pub use crate::session::Stale;
 pub use config::{ClientConfig, InboundLimits, Reconnect, SessionPolicy, Unmatched};

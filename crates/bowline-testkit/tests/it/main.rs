@@ -15,6 +15,7 @@ mod keep_alive;
 mod leniency;
 mod paging;
 mod pair;
+mod poison;
 mod publishing;
 mod queueing;
 mod quota;

@@ -78,6 +78,9 @@ fn log(event: &Event) {
         Event::SessionLost { requeued, indeterminate } => {
             warn!(target: "bowline", requeued, indeterminate, "the broker has lost the session");
         }
+        Event::Poison { topic, qos, closes } => {
+            warn!(target: "bowline", %topic, ?qos, closes, "the broker closes whenever this message is sent: given up");
+        }
         Event::PublishFailed { kind, .. } => debug!(target: "bowline", ?kind, "a publication failed"),
         Event::Qos0Dropped { messages } => {
             warn!(target: "bowline", messages, "full streams lost QoS 0 messages");

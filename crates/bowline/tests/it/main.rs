@@ -7,6 +7,7 @@ mod duplex;
 mod echo;
 mod peer;
 mod publishing;
+mod reconnecting;
 mod round_trip;
 mod subscribing;
 mod unsubscribing;

@@ -161,7 +161,12 @@ impl ClientState {
     // [MQTT-3.1.4-2 of 3.1.1]
     fn lose(&mut self, cx: &mut Context, cause: DisconnectCause, now: Timestamp) {
         match self {
-            Self::Active(state) => cx.spent.output(core::mem::take(&mut state.link.out)),
+            Self::Active(state) => {
+                if cause.may_blame_what_was_sent() {
+                    state.blame(cx);
+                }
+                cx.spent.output(core::mem::take(&mut state.link.out));
+            }
             Self::Closing(state) => cx.spent.output(core::mem::take(&mut state.link.out)),
             Self::AwaitConnack(_) | Self::Stopped(_) | Self::Dialing(_) | Self::Backoff(_) => {}
         }
