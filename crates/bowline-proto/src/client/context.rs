@@ -47,6 +47,8 @@ pub(crate) struct Context {
     pub(crate) backoff: BackoffState,
     pub(crate) jitter: Jitter,
     pub(crate) stats: Stats,
+    /// Whether the broker refused our credentials since it last accepted us.
+    pub(crate) was_refused: bool,
     /// What the wall clock showed at `Timestamp::ZERO` of the engine's time.
     pub(crate) wall_offset: Duration,
     pub(crate) last_publication: PublicationId,

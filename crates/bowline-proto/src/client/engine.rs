@@ -426,6 +426,7 @@ fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp)
         backoff: BackoffState::new(),
         jitter,
         stats: Stats::default(),
+        was_refused: false,
         wall_offset: wall.saturating_since(now),
         last_publication: PublicationId::default(),
         events: VecDeque::new(),

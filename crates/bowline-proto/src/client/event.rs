@@ -216,36 +216,6 @@ pub enum DisconnectCause {
 }
 
 impl DisconnectCause {
-    /// Whether another attempt with the same settings could go better.
-    pub fn is_retryable(&self) -> bool {
-        let reason = match self {
-            Self::Requested | Self::ConnectNotEncoded(_) => return false,
-            Self::Refused(connack) => connack.reason,
-            Self::ByBroker(disconnect) => disconnect.reason,
-            _ => return true,
-        };
-        // [MQTT-3.1.3-8] [MQTT-4.12.0-1]
-        !matches!(
-            reason,
-            ReasonCode::UnsupportedProtocolVersion
-                | ReasonCode::ClientIdentifierNotValid
-                | ReasonCode::BadUserNameOrPassword
-                | ReasonCode::NotAuthorized
-                | ReasonCode::Banned
-                | ReasonCode::BadAuthenticationMethod
-                | ReasonCode::SessionTakenOver
-                | ReasonCode::TopicNameInvalid
-                | ReasonCode::PacketTooLarge
-                | ReasonCode::PayloadFormatInvalid
-                | ReasonCode::RetainNotSupported
-                | ReasonCode::QoSNotSupported
-                | ReasonCode::UseAnotherServer
-                | ReasonCode::ServerMoved
-        )
-    }
-}
-
-impl DisconnectCause {
     /// Whether the broker may have closed a connection because of what we sent on it. A lost link, a silent peer and our own
     /// decisions say nothing about what was sent, nor do reasons of the broker's that name something else.
     pub(crate) fn may_blame_what_was_sent(&self) -> bool {

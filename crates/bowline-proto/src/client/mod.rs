@@ -27,6 +27,7 @@ mod engine;
 pub mod event;
 mod handing_over;
 pub mod io;
+mod loss;
 mod requests;
 mod spent;
 pub(crate) mod state;
@@ -39,6 +40,7 @@ pub use config::{ClientConfig, InboundLimits, Reconnect, SessionPolicy, Unmatche
 pub use engine::ClientEngine;
 pub use event::{Connected, Delivery, DisconnectCause, Event, OperationId, Outcome, Qos0Dropped, StreamEnd};
 pub use io::{Input, Output};
+pub use loss::LossClass;
 pub use spent::Spent;
 pub use stats::Stats;
 pub use streams::{Qos0Full, Qos0Limits, STREAMS_MAX, UNROUTED};

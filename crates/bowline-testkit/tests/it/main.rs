@@ -13,6 +13,7 @@ mod floods;
 mod inbound_model;
 mod keep_alive;
 mod leniency;
+mod loss_classes;
 mod paging;
 mod pair;
 mod poison;

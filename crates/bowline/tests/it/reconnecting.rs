@@ -1,9 +1,14 @@
 //! What a client does when connections and attempts end: what is sent again, what is given up, and where it goes next.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bowline::proto::packet::{Ack, Packet};
-use bowline::{Backoff, Builder, Client, Event, PublishErrorKind, QoS, Session, Version};
+use bowline::proto::packet::{Ack, ConnAckProperties, Packet};
+use bowline::{
+    Backoff, Builder, Client, Credentials, Event, LossClass, PublishErrorKind, QoS, ReasonCode, Session,
+    Version,
+};
 
 use crate::peer::{Harbour, Peer, within};
 
@@ -15,6 +20,33 @@ fn fast() -> Backoff {
 
 fn kept(builder: Builder<Client>) -> Builder<Client> {
     builder.client_id("meter-7").session(Session::in_memory()).reconnect(fast())
+}
+
+#[tokio::test]
+async fn credentials_that_are_refused_are_asked_for_once_more_and_then_the_client_ends() {
+    for version in Version::ALL {
+        let harbour = Harbour::new(KIB_64);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let builder = kept(harbour.builder(version)).credentials_provider(move || {
+            let number = count.fetch_add(1, Ordering::SeqCst);
+            async move { Ok(Credentials::user_name(format!("user {number}"))) }
+        });
+        let (client, peer) = harbour.pair(builder, version).await;
+        drop(peer);
+        for user in ["user 1", "user 2"] {
+            let mut peer = harbour.accept(version).await;
+            let said = peer.connect().await.user_name;
+            assert_eq!(said.as_ref().map(|said| said.as_str()), Some(user), "{version}");
+            peer.connack_with(false, ReasonCode::NotAuthorized, ConnAckProperties::default()).await;
+        }
+        let why = within(client.connection().ended()).await;
+        assert_eq!(
+            (why.reason(), why.class()),
+            (Some(ReasonCode::NotAuthorized), LossClass::FreshCredentials)
+        );
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
+    }
 }
 
 /// A broker that acknowledges QoS 1, answers pings, and closes at every QoS 2 PUBLISH, as NATS does. Returns what it

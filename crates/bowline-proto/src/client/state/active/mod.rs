@@ -65,6 +65,7 @@ impl Active {
     ) -> Transition {
         let session_present = connack.session_present;
         cx.backoff.on_connected(now);
+        cx.was_refused = false;
         cx.emit(Event::Connected(Box::new(Connected {
             session_present,
             limits: limits.clone(),
