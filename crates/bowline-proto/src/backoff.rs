@@ -99,6 +99,11 @@ impl BackoffState {
         }
     }
 
+    /// The connection is gone for a reason that its length does not excuse: the delays go on growing.
+    pub const fn on_lost_again(&mut self) {
+        self.connected_since = None;
+    }
+
     /// Delays given out since the start or since the last connection that lasted.
     pub const fn attempt(&self) -> u32 {
         self.attempt

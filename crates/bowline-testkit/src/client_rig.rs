@@ -161,8 +161,13 @@ impl ClientRig {
         self.settle();
     }
 
-    /// The broker closes the stream without a word.
+    /// The link fails.
     pub fn lose(&mut self) {
+        self.input(Input::TransportFailed);
+    }
+
+    /// The broker closes the stream without a word.
+    pub fn close(&mut self) {
         self.input(Input::Closed);
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bowline_proto::ReasonCode;
-use bowline_proto::client::DisconnectCause;
+use bowline_proto::client::{DisconnectCause, LossClass};
 
 /// Why a connection, or an attempt to make one, is over. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -38,7 +38,12 @@ impl Disconnection {
         matches!(self.cause, DisconnectCause::Requested)
     }
 
-    /// Whether another attempt with the same settings could go better. If not, the client does not make one.
+    /// What it means for the next attempt.
+    pub fn class(&self) -> LossClass {
+        self.cause.class()
+    }
+
+    /// Whether another attempt with the same settings could go better.
     pub fn is_retryable(&self) -> bool {
         self.cause.is_retryable()
     }

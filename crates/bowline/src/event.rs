@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bowline_proto::client::DropReason;
 use bowline_proto::types::TopicName;
-use bowline_proto::{ReasonCode, TopicFilter};
+use bowline_proto::{QoS, ReasonCode, TopicFilter};
 use futures_core::Stream;
 
 use crate::disconnection::Disconnection;
@@ -63,6 +63,16 @@ pub enum Event {
         why: DropReason,
         /// How many since the last such event.
         messages: u64,
+    },
+    /// Each time this message was sent the broker closed the connection, the last time with nothing else unanswered. It is
+    /// not sent again; its receipt says [`PublishErrorKind::Poison`].
+    Poison {
+        /// Its topic.
+        topic: TopicName,
+        /// Its QoS.
+        qos: QoS,
+        /// How many connections the broker closed over it.
+        closes: u32,
     },
     /// Full streams lost this many QoS 0 messages.
     Qos0Dropped {

@@ -46,7 +46,7 @@ pub use bowline_proto as proto;
 pub use bowline_transport as transport;
 
 pub use bowline_proto::backoff::Backoff;
-pub use bowline_proto::client::{DisconnectCause, DropReason, Qos0Full, Reconnect, Unmatched};
+pub use bowline_proto::client::{DisconnectCause, DropReason, LossClass, Qos0Full, Reconnect, Unmatched};
 pub use bowline_proto::connection::Limits;
 pub use bowline_proto::error::RequestError;
 pub use bowline_proto::types::topic::TopicError;

@@ -104,6 +104,12 @@ pub enum PublishErrorKind {
         /// The limit of a new connection that keeps it from being sent again, if that is why.
         limit: Option<LimitError>,
     },
+    /// Each time it was sent the broker closed the connection, the last time with nothing else unanswered. It is not sent
+    /// again, and nobody knows whether the broker has it.
+    Poison {
+        /// How many connections the broker closed over it.
+        closes: u32,
+    },
     /// The client has ended and accepts nothing.
     Ended,
     /// The session store could not keep it.
@@ -130,9 +136,10 @@ impl PublishError {
         self.parts.message
     }
 
-    /// Whether the broker cannot have the message. False only for [`PublishErrorKind::Indeterminate`].
+    /// Whether the broker cannot have the message. False only for
+    /// [`PublishErrorKind::Indeterminate`] and [`PublishErrorKind::Poison`].
     pub const fn is_certain(&self) -> bool {
-        !matches!(self.parts.kind, PublishErrorKind::Indeterminate { .. })
+        !matches!(self.parts.kind, PublishErrorKind::Indeterminate { .. } | PublishErrorKind::Poison { .. })
     }
 
     /// Whether the queue was full.
@@ -155,6 +162,7 @@ pub(crate) fn result_of(outcome: Outcome) -> Result<Acknowledgement, PublishErro
         Outcome::NotSent { message } => (PublishErrorKind::NotSent, Some(message)),
         Outcome::StoreFailed { message } => (PublishErrorKind::StoreFailed, Some(message)),
         // `Stored` exists in durable sessions only; to a program that ends it is as unknown as an unanswered one.
+        Outcome::Poison { closes } => (PublishErrorKind::Poison { closes }, None),
         Outcome::Indeterminate { limit } => (PublishErrorKind::Indeterminate { limit }, None),
         _ => (PublishErrorKind::Indeterminate { limit: None }, None),
     };
@@ -201,6 +209,12 @@ impl fmt::Display for PublishError {
             }
             PublishErrorKind::Indeterminate { limit: None } => {
                 f.write_str("the message was sent, but session or client ended before the broker's last word")
+            }
+            PublishErrorKind::Poison { closes } => {
+                write!(
+                    f,
+                    "the broker closed {closes} connections on which the message was sent and unanswered"
+                )
             }
             PublishErrorKind::Ended => f.write_str("the client has ended and accepts no messages"),
             PublishErrorKind::StoreFailed => f.write_str("the session store could not keep the message"),

@@ -42,6 +42,10 @@ pub struct ClientConfig {
     pub user_name: Option<Text>,
     /// Password. 3.1 and 3.1.1 need a user name with it [MQTT-3.1.2-22 of 3.1.1].
     pub password: Option<Secret>,
+    /// Whether the caller says other credentials before every CONNECT that needs them, with
+    /// [`set_credentials`](crate::client::ClientEngine::set_credentials): then one that was refused for its credentials is
+    /// followed by one more. Default false.
+    pub has_fresh_credentials: bool,
     /// The message that the broker publishes when this client is lost.
     pub will: Option<Will>,
     /// How long the session lives and where.
@@ -202,6 +206,7 @@ impl ClientConfig {
             allow_long_client_id: false,
             user_name: None,
             password: None,
+            has_fresh_credentials: false,
             will: None,
             session: SessionPolicy::Clean,
             keep_alive_secs: 60,

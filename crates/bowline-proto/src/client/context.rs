@@ -11,6 +11,7 @@ use crate::client::requests::Requests;
 use crate::client::spent::SpentRoom;
 use crate::client::stats::Stats;
 use crate::client::streams::Streams;
+use crate::client::suspects::Suspects;
 use crate::routing::{Routes, StreamId};
 use crate::rules::Rules;
 use crate::session::PublicationId;
@@ -39,12 +40,15 @@ pub(crate) struct Context {
     pub(crate) ended: EndedFilters,
     pub(crate) journal: Journal,
     pub(crate) requests: Requests,
+    pub(crate) suspects: Suspects,
     pub(crate) streams: Streams,
     pub(crate) routes: Routes,
     pub(crate) standing: Standing,
     pub(crate) backoff: BackoffState,
     pub(crate) jitter: Jitter,
     pub(crate) stats: Stats,
+    /// Whether the broker refused our credentials since it last accepted us.
+    pub(crate) was_refused: bool,
     /// What the wall clock showed at `Timestamp::ZERO` of the engine's time.
     pub(crate) wall_offset: Duration,
     pub(crate) last_publication: PublicationId,
@@ -103,12 +107,14 @@ impl Context {
 
     /// Ends a publication successfully: told at once, recorded lazily (a resend after a crash is harmless).
     pub(crate) fn succeed(&mut self, publication: PublicationId, outcome: Outcome) {
+        self.suspects.forget(publication);
         self.journal.record(Entry::Ended { publication, retired: None });
         self.emit(Event::PublishEnded { publication, outcome });
     }
 
     /// Ends a publication any other way: told once it is recorded (B7).
     pub(crate) fn fail(&mut self, entry: Entry, publication: PublicationId, outcome: Outcome) {
+        self.suspects.forget(publication);
         match self.journal.record_before(entry, Gated::Outcome) {
             Some(_) => self.emit(Event::PublishEnded { publication, outcome }),
             None => self.unstored_outcomes.push_back((publication, outcome)),

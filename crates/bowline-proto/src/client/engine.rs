@@ -13,6 +13,7 @@ use crate::client::spent::{Spent, SpentRoom};
 use crate::client::state::{ClientState, Dialing, Stopped, Transition};
 use crate::client::stats::Stats;
 use crate::client::streams::Streams;
+use crate::client::suspects::Suspects;
 use crate::codec::Encoder;
 use crate::connection::Limits;
 use crate::error::RequestError;
@@ -422,6 +423,7 @@ fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp)
         ended: EndedFilters::with_seed(jitter.next_u64()),
         journal,
         requests: Requests::new(),
+        suspects: Suspects::default(),
         streams: Streams::new(),
         routes: Routes::with_seed(jitter.next_u64()),
         standing: Standing {
@@ -437,6 +439,7 @@ fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp)
         backoff: BackoffState::new(),
         jitter,
         stats: Stats::default(),
+        was_refused: false,
         wall_offset: wall.saturating_since(now),
         last_publication: PublicationId::default(),
         events: VecDeque::new(),

@@ -13,7 +13,7 @@ use crate::reason::ReasonCode;
 use crate::routing::StreamId;
 use crate::session::{DeliveryId, PublicationId, StreamSet};
 use crate::time::Timestamp;
-use crate::types::{Message, PacketId, SubscriptionIds, TopicFilter};
+use crate::types::{Message, PacketId, QoS, SubscriptionIds, TopicFilter, TopicName};
 
 /// Names one subscribe or unsubscribe request until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +42,18 @@ pub enum Event {
         requeued: usize,
         /// QoS 2 publications whose outcome is unknown.
         indeterminate: usize,
+    },
+    /// Each time this publication was sent the broker closed the connection, the last time with nothing else unanswered. It
+    /// is not sent again; its end is told as [`Outcome::Poison`].
+    Poison {
+        /// Which.
+        publication: PublicationId,
+        /// Its topic.
+        topic: TopicName,
+        /// Its QoS.
+        qos: QoS,
+        /// How many connections the broker closed over it.
+        closes: u32,
     },
     /// A message for one or several streams, or for nobody: then it is held, or counted and gone.
     Message(Delivery),
@@ -204,32 +216,29 @@ pub enum DisconnectCause {
 }
 
 impl DisconnectCause {
-    /// Whether another attempt with the same settings could go better.
-    pub fn is_retryable(&self) -> bool {
-        let reason = match self {
-            Self::Requested | Self::ConnectNotEncoded(_) => return false,
-            Self::Refused(connack) => connack.reason,
-            Self::ByBroker(disconnect) => disconnect.reason,
-            _ => return true,
-        };
-        // [MQTT-3.1.3-8] [MQTT-4.12.0-1]
-        !matches!(
-            reason,
-            ReasonCode::UnsupportedProtocolVersion
-                | ReasonCode::ClientIdentifierNotValid
-                | ReasonCode::BadUserNameOrPassword
-                | ReasonCode::NotAuthorized
-                | ReasonCode::Banned
-                | ReasonCode::BadAuthenticationMethod
-                | ReasonCode::SessionTakenOver
-                | ReasonCode::TopicNameInvalid
-                | ReasonCode::PacketTooLarge
-                | ReasonCode::PayloadFormatInvalid
-                | ReasonCode::RetainNotSupported
-                | ReasonCode::QoSNotSupported
-                | ReasonCode::UseAnotherServer
-                | ReasonCode::ServerMoved
-        )
+    /// Whether the broker may have closed a connection because of what we sent on it. A lost link, a silent peer and our own
+    /// decisions say nothing about what was sent, nor do reasons of the broker's that name something else.
+    pub(crate) fn may_blame_what_was_sent(&self) -> bool {
+        match self {
+            Self::ClosedByPeer => true,
+            Self::ByBroker(disconnect) => matches!(
+                disconnect.reason,
+                ReasonCode::UnspecifiedError
+                    | ReasonCode::MalformedPacket
+                    | ReasonCode::ProtocolError
+                    | ReasonCode::ImplementationSpecificError
+                    | ReasonCode::NotAuthorized
+                    | ReasonCode::TopicNameInvalid
+                    | ReasonCode::ReceiveMaximumExceeded
+                    | ReasonCode::TopicAliasInvalid
+                    | ReasonCode::PacketTooLarge
+                    | ReasonCode::QuotaExceeded
+                    | ReasonCode::PayloadFormatInvalid
+                    | ReasonCode::RetainNotSupported
+                    | ReasonCode::QoSNotSupported
+            ),
+            _ => false,
+        }
     }
 }
 
@@ -320,6 +329,12 @@ pub enum Outcome {
     Indeterminate {
         /// The limit of the new connection that keeps it from being sent again, if that is why.
         limit: Option<LimitError>,
+    },
+    /// Each time it was sent the broker closed the connection, the last time with nothing else unanswered. It is not sent
+    /// again; the broker may or may not have it.
+    Poison {
+        /// How many connections the broker closed over it.
+        closes: u32,
     },
     /// It could not be stored, and was not sent.
     StoreFailed {

@@ -28,11 +28,13 @@ mod engine;
 pub mod event;
 mod handing_over;
 pub mod io;
+mod loss;
 mod requests;
 mod spent;
 pub(crate) mod state;
 mod stats;
 mod streams;
+mod suspects;
 
 pub use crate::session::Stale;
 pub use config::{ClientConfig, InboundLimits, OnFull, Reconnect, SessionPolicy, Unmatched};
@@ -41,6 +43,7 @@ pub use event::{
     Connected, Delivery, DisconnectCause, DropReason, Event, OperationId, Outcome, Qos0Dropped, StreamEnd,
 };
 pub use io::{Input, Output};
+pub use loss::LossClass;
 pub use spent::Spent;
 pub use stats::Stats;
 pub use streams::{Qos0Full, Qos0Limits, STREAMS_MAX, UNROUTED};

@@ -103,6 +103,16 @@ impl KeepAlive {
         }
     }
 
+    /// A PINGREQ is sent out of turn, also where keep alive is off: its answer has the same time as any other's.
+    pub fn on_asked(&mut self, now: Timestamp) {
+        self.last_sent = now;
+        // An older ping that is still unanswered keeps its deadline.
+        if let Ping::Quiet = self.ping {
+            self.ping = Ping::Encoded { since: now };
+        }
+        self.arm();
+    }
+
     /// PINGRESP came: no PINGREQ waits for it any more, also if it came before we heard that the PINGREQ is written.
     pub fn on_answered(&mut self) {
         self.ping = Ping::Quiet;

@@ -224,6 +224,12 @@ impl Outbound {
         self.in_order(self.publishing).chain(self.in_order(self.releasing)).collect()
     }
 
+    /// The flows that were sent on this connection and are not finished.
+    pub(crate) fn unanswered(&self) -> impl Iterator<Item = u32> + '_ {
+        let flows = self.flows.iter().filter(|(_, flow)| flow.was_sent && flow.holds_quota);
+        flows.map(|(slot, _)| slot_of(slot))
+    }
+
     fn in_order(&self, list: List) -> impl Iterator<Item = u32> + '_ {
         core::iter::successors(list.first, |&slot| self.flows[slot as usize].link.next)
     }

@@ -293,7 +293,9 @@ impl Pair {
         self.note(|| format!("client: message {number} ended, {outcome:?}"));
         let verdict = match outcome {
             Outcome::Acknowledged { downgraded: false, .. } => self.checker.ended(number, End::Acknowledged),
-            Outcome::Indeterminate { .. } => self.checker.ended(number, End::Indeterminate),
+            Outcome::Indeterminate { .. } | Outcome::Poison { .. } => {
+                self.checker.ended(number, End::Indeterminate)
+            }
             other => Err(format!("message {number} ended as {other:?}")),
         };
         self.judge(verdict);

@@ -253,7 +253,7 @@ fn a_close_instead_of_connack_has_a_name_of_its_own() {
     for version in Version::ALL {
         let mut rig = ClientRig::new(clean(version));
         rig.dial();
-        rig.lose();
+        rig.close();
         assert_eq!(causes(&mut rig), [DisconnectCause::ClosedBeforeConnack]);
         assert_eq!(rig.engine.state_name(), "Backoff");
     }

@@ -240,7 +240,7 @@ impl World {
             Event::Disconnected(cause) => assert!(
                 matches!(
                     *cause,
-                    bowline_proto::client::DisconnectCause::ClosedByPeer
+                    bowline_proto::client::DisconnectCause::TransportFailed
                         | bowline_proto::client::DisconnectCause::ClosedBeforeConnack
                 ),
                 "{cause}"

@@ -209,7 +209,8 @@ impl<R: Role> Builder<R> {
         self
     }
 
-    /// Whether and when to connect again: a [`Backoff`](crate::Backoff) or [`Reconnect::Never`].
+    /// Whether and when to connect again after a loss that another attempt could mend; [`LossClass`](crate::LossClass) has the
+    /// table. A [`Backoff`](crate::Backoff) or [`Reconnect::Never`].
     pub fn reconnect(mut self, reconnect: impl Into<Reconnect>) -> Self {
         self.config.reconnect = reconnect.into();
         self
@@ -225,8 +226,10 @@ impl<R: Role> Builder<R> {
         self
     }
 
-    /// Is asked for user name and password before every CONNECT, instead of [`credentials`](Self::credentials).
+    /// Is asked for user name and password before every CONNECT, instead of [`credentials`](Self::credentials). If the broker
+    /// refuses what it said, it is asked once more; if that is refused too, the client ends.
     pub fn credentials_provider(mut self, provider: impl CredentialsProvider) -> Self {
+        self.config.has_fresh_credentials = true;
         self.provider = Some(Arc::new(provider));
         self
     }

@@ -68,6 +68,9 @@ impl Inner {
             client::Event::SessionLost { requeued, indeterminate } => {
                 effects.events.push(Event::SessionLost { requeued, indeterminate });
             }
+            client::Event::Poison { topic, qos, closes, .. } => {
+                effects.events.push(Event::Poison { topic, qos, closes });
+            }
             client::Event::RefusalNotTold { reason, .. } => {
                 effects.events.push(Event::RefusalNotTold { reason });
             }

@@ -95,6 +95,9 @@ fn log(event: &Event) {
         Event::SessionLost { requeued, indeterminate } => {
             warn!(target: "bowline", requeued, indeterminate, "the broker has lost the session");
         }
+        Event::Poison { topic, qos, closes } => {
+            warn!(target: "bowline", %topic, ?qos, closes, "the broker closes whenever this message is sent: given up");
+        }
         Event::PublishFailed { kind, .. } => debug!(target: "bowline", ?kind, "a publication failed"),
         Event::Dropped { why, messages, .. } => {
             warn!(target: "bowline", messages, "the send queue dropped messages, the last because {why}");

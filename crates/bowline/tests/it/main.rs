@@ -12,6 +12,7 @@ mod faults;
 mod full_queue;
 mod peer;
 mod publishing;
+mod reconnecting;
 mod round_trip;
 mod seed;
 mod stalling;

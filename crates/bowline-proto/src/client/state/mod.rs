@@ -35,6 +35,7 @@ use crate::client::config::Reconnect;
 use crate::client::context::Context;
 use crate::client::event::{DisconnectCause, Event};
 use crate::client::io::Input;
+use crate::client::loss::LossClass;
 use crate::codec::Outgoing;
 use crate::session::journal::Gated;
 use crate::time::Timestamp;
@@ -161,7 +162,12 @@ impl ClientState {
     // [MQTT-3.1.4-2 of 3.1.1]
     fn lose(&mut self, cx: &mut Context, cause: DisconnectCause, now: Timestamp) {
         match self {
-            Self::Active(state) => cx.spent.output(core::mem::take(&mut state.link.out)),
+            Self::Active(state) => {
+                if cause.may_blame_what_was_sent() {
+                    state.blame(cx);
+                }
+                cx.spent.output(core::mem::take(&mut state.link.out));
+            }
             Self::Closing(state) => cx.spent.output(core::mem::take(&mut state.link.out)),
             Self::AwaitConnack(_) | Self::Stopped(_) | Self::Dialing(_) | Self::Backoff(_) => {}
         }
@@ -183,7 +189,8 @@ impl ClientState {
                 }
             }
         }
-        let is_retryable = cause.is_retryable();
+        let is_retryable = cx.may_try_again(&cause);
+        let is_overflow = cause.is_overflow();
         cx.emit(Event::Disconnected(Box::new(cause)));
         if core::mem::take(&mut cx.connects_after_closing) {
             *self = Self::Dialing(Dialing::start(cx, now));
@@ -193,7 +200,11 @@ impl ClientState {
         *self = match reconnect {
             // [MQTT-3.1.4-2 of 3.1.1]: two clients of one name do not throw each other out in a tight loop.
             Reconnect::After(backoff) if is_retryable => {
-                cx.backoff.on_lost(&backoff, now);
+                if is_overflow {
+                    cx.backoff.on_lost_again();
+                } else {
+                    cx.backoff.on_lost(&backoff, now);
+                }
                 let delay = cx.backoff.next_delay(&backoff, &mut cx.jitter);
                 cx.emit(Event::Reconnecting { attempt: cx.backoff.attempt(), delay });
                 Self::Backoff(Backoff { until: now + delay })
@@ -203,5 +214,18 @@ impl ClientState {
                 Self::Stopped(Stopped)
             }
         };
+    }
+}
+
+impl Context {
+    /// Whether another attempt is to follow by itself.
+    fn may_try_again(&mut self, cause: &DisconnectCause) -> bool {
+        match cause.class() {
+            LossClass::Retry => true,
+            LossClass::FreshCredentials => {
+                self.config.has_fresh_credentials && !core::mem::replace(&mut self.was_refused, true)
+            }
+            LossClass::AnotherServer | LossClass::Stop => false,
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod publishing;
 mod receiving;
 mod requesting;
+mod trial;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -44,6 +45,12 @@ pub(crate) struct Active {
     ping_is_encoded: bool,
     /// Whether the driver is writing a PINGREQ.
     ping_is_at_driver: bool,
+    /// Whether the broker has sent anything after CONNACK: it does not close every connection at once.
+    has_heard: bool,
+    /// Whether it was asked to, with a PINGREQ.
+    has_asked: bool,
+    /// Resumed flows whose PUBREL waits because something is on trial, in order.
+    releases: VecDeque<(u32, PublicationId)>,
 }
 
 impl Active {
@@ -58,6 +65,7 @@ impl Active {
     ) -> Transition {
         let session_present = connack.session_present;
         cx.backoff.on_connected(now);
+        cx.was_refused = false;
         cx.emit(Event::Connected(Box::new(Connected {
             session_present,
             limits: limits.clone(),
@@ -89,6 +97,9 @@ impl Active {
             keep_alive_is_paused: false,
             ping_is_encoded: false,
             ping_is_at_driver: false,
+            has_heard: false,
+            has_asked: false,
+            releases: VecDeque::new(),
             link,
             limits,
         };
@@ -102,6 +113,7 @@ impl Active {
         let result = match input {
             Input::Packet(packet) => {
                 self.keep_alive.on_received(now);
+                self.has_heard = true;
                 match self.on_packet(cx, packet) {
                     Ok(None) => Ok(()),
                     Ok(Some(transition)) => return transition,
@@ -209,6 +221,11 @@ impl Active {
             return;
         }
         self.pump_acknowledgements(cx, now);
+        self.pump_stored(cx, now);
+        if cx.suspects.is_careful() && !self.may_go_on_with_care(cx, now) {
+            return;
+        }
+        while self.release_next(cx) {}
         self.pump_requests(cx);
         self.pump_publications(cx, now);
     }

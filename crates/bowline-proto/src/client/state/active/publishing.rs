@@ -27,19 +27,35 @@ impl Active {
         if self.is_held {
             return;
         }
+        self.releases.clear();
         for slot in cx.outbound.begin_resume() {
-            let flow = cx.outbound.flow_mut(slot);
+            let flow = cx.outbound.flow(slot);
             if flow.phase == FlowPhase::Complete {
-                // [MQTT-4.3.3-6] [MQTT-4.6.0-4]
-                self.quota.take_over_limit();
-                flow.holds_quota = true;
-                let (packet_id, dup) = (flow.packet_id, cx.rules.pubrel_carries_dup);
-                self.send_pubrel(Ack::success(packet_id), dup);
+                self.releases.push_back((slot, flow.publication));
             }
+        }
+        if !cx.suspects.is_careful() {
+            while self.release_next(cx) {}
         }
     }
 
-    pub(super) fn pump_publications(&mut self, cx: &mut Context, now: Timestamp) {
+    /// Sends the next PUBREL of a resumed flow; whether there was one.
+    pub(super) fn release_next(&mut self, cx: &mut Context) -> bool {
+        while let Some((slot, publication)) = self.releases.pop_front() {
+            let dup = cx.rules.pubrel_carries_dup;
+            let Some(flow) = cx.outbound.find(slot, publication) else { continue };
+            // [MQTT-4.3.3-6] [MQTT-4.6.0-4]
+            self.quota.take_over_limit();
+            flow.holds_quota = true;
+            let packet_id = flow.packet_id;
+            self.send_pubrel(Ack::success(packet_id), dup);
+            return true;
+        }
+        false
+    }
+
+    /// Sends what became durable while the output was full.
+    pub(super) fn pump_stored(&mut self, cx: &mut Context, now: Timestamp) {
         while self.link.has_room()
             && let Some((slot, publication)) = self.stored.pop_front()
         {
@@ -47,8 +63,11 @@ impl Active {
                 self.send_publish(cx, slot, now);
             }
         }
+    }
+
+    pub(super) fn pump_publications(&mut self, cx: &mut Context, now: Timestamp) {
         self.pump_resends(cx, now);
-        while self.link.has_room() {
+        while self.link.has_room() && !self.is_trying(cx) {
             let Some(lane) = cx.queue.next_lane(self.may_start_flow(cx)) else { return };
             let Some(queued) = cx.queue.pop(lane) else { return };
             self.bind(cx, queued, lane, now);
@@ -58,6 +77,7 @@ impl Active {
     /// A resumed PUBLISH keeps its packet identifier while it waits for quota, ahead of all new ones.
     fn pump_resends(&mut self, cx: &mut Context, now: Timestamp) {
         while self.link.has_room()
+            && !self.is_trying(cx)
             && let Some(slot) = cx.outbound.next_to_resend()
             && self.take_quota(cx, slot)
         {
@@ -81,6 +101,7 @@ impl Active {
     /// Whether a publication may go straight to the wire: connected, nothing before it, quota and buffer free.
     pub(crate) fn may_publish_at_once(&self, cx: &Context, qos: QoS) -> bool {
         !self.is_held
+            && !cx.suspects.is_careful()
             && self.link.has_room()
             && match qos {
                 QoS::AtMostOnce => cx.queue.is_lane_empty(Lane::AtMostOnce),
@@ -373,7 +394,7 @@ impl Active {
         }
     }
 
-    fn send_pubrel(&mut self, ack: Ack, dup: bool) {
+    pub(super) fn send_pubrel(&mut self, ack: Ack, dup: bool) {
         // An acknowledgement without properties fits every packet size that a broker can announce but absurd ones.
         let _ = self.link.encoder.ack(&mut self.link.out, PacketType::PubRel, &ack, dup);
     }
@@ -385,7 +406,7 @@ impl Active {
     }
 
     // [MQTT-4.9.0-2]
-    fn give_back_quota(&mut self, cx: &mut Context, slot: u32) {
+    pub(super) fn give_back_quota(&mut self, cx: &mut Context, slot: u32) {
         let flow = cx.outbound.flow_mut(slot);
         if core::mem::take(&mut flow.holds_quota) {
             self.quota.give_back();

@@ -1,0 +1,74 @@
+//! Care with what may be why the broker closes the connection: it is sent alone, and given up if the broker closes again.
+//!
+//! A publication is a suspect once the broker has closed two connections on which it was sent and unanswered. As long as there
+//! is one, flows are sent one at a time, and nothing else while one is unanswered, so that the next close names the culprit. So that
+//! a broker that closes every connection names nobody, it must first have sent something after CONNACK; a PINGREQ asks it to.
+
+use alloc::vec::Vec;
+
+use crate::client::context::Context;
+use crate::client::event::{Event, Outcome};
+use crate::client::state::Active;
+use crate::session::stored::Entry;
+use crate::time::Timestamp;
+
+impl Active {
+    /// Whether a flow is on trial: nothing else of ours may be sent until it is answered.
+    pub(super) fn is_trying(&self, cx: &Context) -> bool {
+        cx.suspects.is_careful() && self.quota.in_use() > 0
+    }
+
+    /// Whether something may be sent while there are suspects. The PUBRELs that wait are sent here, one by one.
+    pub(super) fn may_go_on_with_care(&mut self, cx: &mut Context, now: Timestamp) -> bool {
+        if !self.has_heard {
+            if !core::mem::replace(&mut self.has_asked, true) {
+                self.ping(now);
+            }
+            return false;
+        }
+        if self.is_trying(cx) {
+            return false;
+        }
+        // Requests are no suspects, and could be the reason all the same: they are answered first.
+        self.pump_requests(cx);
+        cx.requests.is_empty() && !self.release_next(cx)
+    }
+
+    /// Sends a PINGREQ now.
+    pub(crate) fn ping(&mut self, now: Timestamp) {
+        self.link.encoder.pingreq(&mut self.link.out);
+        self.ping_is_encoded = true;
+        self.keep_alive.on_asked(now);
+    }
+
+    /// The broker closed the connection, perhaps because of something that is unanswered. If that is one flow alone, and it is
+    /// not the first time, it is not sent again.
+    pub(crate) fn blame(&mut self, cx: &mut Context) {
+        let unanswered: Vec<u32> = cx.outbound.unanswered().collect();
+        // No request is unanswered beside one that is on trial.
+        let is_alone = unanswered.len() == 1;
+        for slot in unanswered {
+            let publication = cx.outbound.flow(slot).publication;
+            if let Some(closes) = cx.suspects.blame(publication)
+                && is_alone
+            {
+                self.give_up(cx, slot, closes);
+            }
+        }
+    }
+
+    fn give_up(&mut self, cx: &mut Context, slot: u32, closes: u32) {
+        self.give_back_quota(cx, slot);
+        let flow = cx.outbound.flow(slot);
+        let retired = flow.is_exactly_once().then_some(flow.packet_id);
+        let flow = match retired {
+            Some(_) => cx.outbound.finish_retiring_id(slot),
+            None => cx.outbound.finish(slot),
+        };
+        let publication = flow.publication;
+        let (topic, qos) = (flow.message.topic.clone(), flow.message.qos);
+        cx.spent.message(flow.message);
+        cx.emit(Event::Poison { publication, topic, qos, closes });
+        cx.fail(Entry::Ended { publication, retired }, publication, Outcome::Poison { closes });
+    }
+}
