@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bowline::{Builder, Client, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -112,16 +112,20 @@ async fn accept(listener: TcpListener, broker: SocketAddr, shared: Arc<Shared>) 
         let shared = shared.clone();
         tokio::spawn(async move {
             let cut = shared.cut.notified();
-            let Ok(broker) = TcpStream::connect(broker).await else { return };
+            let (mut client, Ok(mut broker)) = (client, TcpStream::connect(broker).await) else { return };
             client.set_nodelay(true).expect("the socket is open");
             broker.set_nodelay(true).expect("the socket is open");
-            let (from_client, to_client) = client.into_split();
-            let (from_broker, to_broker) = broker.into_split();
+            let (from_client, to_client) = client.split();
+            let (from_broker, to_broker) = broker.split();
             // The end of any of them ends both connections.
-            tokio::select! {
-                () = cut => {}
-                () = pass(from_client, to_broker, bytes_max, |bytes| record(&mut shared.lock().from_client, bytes)) => {}
-                () = pass(from_broker, to_client, usize::MAX, |bytes| record(&mut shared.lock().from_broker, bytes)) => {}
+            let is_cut = tokio::select! {
+                () = cut => true,
+                () = pass(from_client, to_broker, bytes_max, |bytes| record(&mut shared.lock().from_client, bytes)) => true,
+                () = pass(from_broker, to_client, usize::MAX, |bytes| record(&mut shared.lock().from_broker, bytes)) => false,
+            };
+            if is_cut {
+                // A line that breaks is a reset. A proper end would say that the broker closed on purpose.
+                client.set_zero_linger().expect("the socket is open");
             }
         });
     }
@@ -132,7 +136,7 @@ fn record(record: &mut Vec<u8>, bytes: &[u8]) {
     record.extend_from_slice(&bytes[..bytes.len().min(room)]);
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, bytes_max: usize, seen: impl Fn(&[u8])) {
+async fn pass(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, bytes_max: usize, seen: impl Fn(&[u8])) {
     let mut bytes = vec![0; 16 * 1024];
     let mut left = bytes_max;
     while left > 0 {
