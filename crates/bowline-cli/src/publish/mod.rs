@@ -97,7 +97,6 @@ pub(crate) async fn run(arguments: PublishArguments) -> ExitCode {
 
 async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
-    let mut stopping = Stopping::watch(None).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
     let topic = match (&arguments.topic, &target.topic) {
         (Some(topic), None) | (None, Some(topic)) => topic.clone(),
@@ -109,6 +108,8 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     let queue = SendQueue::new().messages_max(QUEUE_MESSAGES_MAX).bytes_max(QUEUE_BYTES_MAX);
     let builder = Publisher::builder(&target.url).map_err(wrong)?.send_queue(queue);
     let builder = arguments.connect.configure(builder, &target)?;
+    // While a password is asked for, Ctrl-C ends the program by itself.
+    let mut stopping = Stopping::watch(None).map_err(|error| Failure::new(error.to_string()))?;
 
     // What is to be sent is there before the broker hears of us, unless it comes line by line.
     let payload = tokio::select! {
@@ -126,11 +127,17 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
 
     let mut ledger = Ledger::new(payload.is_none());
     let sending = async {
-        match payload {
+        let mut watch = client.connection();
+        let all_taken = match payload {
             Some(payload) => send_one(&topic, payload, &mut ledger).await,
-            None => send_lines(&topic, &mut ledger).await?,
-        }
+            None => tokio::select! {
+                taken = send_lines(&topic, &mut ledger) => taken,
+                // No line has to come for the program to notice.
+                why = watch.ended() => Err(Failure::of_disconnection(&why, version)),
+            },
+        };
         ledger.settle_all().await;
+        all_taken?;
         // With QoS 0 nothing is waited for until here: it has to be written at least.
         client.flush().await.map_err(|why| Failure::of_disconnection(&why, version))
     };
@@ -177,11 +184,12 @@ async fn read_all(source: impl AsyncRead + Unpin, name: &str) -> Result<Bytes, F
     Ok(payload.into())
 }
 
-async fn send_one(topic: &Topic, payload: Bytes, ledger: &mut Ledger) {
+async fn send_one(topic: &Topic, payload: Bytes, ledger: &mut Ledger) -> Result<(), Failure> {
     match topic.send(payload).await {
         Ok(receipt) => ledger.accepted(receipt),
         Err(error) => ledger.refused(&error),
     }
+    Ok(())
 }
 
 /// Sends line after line. Only reading waits for input, and only a full queue holds it up.

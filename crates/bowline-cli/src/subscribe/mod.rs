@@ -9,7 +9,7 @@ use bowline::{Client, Delivery, QoS, StreamEnd, Subscription, Version};
 use clap::Args;
 
 use crate::connect::{ConnectArguments, qos};
-use crate::exit::{Failure, exit_codes, finish};
+use crate::exit::{Failure, exit_codes, finish, say};
 use crate::stop::{Stop, Stopping};
 use crate::subscribe::output::{Output, Style, WriteEnd};
 use crate::{log, watching};
@@ -76,8 +76,6 @@ pub(crate) async fn run(arguments: SubscribeArguments) -> ExitCode {
 
 async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
-    let limit = arguments.timeout.map(Duration::from_secs);
-    let mut stopping = Stopping::watch(limit).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
     let filters: Vec<String> = target.topic.iter().chain(&arguments.topics).cloned().collect();
     if filters.is_empty() {
@@ -87,6 +85,9 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
     let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
     let builder = Client::builder(&target.url).map_err(wrong)?;
     let builder = arguments.connect.configure(builder, &target)?;
+    // While a password is asked for, Ctrl-C ends the program by itself.
+    let limit = arguments.timeout.map(Duration::from_secs);
+    let mut stopping = Stopping::watch(limit).map_err(|error| Failure::new(error.to_string()))?;
     let client = tokio::select! {
         client = builder.connect() => client.map_err(wrong)?,
         stop = stopping.wait() => return stopped(stop, &arguments),
@@ -103,7 +104,7 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
     };
     let mut subscription = subscribed.map_err(|error| Failure::new(error.to_string()))?;
     for (filter, reason) in subscription.granted().iter().filter(|(_, reason)| reason.is_failure()) {
-        eprintln!("bowline sub: the broker refused {filter}: {reason}");
+        say("sub", &format!("the broker refused {filter}: {reason}"));
     }
     let end = receive(&mut subscription, &mut stopping, &arguments).await;
     if !matches!(end, End::Stream) {
