@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bowline::{PublishErrorKind, Publisher, QoS, SendQueue, Topic};
+use bowline::{PublishErrorKind, Publisher, QoS, SendQueue, Topic, TopicName};
 use bytes::Bytes;
 use clap::Args;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -98,11 +98,7 @@ pub(crate) async fn run(arguments: PublishArguments) -> ExitCode {
 async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
-    let topic = match (&arguments.topic, &target.topic) {
-        (Some(topic), None) | (None, Some(topic)) => topic.clone(),
-        (Some(_), Some(_)) => return Err(Failure::usage("there is a topic in the URL, and one with -t")),
-        (None, None) => return Err(Failure::usage("the topic is missing: -t TOPIC")),
-    };
+    let topic = topic(arguments.topic.as_deref(), target.topic.as_deref())?;
     let version = arguments.connect.version();
     let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
     let queue = SendQueue::new().messages_max(QUEUE_MESSAGES_MAX).bytes_max(QUEUE_BYTES_MAX);
@@ -121,8 +117,7 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
         stop = stopping.wait() => return Ok(stop.exit_code()),
     };
     let telling = tokio::spawn(watching::tell("pub", client.events()));
-    let topic = client.topic(topic).map_err(|error| Failure::usage(format!("the topic {error}")))?;
-    let topic = topic.qos(arguments.qos);
+    let topic = client.topic(topic).expect("it is a topic already").qos(arguments.qos);
     let topic = if arguments.retain { topic.retain() } else { topic };
 
     let mut ledger = Ledger::new(payload.is_none());
@@ -152,6 +147,16 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     // What it has to say of the end comes before our last word.
     _ = telling.await;
     ledger.result(sent)
+}
+
+/// The one topic that the command line names.
+fn topic(of_option: Option<&str>, of_url: Option<&str>) -> Result<TopicName, Failure> {
+    let topic = match (of_option, of_url) {
+        (Some(topic), None) | (None, Some(topic)) => topic,
+        (Some(_), Some(_)) => return Err(Failure::usage("there is a topic in the URL, and one with -t")),
+        (None, None) => return Err(Failure::usage("the topic is missing: -t TOPIC")),
+    };
+    TopicName::try_from(topic).map_err(|error| Failure::usage(format!("the topic {error}")))
 }
 
 impl Source {
