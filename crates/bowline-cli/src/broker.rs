@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use bowline_broker::{Broker, BrokerEvent, BrokerEvents};
 use clap::{ArgAction, Args};
 
-use crate::exit::{Failure, finish};
+use crate::exit::{Failure, finish, say};
 use crate::stop::Stopping;
 
 /// Run a small broker in memory, for trying things out; not for production
@@ -50,7 +50,7 @@ async fn serve(arguments: BrokerArguments) -> Result<u8, Failure> {
     let broker = broker.map_err(|error| Failure::new(error.to_string()))?;
     let events = arguments.verbose.then(|| tokio::spawn(tell(broker.events())));
     for address in broker.addresses() {
-        eprintln!("bowline broker: listening on mqtt://{address}");
+        say("broker", &format!("listening on mqtt://{address}"));
     }
     stopping.wait().await;
     broker.shut_down().await;
@@ -68,13 +68,13 @@ async fn tell(mut events: BrokerEvents) {
         match event {
             BrokerEvent::Connected { client_id, version, session_present, .. } => {
                 let session = if session_present { ", goes on with its session" } else { "" };
-                eprintln!("bowline broker: client `{client_id}` connected (MQTT {version}{session})");
+                say("broker", &format!("client `{client_id}` connected (MQTT {version}{session})"));
             }
             BrokerEvent::Disconnected { client_id, cause, .. } => {
-                eprintln!("bowline broker: client `{client_id}` left: {cause}");
+                say("broker", &format!("client `{client_id}` left: {cause}"));
             }
-            BrokerEvent::Violation(violation) => eprintln!("bowline broker: violation: {violation}"),
-            BrokerEvent::Missed { count, .. } => eprintln!("bowline broker: {count} events were not shown"),
+            BrokerEvent::Violation(violation) => say("broker", &format!("violation: {violation}")),
+            BrokerEvent::Missed { count, .. } => say("broker", &format!("{count} events were not shown")),
             _ => {}
         }
     }

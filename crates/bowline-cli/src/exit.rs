@@ -1,5 +1,6 @@
-//! How the program ends: exit codes, and errors that carry one. Knows no command.
+//! What the program tells people: texts on stderr, errors, and the exit codes that these carry. Knows no command.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use bowline::{ConnectError, DisconnectCause, Disconnection, ReasonCode, Version};
@@ -73,10 +74,14 @@ pub(crate) fn finish(program: &str, result: Result<u8, Failure>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(Failure { code, text }) => {
-            for line in text.lines() {
-                eprintln!("bowline {program}: {line}");
-            }
+            say(program, &text);
             ExitCode::from(code)
         }
     }
+}
+
+/// Writes to stderr, each line with the command's name. That nobody reads it is no reason to end.
+pub(crate) fn say(program: &str, text: &str) {
+    let lines: String = text.lines().map(|line| format!("bowline {program}: {line}\n")).collect();
+    _ = std::io::stderr().write_all(lines.as_bytes());
 }

@@ -8,6 +8,8 @@ use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt};
 
+use crate::exit::say;
+
 /// Quietest first.
 const LEVELS: [LevelFilter; 5] =
     [LevelFilter::ERROR, LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG, LevelFilter::TRACE];
@@ -20,6 +22,8 @@ pub(crate) fn start(is_debug: bool) -> io::Result<()> {
     let level = if is_debug { DEBUG } else { QUIET };
     let (filter, handle) = reload::Layer::new(targets(level));
     let lines = fmt::layer().with_writer(io::stderr).with_target(false).with_ansi(false);
+    // That nobody reads stderr is no reason to end.
+    let lines = lines.log_internal_errors(false);
     tracing_subscriber::registry().with(filter).with(lines).init();
     follow_signals(level, handle)
 }
@@ -42,7 +46,7 @@ fn follow_signals(mut level: usize, handle: Handle<Targets, Registry>) -> io::Re
             };
             // The subscriber lives as long as the process.
             if handle.reload(targets(level)).is_ok() {
-                eprintln!("bowline: the log level is now {}", LEVELS[level]);
+                say("log", &format!("the level is now {}", LEVELS[level]));
             }
         }
     });

@@ -10,6 +10,7 @@ mod stop;
 mod subscribe;
 mod watching;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand};
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("bowline: cannot start: {error}");
+            exit::say("start", &error.to_string());
             return ExitCode::FAILURE;
         }
     };
@@ -70,10 +71,11 @@ fn refuse(error: &clap::Error) -> ExitCode {
             text = text.replace(&*argument, "(a URL)");
         }
     }
-    if error.use_stderr() {
-        eprint!("{text}");
+    // Whether it is read changes nothing.
+    _ = if error.use_stderr() {
+        std::io::stderr().write_all(text.as_bytes())
     } else {
-        print!("{text}");
-    }
+        std::io::stdout().write_all(text.as_bytes())
+    };
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE))
 }

@@ -2,6 +2,8 @@
 
 use bowline::{Event, Events};
 
+use crate::exit::say;
+
 /// Follows the events until the client is over. The log has more; this is what everybody wants to know.
 pub(crate) async fn tell(program: &'static str, mut events: Events) {
     let mut is_lost = false;
@@ -9,25 +11,26 @@ pub(crate) async fn tell(program: &'static str, mut events: Events) {
         match event {
             Event::Disconnected(why) if !why.is_requested() => {
                 is_lost = true;
-                eprintln!("bowline {program}: connection lost: {why}");
+                say(program, &format!("connection lost: {why}"));
             }
             Event::Reconnecting { delay, .. } => {
-                eprintln!("bowline {program}: connecting again in {:.1} s", delay.as_secs_f64());
+                say(program, &format!("connecting again in {:.1} s", delay.as_secs_f64()));
             }
             Event::Connected(_) if is_lost => {
                 is_lost = false;
-                eprintln!("bowline {program}: connected again");
+                say(program, "connected again");
             }
             Event::SessionLost { indeterminate: count @ 1.., .. } => {
-                eprintln!(
-                    "bowline {program}: the broker has lost the session: what became of {count} messages is unknown"
+                say(
+                    program,
+                    &format!("the broker has lost the session: what became of {count} messages is unknown"),
                 );
             }
             Event::PublishFailed { kind, .. } => {
-                eprintln!("bowline {program}: a message could not be sent: {kind:?}");
+                say(program, &format!("a message could not be sent: {kind:?}"));
             }
             Event::Qos0Dropped { messages } => {
-                eprintln!("bowline {program}: {messages} messages of QoS 0 came too fast and were dropped");
+                say(program, &format!("{messages} messages of QoS 0 came too fast and were dropped"));
             }
             _ => {}
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bowline::{PublishError, PublishErrorKind, Receipt};
 
-use crate::exit::{FAILED, Failure};
+use crate::exit::{FAILED, Failure, say};
 use crate::stop::Stop;
 
 /// Receipts that are held at most; beyond it no line is read.
@@ -84,7 +84,7 @@ impl Ledger {
         );
         if is_own && self.failed <= TOLD_MAX {
             let what = if self.has_lines { format!("line {number}") } else { "the message".to_owned() };
-            eprintln!("bowline pub: {what} was not acknowledged: {error}");
+            say("pub", &format!("{what} was not acknowledged: {error}"));
         }
     }
 

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bowline::{PublishErrorKind, Publisher, QoS, SendQueue, Topic};
+use bowline::{PublishErrorKind, Publisher, QoS, SendQueue, Topic, TopicName};
 use bytes::Bytes;
 use clap::Args;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -97,18 +97,15 @@ pub(crate) async fn run(arguments: PublishArguments) -> ExitCode {
 
 async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
-    let mut stopping = Stopping::watch(None).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
-    let topic = match (&arguments.topic, &target.topic) {
-        (Some(topic), None) | (None, Some(topic)) => topic.clone(),
-        (Some(_), Some(_)) => return Err(Failure::usage("there is a topic in the URL, and one with -t")),
-        (None, None) => return Err(Failure::usage("the topic is missing: -t TOPIC")),
-    };
+    let topic = topic(arguments.topic.as_deref(), target.topic.as_deref())?;
     let version = arguments.connect.version();
     let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
     let queue = SendQueue::new().messages_max(QUEUE_MESSAGES_MAX).bytes_max(QUEUE_BYTES_MAX);
     let builder = Publisher::builder(&target.url).map_err(wrong)?.send_queue(queue);
     let builder = arguments.connect.configure(builder, &target)?;
+    // While a password is asked for, Ctrl-C ends the program by itself.
+    let mut stopping = Stopping::watch(None).map_err(|error| Failure::new(error.to_string()))?;
 
     // What is to be sent is there before the broker hears of us, unless it comes line by line.
     let payload = tokio::select! {
@@ -120,17 +117,22 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
         stop = stopping.wait() => return Ok(stop.exit_code()),
     };
     let telling = tokio::spawn(watching::tell("pub", client.events()));
-    let topic = client.topic(topic).map_err(|error| Failure::usage(format!("the topic {error}")))?;
-    let topic = topic.qos(arguments.qos);
+    let topic = client.topic(topic).expect("it is a topic already").qos(arguments.qos);
     let topic = if arguments.retain { topic.retain() } else { topic };
 
     let mut ledger = Ledger::new(payload.is_none());
     let sending = async {
-        match payload {
+        let mut watch = client.connection();
+        let all_taken = match payload {
             Some(payload) => send_one(&topic, payload, &mut ledger).await,
-            None => send_lines(&topic, &mut ledger).await?,
-        }
+            None => tokio::select! {
+                taken = send_lines(&topic, &mut ledger) => taken,
+                // No line has to come for the program to notice.
+                why = watch.ended() => Err(Failure::of_disconnection(&why, version)),
+            },
+        };
         ledger.settle_all().await;
+        all_taken?;
         // With QoS 0 nothing is waited for until here: it has to be written at least.
         client.flush().await.map_err(|why| Failure::of_disconnection(&why, version))
     };
@@ -145,6 +147,16 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     // What it has to say of the end comes before our last word.
     _ = telling.await;
     ledger.result(sent)
+}
+
+/// The one topic that the command line names.
+fn topic(of_option: Option<&str>, of_url: Option<&str>) -> Result<TopicName, Failure> {
+    let topic = match (of_option, of_url) {
+        (Some(topic), None) | (None, Some(topic)) => topic,
+        (Some(_), Some(_)) => return Err(Failure::usage("there is a topic in the URL, and one with -t")),
+        (None, None) => return Err(Failure::usage("the topic is missing: -t TOPIC")),
+    };
+    TopicName::try_from(topic).map_err(|error| Failure::usage(format!("the topic {error}")))
 }
 
 impl Source {
@@ -177,11 +189,12 @@ async fn read_all(source: impl AsyncRead + Unpin, name: &str) -> Result<Bytes, F
     Ok(payload.into())
 }
 
-async fn send_one(topic: &Topic, payload: Bytes, ledger: &mut Ledger) {
+async fn send_one(topic: &Topic, payload: Bytes, ledger: &mut Ledger) -> Result<(), Failure> {
     match topic.send(payload).await {
         Ok(receipt) => ledger.accepted(receipt),
         Err(error) => ledger.refused(&error),
     }
+    Ok(())
 }
 
 /// Sends line after line. Only reading waits for input, and only a full queue holds it up.

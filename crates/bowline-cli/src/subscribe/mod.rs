@@ -5,11 +5,13 @@ mod output;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bowline::{Client, Delivery, QoS, StreamEnd, Subscription, Version};
+use bowline::{
+    Client, ConnectionState, Delivery, QoS, StreamEnd, SubscribeError, Subscription, TopicFilter, Version,
+};
 use clap::Args;
 
 use crate::connect::{ConnectArguments, qos};
-use crate::exit::{Failure, exit_codes, finish};
+use crate::exit::{Failure, exit_codes, finish, say};
 use crate::stop::{Stop, Stopping};
 use crate::subscribe::output::{Output, Style, WriteEnd};
 use crate::{log, watching};
@@ -76,17 +78,15 @@ pub(crate) async fn run(arguments: SubscribeArguments) -> ExitCode {
 
 async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
-    let limit = arguments.timeout.map(Duration::from_secs);
-    let mut stopping = Stopping::watch(limit).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
-    let filters: Vec<String> = target.topic.iter().chain(&arguments.topics).cloned().collect();
-    if filters.is_empty() {
-        return Err(Failure::usage("the topic is missing: -t FILTER"));
-    }
+    let filters = filters(target.topic.iter().chain(&arguments.topics))?;
     let version = arguments.connect.version();
     let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
     let builder = Client::builder(&target.url).map_err(wrong)?;
     let builder = arguments.connect.configure(builder, &target)?;
+    // While a password is asked for, Ctrl-C ends the program by itself.
+    let limit = arguments.timeout.map(Duration::from_secs);
+    let mut stopping = Stopping::watch(limit).map_err(|error| Failure::new(error.to_string()))?;
     let client = tokio::select! {
         client = builder.connect() => client.map_err(wrong)?,
         stop = stopping.wait() => return stopped(stop, &arguments),
@@ -101,9 +101,15 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
             return stopped(stop, &arguments);
         }
     };
-    let mut subscription = subscribed.map_err(|error| Failure::new(error.to_string()))?;
+    let mut subscription = match subscribed {
+        Ok(subscription) => subscription,
+        Err(error) => {
+            client.disconnect().await;
+            return Err(not_subscribed(&error, &client, version));
+        }
+    };
     for (filter, reason) in subscription.granted().iter().filter(|(_, reason)| reason.is_failure()) {
-        eprintln!("bowline sub: the broker refused {filter}: {reason}");
+        say("sub", &format!("the broker refused {filter}: {reason}"));
     }
     let end = receive(&mut subscription, &mut stopping, &arguments).await;
     if !matches!(end, End::Stream) {
@@ -118,6 +124,19 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
         End::Stream => Err(ended(subscription.end_reason(), version)),
         End::Failed(failure) => Err(failure),
     }
+}
+
+/// What to subscribe to, checked.
+fn filters<'a>(texts: impl Iterator<Item = &'a String>) -> Result<Vec<TopicFilter>, Failure> {
+    let filters = texts.map(|text| {
+        TopicFilter::try_from(text.as_str())
+            .map_err(|error| Failure::usage(format!("the filter `{text}` {error}")))
+    });
+    let filters: Vec<TopicFilter> = filters.collect::<Result<_, _>>()?;
+    if filters.is_empty() {
+        return Err(Failure::usage("the topic is missing: -t FILTER"));
+    }
+    Ok(filters)
 }
 
 /// Why nothing more is received.
@@ -184,6 +203,14 @@ fn stopped(stop: Stop, arguments: &SubscribeArguments) -> Result<u8, Failure> {
         // Who has not said how many wants as many as there are until now.
         (Stop::Interrupted | Stop::Terminated, _, None) => Ok(0),
         _ => Ok(stop.exit_code()),
+    }
+}
+
+/// Why there is no subscription: the broker said so, or the client is over.
+fn not_subscribed(error: &SubscribeError, client: &Client, version: Version) -> Failure {
+    match (error, client.state()) {
+        (SubscribeError::Ended, ConnectionState::Ended(why)) => Failure::of_disconnection(&why, version),
+        (error, _) => Failure::new(error.to_string()),
     }
 }
 

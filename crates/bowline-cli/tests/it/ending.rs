@@ -47,13 +47,16 @@ fn no_broker_is_an_error_and_no_reason_to_try_again() {
 
 #[test]
 fn wrong_usage_ends_with_2_before_anything_is_connected() {
-    let wrong: [&[&str]; 10] = [
+    let wrong: [&[&str]; 13] = [
         &["pub", "-t", "a"],
         &["pub", "-t", "a", "-m", "x", "-n"],
         &["pub", "-m", "x"],
         &["pub", "-t", "a", "-m", "x", "mqtt://host/b"],
         &["pub", "-t", "a", "-m", "x", "mqtt://host", "-h", "host"],
         &["sub"],
+        &["pub", "-t", "a/#", "-m", "x"],
+        &["sub", "-t", "a#"],
+        &["sub", "-t", ""],
         &["sub", "-t", "a", "-q", "3"],
         &["sub", "-t", "a", "-V", "4"],
         &["sub", "-t", "a", "-c"],
@@ -64,6 +67,38 @@ fn wrong_usage_ends_with_2_before_anything_is_connected() {
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
         assert!(!ended.stderr.is_empty() && ended.stdout.is_empty());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_subscription_is_an_error_and_one_of_several_is_told() {
+    let broker =
+        Broker::builder().configure(|config| config.wildcard_subscriptions = false).start().await.unwrap();
+    let ended = Process::client("sub", &broker, &["-V", "311", "-t", "a/#", "-W", "20"]).finish();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the broker refused a/#"), "{}", ended.stderr);
+    let subscriber =
+        Process::client("sub", &broker, &["-V", "311", "-t", "a/#", "-t", "b", "-C", "1", "-W", "20"]);
+    subscriber.until_stderr("the broker refused a/#");
+    broker.publish(&Message::new("b".try_into().unwrap(), "one"));
+    assert_eq!(subscriber.finish().successful(), b"one\n");
+    broker.assert_no_violations();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_whose_stderr_is_closed_goes_on() {
+    let broker = Broker::builder().start().await.unwrap();
+    let mut command =
+        bowline(client_arguments("sub", &broker, &["-t", "a", "-C", "1", "-d", "-i", "reader"]));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    until("subscribing", || broker.stats().subscriptions == 1);
+    broker.kill_connection("reader");
+    until("leaving", || broker.stats().subscriptions == 0);
+    until("subscribing again", || broker.stats().subscriptions == 1);
+    broker.publish(&Message::new("a".try_into().unwrap(), "one"));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"one\n"[..]));
+    broker.assert_no_violations();
 }
 
 #[test]

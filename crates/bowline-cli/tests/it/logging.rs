@@ -47,7 +47,7 @@ async fn signals_change_the_level_while_it_runs() {
     assert_eq!(subscriber.stderr(), "");
     for level in ["warn", "info", "debug"] {
         subscriber.signal(Signal::USR1);
-        subscriber.until_stderr(&format!("the log level is now {level}"));
+        subscriber.until_stderr(&format!("bowline log: the level is now {level}"));
     }
     publish("two");
     subscriber.until_stderr("<== PUBLISH");

@@ -100,6 +100,10 @@ impl Process {
         }
     }
 
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it is ours").is_some()
+    }
+
     /// Closes its input and waits for its end.
     pub(crate) fn finish(self) -> Ended {
         self.finish_with(Vec::new())
@@ -115,6 +119,12 @@ impl Process {
         let stdout = self.stdout.finish();
         let stderr = String::from_utf8_lossy(&self.stderr.finish()).into_owned();
         Ended { code: status.code(), stdout, stderr }
+    }
+
+    /// Waits for its end with its input open.
+    pub(crate) fn wait_and_finish(mut self) -> Ended {
+        self.wait();
+        self.finish()
     }
 
     fn wait(&mut self) -> ExitStatus {
@@ -162,7 +172,7 @@ pub(crate) fn client_arguments(command: &str, broker: &Broker, arguments: &[&str
 
 /// Waits for something to become true.
 #[track_caller]
-pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
         assert!(started.elapsed() < PATIENCE, "{what} did not happen");

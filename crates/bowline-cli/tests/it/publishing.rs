@@ -1,5 +1,6 @@
 //! `bowline pub`: where payloads come from, and that all of them arrive.
 
+use bowline::ReasonCode;
 use bowline_broker::Broker;
 
 use crate::process::{Ended, Process, until};
@@ -109,6 +110,20 @@ async fn lines_that_are_not_acknowledged_are_counted_and_named() {
     );
     assert!(!ended.stderr.contains("xxx"), "{}", ended.stderr);
     assert_eq!(subscriber.finish().successful(), b"one\nthree\n");
+    broker.assert_no_violations();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_over_for_good_ends_a_publisher_that_waits_for_input() {
+    let broker = Broker::builder().start().await.unwrap();
+    let from = ["-t", "t", "-q", "1", "-l", "-i", "writer"];
+    let mut publisher = Process::client("pub", &broker, &from);
+    publisher.input(b"one\n");
+    until("publishing", || broker.stats().messages_in == 1);
+    assert!(broker.disconnect_client("writer", ReasonCode::SessionTakenOver).unwrap());
+    publisher.until_stderr("session taken over");
+    until("the end", || publisher.has_ended());
+    assert_eq!(publisher.finish().code, Some(1));
     broker.assert_no_violations();
 }
 

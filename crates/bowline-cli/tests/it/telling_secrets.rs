@@ -1,6 +1,7 @@
 //! Where passwords come from, and that they are told to the broker alone.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use bowline::ReasonCode;
 use bowline_broker::Broker;
@@ -64,6 +65,23 @@ async fn a_password_comes_from_option_environment_file_or_url_and_is_in_no_log()
         assert!(!ended.stderr.contains(PASSWORD), "{}", ended.stderr);
         ended.successful();
     }
+    broker.assert_no_violations();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_asked_for_on_the_terminal_and_not_shown_there() {
+    let broker = broker().await;
+    let options = ["-t", "a", "-m", "x", "-q", "1", "-u", "meter", "--pw-prompt"];
+    let arguments = client_arguments("pub", &broker, &options).join(" ");
+    // `script` gives the program a terminal, which its input goes to.
+    let mut command = Command::new("script");
+    let program = format!("{} {arguments}", env!("CARGO_BIN_EXE_bowline"));
+    let mut terminal = Process::start(command.args(["-qec", &program, "/dev/null"]));
+    terminal.until_stdout(b"Password: ");
+    terminal.input(format!("{PASSWORD}\n").as_bytes());
+    let ended = terminal.wait_and_finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!String::from_utf8_lossy(&ended.stdout).contains(PASSWORD));
     broker.assert_no_violations();
 }
 
