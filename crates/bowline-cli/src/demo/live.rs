@@ -13,6 +13,7 @@ pub(super) enum Live {
     /// One line for each version and QoS, with a cell for each of [`Parties::ALL`].
     Table {
         screen: MultiProgress,
+        headings: ProgressBar,
         lines: Vec<ProgressBar>,
         paint: Paint,
     },
@@ -35,9 +36,9 @@ impl Live {
             line
         };
         let [pair, one] = Parties::ALL.map(Parties::name);
-        line(paint.strong(format!("MQTT   QoS  {pair:<CELL$}  {one}")));
+        let headings = line(paint.strong(format!("MQTT   QoS  {pair:<CELL$}  {one}")));
         let lines = runs.chunks(Parties::ALL.len()).map(|_| line(String::new())).collect();
-        Self::Table { screen, lines, paint }
+        Self::Table { screen, headings, lines, paint }
     }
 
     /// Shows how far the runs are; the one after the outcomes is under way.
@@ -73,7 +74,11 @@ impl Live {
 
     /// Takes the table away again: the summary says it all.
     pub(super) fn clear(&self) {
-        if let Self::Table { screen, .. } = self {
+        if let Self::Table { screen, headings, lines, .. } = self {
+            // A line that ends is drawn once more; what is finished by hand stays away.
+            for line in lines.iter().chain([headings]) {
+                line.finish_and_clear();
+            }
             // A terminal that is gone needs no clearing.
             let _gone = screen.clear();
         }

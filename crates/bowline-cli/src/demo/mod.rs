@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 
 use live::Live;
 use outcome::Outcome;
-use paint::Paint;
+use paint::{Paint, grouped};
 use payload::PAYLOAD_BYTES_MIN;
 use run::{Parties, Run, Settings};
 use summary::{Summary, Verdict};
@@ -38,7 +38,7 @@ use summary::{Summary, Verdict};
 #[derive(Args)]
 pub(crate) struct DemoArguments {
     /// Messages in each of the 18 runs; the last ones (a half, at most 200) measure latency
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 10_000, value_parser = value_parser!(u32).range(1..=10_000_000))]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 30_000, value_parser = value_parser!(u32).range(1..=10_000_000))]
     messages: u32,
 
     /// The size of each payload, 32 to 1048576
@@ -50,9 +50,6 @@ pub(crate) struct DemoArguments {
     #[arg(long)]
     url: Option<String>,
 }
-
-/// Brokers keep as many as a thousand messages for a client and drop the others, Mosquitto for one.
-const UNDER_WAY_MAX_ELSEWHERE: u64 = 500;
 
 /// How often the progress is shown.
 const SHOWN_EVERY: Duration = Duration::from_millis(100);
@@ -87,10 +84,15 @@ async fn demonstrate(arguments: DemoArguments) -> Result<Verdict, Box<dyn Error>
         topic_prefix: format!("bowline-demo-{:08x}", random() as u32),
         messages: arguments.messages,
         payload_bytes: usize::try_from(arguments.payload)?,
-        // The broker inside has its publishers wait, so nothing needs to be held back.
-        under_way_max: broker.is_none().then_some(UNDER_WAY_MAX_ELSEWHERE),
+        has_window: broker.is_none(),
     };
     let runs = all_runs(&settings);
+    eprintln!(
+        "demo: {} runs of {} messages through {}; Ctrl-C ends it",
+        runs.len(),
+        grouped(u64::from(settings.messages)),
+        settings.url,
+    );
     let live = Live::new(&runs);
     let outcomes = carry_out(&runs, &live).await?;
     live.clear();

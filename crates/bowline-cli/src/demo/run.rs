@@ -41,9 +41,13 @@ pub(super) struct Settings {
     pub(super) messages: u32,
     /// The size of each payload.
     pub(super) payload_bytes: usize,
-    /// Most messages that are sent and have not arrived; `None` for no bound. Brokers drop what is beyond their queues.
-    pub(super) under_way_max: Option<u64>,
+    /// Whether at most [`UNDER_WAY_MAX`] messages may be under way in all runs, because the broker drops what it has no room
+    /// for: Mosquitto keeps a thousand for each client.
+    pub(super) has_window: bool,
 }
+
+/// Most messages that are sent and have not arrived, where there is a bound.
+pub(super) const UNDER_WAY_MAX: u64 = 500;
 
 /// How many messages of a run are sent one by one at the end, to measure latency without a queue.
 const PACED_MAX: u32 = 200;
@@ -136,14 +140,23 @@ impl Run {
         self.arrival.notify_one();
     }
 
+    /// Whether at most [`UNDER_WAY_MAX`] messages may be under way. A client that has something to send itself may not stop
+    /// reading, or it and its broker could wait for each other; then QoS 0 that a stream has no room for, by default
+    /// beyond 1,024 messages, is dropped. The broker inside this program has its publishers wait instead.
+    fn has_window(&self) -> bool {
+        self.settings.has_window || (self.parties == Parties::OneClient && self.qos == QoS::AtMostOnce)
+    }
+
     /// Waits until one more message may be under way. When nothing arrives for a second, what is under way counts as lost:
     /// the run goes on, and the tally finds the loss.
     pub(super) async fn wait_for_room(&self) {
-        let Some(under_way_max) = self.settings.under_way_max else { return };
+        if !self.has_window() {
+            return;
+        }
         let reached = || self.reached.load(Ordering::Relaxed);
         loop {
             let before = reached();
-            if self.sent().saturating_sub(before) < under_way_max {
+            if self.sent().saturating_sub(before) < UNDER_WAY_MAX {
                 return;
             }
             let arrived = tokio::time::timeout(GIVEN_UP_AFTER, self.arrival.notified()).await;
@@ -156,3 +169,54 @@ impl Run {
 
 /// How long messages may be under way before they count as lost.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(parties: Parties, qos: QoS, has_window: bool) -> Run {
+        let settings = Settings {
+            url: "mqtt://127.0.0.1".into(),
+            topic_prefix: "demo".into(),
+            messages: 2_000,
+            payload_bytes: 64,
+            has_window,
+        };
+        Run::new(settings, Version::V5, qos, parties, 1)
+    }
+
+    /// How many messages may be sent at once, at most 2,000.
+    async fn room(run: &Run) -> u64 {
+        for _ in 0..2_000 {
+            let waiting = run.wait_for_room();
+            if tokio::time::timeout(Duration::from_millis(1), waiting).await.is_err() {
+                break;
+            }
+            run.on_sent();
+        }
+        run.sent()
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hears_itself_has_no_more_qos0_under_way_than_its_stream_has_room_for() {
+        let run = run(Parties::OneClient, QoS::AtMostOnce, false);
+        assert_eq!(room(&run).await, UNDER_WAY_MAX);
+        run.on_arrival(10, 10);
+        assert_eq!(room(&run).await, UNDER_WAY_MAX + 10);
+    }
+
+    #[tokio::test]
+    async fn only_runs_that_need_a_window_have_one() {
+        assert_eq!(room(&run(Parties::OneClient, QoS::AtLeastOnce, false)).await, 2_000);
+        assert_eq!(room(&run(Parties::PublisherAndSubscriber, QoS::AtMostOnce, false)).await, 2_000);
+        assert_eq!(room(&run(Parties::PublisherAndSubscriber, QoS::AtLeastOnce, true)).await, UNDER_WAY_MAX);
+    }
+
+    #[tokio::test]
+    async fn messages_that_never_arrive_do_not_close_the_window_for_ever() {
+        let run = run(Parties::OneClient, QoS::AtMostOnce, false);
+        assert_eq!(room(&run).await, UNDER_WAY_MAX);
+        let waiting = tokio::time::timeout(GIVEN_UP_AFTER * 5, run.wait_for_room());
+        assert!(waiting.await.is_ok(), "what is under way counts as lost after {GIVEN_UP_AFTER:?}");
+    }
+}

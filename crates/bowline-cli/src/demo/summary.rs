@@ -48,31 +48,31 @@ impl Summary<'_> {
         self.write_table(&mut text);
         self.write_problems(&mut text);
         text.push_str(NOTES);
+        text.push_str(if self.settings.has_window { WINDOW_OF_ALL } else { WINDOW_OF_SOME });
+        text.push_str(if cfg!(debug_assertions) { NOT_OPTIMISED } else { "\n" });
         let _ = writeln!(text, "{}", self.last_line());
         text
     }
 
     fn introduction(&self) -> String {
-        let Settings { url, messages, payload_bytes, under_way_max, .. } = self.settings;
+        let Settings { url, messages, payload_bytes, .. } = self.settings;
         let whose = match self.violations {
             Some(_) => "a strict broker inside this program",
             None => "the broker",
         };
-        let window = match under_way_max {
-            Some(most) => {
-                format!(", at most {most} under way at a time because brokers drop what they cannot queue")
-            }
-            None => String::new(),
-        };
         let is_all_sent = self.outcomes.iter().all(|outcome| outcome.sent == u64::from(*messages));
         let did = if is_all_sent { "sent" } else { "tried to send" };
+        let runs = if self.outcomes.len() < self.runs.len() {
+            format!("the first {} of {} runs", self.outcomes.len(), self.runs.len())
+        } else {
+            format!("{} runs", self.runs.len())
+        };
         wrapped(&format!(
-            "This program {did} {} messages of {} bytes in each of {} runs through {whose} at {url}, with every \
-             version of MQTT and every QoS, once from a publisher to a subscriber and once from a client to itself, \
-             and checked number and checksum of each message on arrival{window}.",
+            "This program {did} {} messages of {} bytes in each of {runs} (every version of MQTT and every QoS, once \
+             from a publisher to a subscriber and once from a client to itself) through {whose} at {url}, and checked \
+             number and checksum of each message on arrival.",
             grouped(u64::from(*messages)),
             grouped(u64::try_from(*payload_bytes).unwrap_or(u64::MAX)),
-            self.outcomes.len(),
         ))
     }
 
@@ -181,6 +181,22 @@ msg/s    at full speed, all messages of a run but the last (a half, at most 200)
 latency  of these last messages, sent one per millisecond: a publisher from send() to the
          acknowledgement (QoS 0 has none), the others from send() to the arrival
 disorder messages that arrived after one that was sent later
+";
+
+/// Where messages were held back, and why.
+const WINDOW_OF_SOME: &str = "\
+window   QoS 0, both: at most 500 messages under way, for a client that is sending does not stop
+         reading, and drops QoS 0 that its stream has no room for (by default beyond 1,024)
+";
+
+/// The same with a broker that is not ours.
+const WINDOW_OF_ALL: &str = "\
+window   at most 500 messages under way, for many brokers drop what they cannot queue
+";
+
+/// What a build for debugging says.
+const NOT_OPTIMISED: &str = "\
+build    not optimised, so rates and latencies say little: cargo run --release -- demo
 
 ";
 
@@ -320,7 +336,7 @@ mod tests {
             topic_prefix: "demo".into(),
             messages: MESSAGES,
             payload_bytes: 64,
-            under_way_max: None,
+            has_window: false,
         }
     }
 
