@@ -6,6 +6,7 @@ mod behaviour;
 mod cancelling;
 mod connecting;
 mod counterpart;
+mod dropping;
 mod duplex;
 mod echo;
 mod faults;
