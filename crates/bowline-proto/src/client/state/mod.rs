@@ -76,6 +76,7 @@ impl ClientState {
         }
     }
 
+    #[inline]
     pub(crate) fn handle(&mut self, cx: &mut Context, input: Input, now: Timestamp) {
         let transition = match self {
             Self::Active(state) => state.handle(cx, input, now),
@@ -143,6 +144,7 @@ impl ClientState {
         }
     }
 
+    #[inline]
     pub(crate) fn follow(&mut self, cx: &mut Context, transition: Transition, now: Timestamp) {
         match transition {
             Transition::Stay => {}
