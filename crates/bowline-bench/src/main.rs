@@ -102,11 +102,16 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     let program = std::env::current_exe()?;
     match command {
         Command::Throughput { load, rounds, workers } => {
-            println!("| workload | raw, messages/s | Bowline, messages/s | ratio |\n|---|---|---|---|");
+            println!(
+                "| workload | raw, messages/s | Bowline, messages/s | rate, of raw | processor time, raw of it |"
+            );
+            println!("|---|---|---|---|---|");
             for plan in load.plans(500_000) {
                 let rates = throughput(plan, rounds, workers)?;
                 let (raw, client, ratio) = (rates.raw, rates.client, rates.ratio);
-                println!("| {} | {raw:.0} | {client:.0} | {ratio:.3} |", title(&plan));
+                let processor =
+                    rates.processor_ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}"));
+                println!("| {} | {raw:.0} | {client:.0} | {ratio:.3} | {processor} |", title(&plan));
             }
         }
         Command::Allocations(load) => {

@@ -261,12 +261,14 @@ impl ClientEngine {
     /// The next event that waits: after [`Output::Event`] a cheap way to take the rest of a batch, because until the next
     /// command, input or point of time [`poll_output`](Self::poll_output) would say the same. Go on with `poll_output` when
     /// there is none.
+    #[inline]
     pub fn next_event(&mut self) -> Option<Event> {
         self.context.events.pop_front()
     }
 
     /// Whether the driver should neither read from the transport nor pass on packets that it has decoded, because the
     /// application does not take them (rule 4 of the inbound rules).
+    #[inline]
     pub fn is_reading_paused(&self) -> bool {
         matches!(&self.state, ClientState::Active(active) if active.is_reading_paused(&self.context))
     }
@@ -392,6 +394,7 @@ impl ClientEngine {
     }
 
     /// A closing connection with nothing to write is done.
+    #[inline]
     fn poll_closing(&mut self, now: Timestamp) {
         if let ClientState::Closing(closing) = &mut self.state {
             let transition = closing.poll_done();

@@ -77,6 +77,7 @@ impl ClientState {
         }
     }
 
+    #[inline]
     pub(crate) fn handle(&mut self, cx: &mut Context, input: Input, now: Timestamp) {
         let transition = match self {
             Self::Active(state) => state.handle(cx, input, now),
@@ -144,6 +145,7 @@ impl ClientState {
         }
     }
 
+    #[inline]
     pub(crate) fn follow(&mut self, cx: &mut Context, transition: Transition, now: Timestamp) {
         match transition {
             Transition::Stay => {}
