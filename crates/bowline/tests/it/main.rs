@@ -8,6 +8,7 @@ mod echo;
 mod full_queue;
 mod peer;
 mod publishing;
+mod retrying;
 mod round_trip;
 mod subscribing;
 mod unsubscribing;

@@ -4,6 +4,7 @@
 mod publishing;
 mod receiving;
 mod requesting;
+mod retrying;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -44,6 +45,8 @@ pub(crate) struct Active {
     ping_is_encoded: bool,
     /// Whether the driver is writing a PINGREQ.
     ping_is_at_driver: bool,
+    /// Whether a packet is encoded that was sent before, and keep alive is not to be told.
+    retry_is_encoded: bool,
 }
 
 impl Active {
@@ -89,10 +92,11 @@ impl Active {
             keep_alive_is_paused: false,
             ping_is_encoded: false,
             ping_is_at_driver: false,
+            retry_is_encoded: false,
             link,
             limits,
         };
-        state.resume(cx);
+        state.resume(cx, now);
         state.pump(cx, now);
         state.update_keep_alive(cx, now);
         Transition::To(ClientState::Active(Box::new(state)))
@@ -102,7 +106,7 @@ impl Active {
         let result = match input {
             Input::Packet(packet) => {
                 self.keep_alive.on_received(now);
-                match self.on_packet(cx, packet) {
+                match self.on_packet(cx, packet, now) {
                     Ok(None) => Ok(()),
                     Ok(Some(transition)) => return transition,
                     Err(cause) => Err(cause),
@@ -148,11 +152,11 @@ impl Active {
     pub(crate) fn on_released(&mut self, cx: &mut Context, gated: Gated, now: Timestamp) {
         match gated {
             Gated::Publish { slot, publication } => self.on_publish_stored(cx, slot, publication, now),
-            Gated::Pubrel { slot, publication } => self.on_pubrec_stored(cx, slot, publication),
+            Gated::Pubrel { slot, publication } => self.on_pubrec_stored(cx, slot, publication, now),
             Gated::Pubcomp(packet_id) => self.send_pubcomp(cx, packet_id),
             Gated::Resume => {
                 self.is_held = false;
-                self.resume(cx);
+                self.resume(cx, now);
             }
             // These change what `pump` finds.
             Gated::Pubrec(_) | Gated::Request(_) => {}
@@ -162,11 +166,16 @@ impl Active {
         cx.has_changed = true;
     }
 
-    fn on_packet(&mut self, cx: &mut Context, packet: Packet) -> Result<Option<Transition>, DisconnectCause> {
+    fn on_packet(
+        &mut self,
+        cx: &mut Context,
+        packet: Packet,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, DisconnectCause> {
         match packet {
             Packet::Publish(publish) => self.on_publish(cx, publish)?,
             Packet::PubAck(ack) => self.on_puback(cx, ack)?,
-            Packet::PubRec(ack) => self.on_pubrec(cx, ack)?,
+            Packet::PubRec(ack) => self.on_pubrec(cx, ack, now)?,
             Packet::PubComp(ack) => self.on_pubcomp(cx, ack)?,
             Packet::PubRel(ack) => self.on_pubrel(cx, &ack)?,
             Packet::SubAck(suback) => {
@@ -209,7 +218,7 @@ impl Active {
             return;
         }
         self.pump_acknowledgements(cx, now);
-        self.pump_requests(cx);
+        self.pump_requests(cx, now);
         self.pump_publications(cx, now);
     }
 
@@ -250,12 +259,14 @@ impl Active {
     }
 
     pub(crate) fn deadline(&self, cx: &Context) -> Option<Timestamp> {
-        let deadlines = [self.keep_alive.deadline(), self.turns.deadline(cx.config.stall_after)];
+        let stall = self.turns.deadline(cx.config.stall_after);
+        let deadlines = [self.keep_alive.deadline(), stall, self.retry_deadline(cx)];
         deadlines.into_iter().flatten().min()
     }
 
     pub(crate) fn on_time(&mut self, cx: &mut Context, now: Timestamp) -> Transition {
         self.tell_stalls(cx, now);
+        self.send_due_again(cx, now);
         match self.keep_alive.poll(now) {
             KeepAliveAction::Idle => Transition::Stay,
             KeepAliveAction::SendPing => {
@@ -272,7 +283,9 @@ impl Active {
         let buffer = self.link.poll_transmit()?;
         self.ping_is_at_driver = core::mem::take(&mut self.ping_is_encoded);
         // [MQTT-3.1.2-20] [MQTT-3.1.2-23 of 3.1.1]
-        self.keep_alive.on_sent(now);
+        if !core::mem::take(&mut self.retry_is_encoded) {
+            self.keep_alive.on_sent(now);
+        }
         Some(buffer)
     }
 
