@@ -13,6 +13,7 @@ pub mod connection;
 pub mod error;
 pub mod packet;
 pub mod reason;
+pub mod retry;
 pub mod routing;
 pub mod rules;
 pub mod server;

@@ -28,6 +28,8 @@ pub struct Rules {
     pub has_disconnect_reason: bool,
     /// Whether a packet may be sent again on a timer while the connection lasts. 5.0 forbids it [MQTT-4.4.0-1].
     pub may_retry_on_timer: bool,
+    /// Whether that holds for SUBSCRIBE and UNSUBSCRIBE too: only 3.1 has them sent again.
+    pub may_retry_requests: bool,
     /// Whether a resent PUBREL, SUBSCRIBE or UNSUBSCRIBE has the DUP flag.
     pub pubrel_carries_dup: bool,
     /// Whether an incoming QoS 0 PUBLISH with DUP is a violation [MQTT-3.3.1-2].
@@ -60,6 +62,7 @@ const V3_1: Rules = Rules {
     has_unsuback_reasons: false,
     has_disconnect_reason: false,
     may_retry_on_timer: true,
+    may_retry_requests: true,
     pubrel_carries_dup: true,
     qos0_dup_is_error: false,
     puback_may_end_qos2: true,
@@ -70,6 +73,7 @@ const V3_1_1: Rules = Rules {
     client_id_bytes_max: None,
     empty_client_id: EmptyClientId::WithCleanSession,
     has_session_present: true,
+    may_retry_requests: false,
     pubrel_carries_dup: false,
     qos0_dup_is_error: true,
     ..V3_1

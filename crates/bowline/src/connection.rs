@@ -60,6 +60,7 @@ impl Connection {
             unmatched_acknowledged: counted.unmatched_acknowledged,
             unmatched_left: counted.unmatched_left,
             unsubscribed_acknowledged: counted.unsubscribed_acknowledged,
+            sent_again: counted.sent_again,
             publications_dropped: counted.publications_dropped,
             publications_expired: counted.publications_expired,
             ..Stats::default()

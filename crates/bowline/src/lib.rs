@@ -49,6 +49,7 @@ pub use bowline_proto::backoff::Backoff;
 pub use bowline_proto::client::{DisconnectCause, DropReason, LossClass, Qos0Full, Reconnect, Unmatched};
 pub use bowline_proto::connection::Limits;
 pub use bowline_proto::error::RequestError;
+pub use bowline_proto::retry::Retry;
 pub use bowline_proto::types::topic::TopicError;
 pub use bowline_proto::types::{MessageProperties, RetainHandling};
 pub use bowline_proto::{PacketId, QoS, ReasonCode, Text, TopicFilter, TopicName, Version};

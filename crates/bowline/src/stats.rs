@@ -26,6 +26,8 @@ pub struct Stats {
     pub unmatched_left: u64,
     /// Messages of dropped or unsubscribed streams that were acknowledged without having been taken.
     pub unsubscribed_acknowledged: u64,
+    /// Packets that were sent again while the connection lasted.
+    pub sent_again: u64,
     /// Messages that the limits of the send queue had dropped.
     pub publications_dropped: u64,
     /// Messages whose expiry interval passed before they were sent.

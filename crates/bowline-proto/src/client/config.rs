@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::backoff::Backoff;
 use crate::error::RequestError;
 use crate::packet::connect::{EXPIRY_NEVER, Secret, Will};
+use crate::retry::Retry;
 use crate::rules::EmptyClientId;
 use crate::session::QueueLimits;
 use crate::types::text::TEXT_BYTES_MAX;
@@ -23,6 +24,7 @@ use crate::version::Version;
 /// | `queue` | [`QueueLimits::default`] |
 /// | `queue_age_max` | `None`: no limit |
 /// | `on_full` | [`OnFull::Refuse`] |
+/// | `retry` | `None`: never while the connection lasts |
 /// | `inbound` | [`InboundLimits::default`] |
 /// | `packet_bytes_max` | `u32::MAX`: what the protocol allows |
 /// | `topic_alias_maximum` | 16 |
@@ -66,6 +68,8 @@ pub struct ClientConfig {
     pub queue_age_max: Option<Duration>,
     /// What happens to a publication for which the queue has no room.
     pub on_full: OnFull,
+    /// When unanswered packets are sent again while the connection lasts, in 3.1 and 3.1.1.
+    pub retry: Option<Retry>,
     /// How much may be received and not be acknowledged.
     pub inbound: InboundLimits,
     /// The largest packet that we accept, in bytes; announced in 5.0. At least 256.
@@ -216,6 +220,7 @@ impl ClientConfig {
             queue: QueueLimits::default(),
             queue_age_max: None,
             on_full: OnFull::Refuse,
+            retry: None,
             inbound: InboundLimits::default(),
             packet_bytes_max: u32::MAX,
             topic_alias_maximum: 16,
@@ -239,7 +244,20 @@ impl ClientConfig {
         }
         self.check_version_5_options()?;
         self.check_queue()?;
+        self.check_retry()?;
         self.check_ranges()
+    }
+
+    // [MQTT-4.4.0-1]
+    fn check_retry(&self) -> Result<(), RequestError> {
+        match &self.retry {
+            Some(_) if !self.version.rules().may_retry_on_timer => Err(RequestError::Option {
+                option: "retry",
+                problem: "is forbidden in 5.0 while the connection lasts",
+            }),
+            Some(retry) => retry.check(),
+            None => Ok(()),
+        }
     }
 
     /// Most of a durable queue is in the store alone, where the engine can neither see how old a publication is nor take the

@@ -10,6 +10,7 @@ use slab::Slab;
 use crate::client::event::{Event, OperationId};
 use crate::packet::AckProperties;
 use crate::reason::ReasonCode;
+use crate::time::Timestamp;
 use crate::types::{PacketId, TopicFilter, UserProperties};
 
 /// All unanswered requests.
@@ -63,6 +64,9 @@ pub(crate) struct SentPacket {
     pub(crate) operation: u32,
     pub(crate) packet_id: PacketId,
     pub(crate) items: Vec<usize>,
+    /// When it is to be sent again on this connection, if ever.
+    pub(crate) retry_at: Option<Timestamp>,
+    pub(crate) repetitions: u32,
 }
 
 impl Requests {
@@ -129,6 +133,23 @@ impl Requests {
             operation.items[item].state = ItemState::Sent;
         }
         self.packets.insert(packet);
+    }
+
+    /// When the next packet is to be sent again. Looks through all that are unanswered.
+    pub(crate) fn first_retry(&self) -> Option<Timestamp> {
+        self.packets.iter().filter_map(|(_, packet)| packet.retry_at).min()
+    }
+
+    /// The packets that are to be sent again now, in the order of their times.
+    pub(crate) fn due_again(&self, now: Timestamp) -> Vec<u32> {
+        let due = self.packets.iter().filter_map(|(slot, packet)| Some((packet.retry_at?, slot_of(slot))));
+        let mut due: Vec<(Timestamp, u32)> = due.filter(|(at, _)| *at <= now).collect();
+        due.sort_unstable();
+        due.into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    pub(crate) fn packet_mut(&mut self, slot: u32) -> &mut SentPacket {
+        &mut self.packets[slot as usize]
     }
 
     pub(crate) fn packet(&self, slot: u32) -> &SentPacket {

@@ -20,6 +20,8 @@ pub struct Stats {
     pub disconnects_unsaid: u64,
     /// Messages of unsubscribed filters that were acknowledged without having been taken.
     pub unsubscribed_acknowledged: u64,
+    /// Packets that were sent again while the connection lasted.
+    pub sent_again: u64,
     /// Publications that were dropped by the limits of the send queue.
     pub publications_dropped: u64,
     /// Publications whose expiry interval passed before they were sent.

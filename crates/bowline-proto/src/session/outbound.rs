@@ -23,6 +23,10 @@ pub(crate) struct OutboundFlow {
     pub(crate) was_sent: bool,
     /// Whether it holds a unit of this connection's send quota.
     pub(crate) holds_quota: bool,
+    /// When its packet is to be sent again on this connection, if ever.
+    pub(crate) retry_at: Option<Timestamp>,
+    /// How often its packet was sent on this connection.
+    pub(crate) repetitions: u32,
     link: Link,
 }
 
@@ -104,6 +108,8 @@ impl Outbound {
             deadline,
             was_sent: false,
             holds_quota: false,
+            retry_at: None,
+            repetitions: 0,
             link: Link::default(),
         });
         self.append(slot, phase);
@@ -121,6 +127,8 @@ impl Outbound {
             deadline: flow.deadline,
             was_sent: true,
             holds_quota: false,
+            retry_at: None,
+            repetitions: 0,
             link: Link::default(),
         }));
         self.ids.assign(flow.packet_id, Holder::Flow(slot));
@@ -177,7 +185,9 @@ impl Outbound {
     /// PUBREC came: from now on PUBREL is what goes out, in the order of the PUBRECs [MQTT-4.6.0-4].
     pub(crate) fn release(&mut self, slot: u32, phase: FlowPhase) {
         self.unlink(slot);
-        self.flows[slot as usize].phase = phase;
+        let flow = &mut self.flows[slot as usize];
+        flow.phase = phase;
+        (flow.retry_at, flow.repetitions) = (None, 0);
         self.append(slot, phase);
     }
 
@@ -202,6 +212,7 @@ impl Outbound {
     pub(crate) fn begin_resume(&mut self) -> alloc::vec::Vec<u32> {
         for (_, flow) in &mut self.flows {
             flow.holds_quota = false;
+            (flow.retry_at, flow.repetitions) = (None, 0);
         }
         self.resend = self.publishing.first;
         self.in_order(self.releasing).collect()
@@ -217,6 +228,21 @@ impl Outbound {
         if let Some(slot) = self.resend {
             self.resend = self.flows[slot as usize].link.next;
         }
+    }
+
+    /// The flow whose PUBLISH was sent first of those that wait for an answer to it.
+    pub(crate) const fn first_publishing(&self) -> Option<u32> {
+        self.publishing.first
+    }
+
+    /// The flow whose PUBREC came first of those that wait for PUBCOMP.
+    pub(crate) const fn first_releasing(&self) -> Option<u32> {
+        self.releasing.first
+    }
+
+    /// The one behind it in the same order.
+    pub(crate) fn next(&self, slot: u32) -> Option<u32> {
+        self.flows[slot as usize].link.next
     }
 
     /// All flows: PUBLISH phases in send order, then PUBREL phases in PUBREC order.

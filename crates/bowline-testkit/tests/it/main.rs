@@ -28,6 +28,7 @@ mod redelivery;
 mod requests_again;
 mod requests_on_the_wire;
 mod resuming;
+mod retrying;
 mod review_core;
 mod script;
 mod server;

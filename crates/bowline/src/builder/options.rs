@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bowline_proto::client::{ClientConfig, Reconnect, Unmatched};
 use bowline_proto::packet::Secret;
+use bowline_proto::retry::Retry;
 use bowline_proto::{Text, Version};
 use bowline_transport::{Connector, Endpoint, TcpConnector};
 
@@ -49,6 +50,7 @@ pub(crate) mod sealed {
 /// | [`ping_timeout`](Self::ping_timeout) | 10 s | above 0 |
 /// | [`in_flight_max`](Self::in_flight_max) | 1,024; before 5.0: 20 | 1 to 65,519; the broker's Receive Maximum caps it |
 /// | [`send_queue`](Self::send_queue) | 65,536 messages, 64 MiB, any age, wait when full | |
+/// | [`retry`](Self::retry) (3.1, 3.1.1) | never while the connection lasts | first time 100 ms and above |
 /// | [`inbound_max`](Self::inbound_max) | 1,024 messages, 16 MiB | 1 to 65,535 messages |
 /// | [`packet_bytes_max`](Self::packet_bytes_max) | what the protocol allows: 256 MiB | 256 and above |
 /// | [`topic_alias_max`](Self::topic_alias_max) (5.0) | 16 | 0 to 65,535 |
@@ -185,6 +187,13 @@ impl<R: Role> Builder<R> {
     pub const fn send_queue(mut self, queue: SendQueue) -> Self {
         queue.apply(&mut self.config);
         self.waits_for_room = !matches!(queue.when_full(), OnFull::Reject);
+        self
+    }
+
+    /// Has unanswered packets sent again while the connection lasts: for brokers that lose them. 3.1 and 3.1.1 only, off unless
+    /// set; without it they are sent again on the next connection, as in 5.0.
+    pub const fn retry(mut self, retry: Retry) -> Self {
+        self.config.retry = Some(retry);
         self
     }
 

@@ -14,6 +14,7 @@ mod full_queue;
 mod peer;
 mod publishing;
 mod reconnecting;
+mod retrying;
 mod round_trip;
 mod seed;
 mod stalling;

@@ -4,6 +4,7 @@
 mod publishing;
 mod receiving;
 mod requesting;
+mod retrying;
 mod trial;
 
 use alloc::boxed::Box;
@@ -51,6 +52,8 @@ pub(crate) struct Active {
     has_asked: bool,
     /// Resumed flows whose PUBREL waits because something is on trial, in order.
     releases: VecDeque<(u32, PublicationId)>,
+    /// Whether a packet is encoded that was sent before, and keep alive is not to be told.
+    retry_is_encoded: bool,
 }
 
 impl Active {
@@ -100,10 +103,11 @@ impl Active {
             has_heard: false,
             has_asked: false,
             releases: VecDeque::new(),
+            retry_is_encoded: false,
             link,
             limits,
         };
-        state.resume(cx);
+        state.resume(cx, now);
         state.pump(cx, now);
         state.update_keep_alive(cx, now);
         Transition::To(ClientState::Active(Box::new(state)))
@@ -114,7 +118,7 @@ impl Active {
             Input::Packet(packet) => {
                 self.keep_alive.on_received(now);
                 self.has_heard = true;
-                match self.on_packet(cx, packet) {
+                match self.on_packet(cx, packet, now) {
                     Ok(None) => Ok(()),
                     Ok(Some(transition)) => return transition,
                     Err(cause) => Err(cause),
@@ -160,11 +164,11 @@ impl Active {
     pub(crate) fn on_released(&mut self, cx: &mut Context, gated: Gated, now: Timestamp) {
         match gated {
             Gated::Publish { slot, publication } => self.on_publish_stored(cx, slot, publication, now),
-            Gated::Pubrel { slot, publication } => self.on_pubrec_stored(cx, slot, publication),
+            Gated::Pubrel { slot, publication } => self.on_pubrec_stored(cx, slot, publication, now),
             Gated::Pubcomp(packet_id) => self.send_pubcomp(cx, packet_id),
             Gated::Resume => {
                 self.is_held = false;
-                self.resume(cx);
+                self.resume(cx, now);
             }
             // These change what `pump` finds.
             Gated::Pubrec(_) | Gated::Request(_) => {}
@@ -174,11 +178,16 @@ impl Active {
         cx.has_changed = true;
     }
 
-    fn on_packet(&mut self, cx: &mut Context, packet: Packet) -> Result<Option<Transition>, DisconnectCause> {
+    fn on_packet(
+        &mut self,
+        cx: &mut Context,
+        packet: Packet,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, DisconnectCause> {
         match packet {
             Packet::Publish(publish) => self.on_publish(cx, publish)?,
             Packet::PubAck(ack) => self.on_puback(cx, ack)?,
-            Packet::PubRec(ack) => self.on_pubrec(cx, ack)?,
+            Packet::PubRec(ack) => self.on_pubrec(cx, ack, now)?,
             Packet::PubComp(ack) => self.on_pubcomp(cx, ack)?,
             Packet::PubRel(ack) => self.on_pubrel(cx, &ack)?,
             Packet::SubAck(suback) => {
@@ -225,8 +234,8 @@ impl Active {
         if cx.suspects.is_careful() && !self.may_go_on_with_care(cx, now) {
             return;
         }
-        while self.release_next(cx) {}
-        self.pump_requests(cx);
+        while self.release_next(cx, now) {}
+        self.pump_requests(cx, now);
         self.pump_publications(cx, now);
     }
 
@@ -267,12 +276,14 @@ impl Active {
     }
 
     pub(crate) fn deadline(&self, cx: &Context) -> Option<Timestamp> {
-        let deadlines = [self.keep_alive.deadline(), self.turns.deadline(cx.config.stall_after)];
+        let stall = self.turns.deadline(cx.config.stall_after);
+        let deadlines = [self.keep_alive.deadline(), stall, self.retry_deadline(cx)];
         deadlines.into_iter().flatten().min()
     }
 
     pub(crate) fn on_time(&mut self, cx: &mut Context, now: Timestamp) -> Transition {
         self.tell_stalls(cx, now);
+        self.send_due_again(cx, now);
         match self.keep_alive.poll(now) {
             KeepAliveAction::Idle => Transition::Stay,
             KeepAliveAction::SendPing => {
@@ -289,7 +300,9 @@ impl Active {
         let buffer = self.link.poll_transmit()?;
         self.ping_is_at_driver = core::mem::take(&mut self.ping_is_encoded);
         // [MQTT-3.1.2-20] [MQTT-3.1.2-23 of 3.1.1]
-        self.keep_alive.on_sent(now);
+        if !core::mem::take(&mut self.retry_is_encoded) {
+            self.keep_alive.on_sent(now);
+        }
         Some(buffer)
     }
 

@@ -3,6 +3,7 @@
 use crate::client::context::Context;
 use crate::client::event::{DisconnectCause, Outcome};
 use crate::client::state::Active;
+use crate::client::state::active::retrying::note_flow;
 use crate::codec::EncodeError;
 use crate::connection::LimitError;
 use crate::error::ProtocolError;
@@ -23,7 +24,7 @@ impl Active {
     /// Sends again what the last connection left unfinished: PUBRELs at once and over any quota [MQTT-4.9.0-3],
     /// PUBLISHes as quota and buffer allow, through `pump_publications`.
     // [MQTT-4.4.0-1] [MQTT-4.4.0-1 of 3.1.1]
-    pub(super) fn resume(&mut self, cx: &mut Context) {
+    pub(super) fn resume(&mut self, cx: &mut Context, now: Timestamp) {
         if self.is_held {
             return;
         }
@@ -35,20 +36,19 @@ impl Active {
             }
         }
         if !cx.suspects.is_careful() {
-            while self.release_next(cx) {}
+            while self.release_next(cx, now) {}
         }
     }
 
     /// Sends the next PUBREL of a resumed flow; whether there was one.
-    pub(super) fn release_next(&mut self, cx: &mut Context) -> bool {
+    pub(super) fn release_next(&mut self, cx: &mut Context, now: Timestamp) -> bool {
         while let Some((slot, publication)) = self.releases.pop_front() {
             let dup = cx.rules.pubrel_carries_dup;
             let Some(flow) = cx.outbound.find(slot, publication) else { continue };
             // [MQTT-4.3.3-6] [MQTT-4.6.0-4]
             self.quota.take_over_limit();
             flow.holds_quota = true;
-            let packet_id = flow.packet_id;
-            self.send_pubrel(Ack::success(packet_id), dup);
+            self.release(cx, slot, dup, now);
             return true;
         }
         false
@@ -232,7 +232,7 @@ impl Active {
     }
 
     /// Writes the PUBLISH of a flow: the first time without DUP, later with it [MQTT-3.3.1-1].
-    fn send_publish(&mut self, cx: &mut Context, slot: u32, now: Timestamp) {
+    pub(super) fn send_publish(&mut self, cx: &mut Context, slot: u32, now: Timestamp) {
         let flow = cx.outbound.flow(slot);
         let (publication, was_sent) = (flow.publication, flow.was_sent);
         if !was_sent && flow.deadline.is_some_and(|deadline| deadline <= now) {
@@ -256,7 +256,10 @@ impl Active {
         if let Err(limit) = written {
             return self.forbid(cx, slot, limit);
         }
-        cx.outbound.flow_mut(slot).was_sent = true;
+        let flow = cx.outbound.flow_mut(slot);
+        flow.was_sent = true;
+        let bytes = flow.message.content_bytes();
+        note_flow(cx, slot, bytes, now);
     }
 
     /// The limits of this connection forbid a flow that an earlier one allowed.
@@ -298,7 +301,12 @@ impl Active {
     }
 
     // [MQTT-4.3.3-4] [MQTT-4.3.3-5] [MQTT-4.3.3-3] [MQTT-4.3.3-1 of 3.1.1]
-    pub(super) fn on_pubrec(&mut self, cx: &mut Context, ack: Ack) -> Result<(), DisconnectCause> {
+    pub(super) fn on_pubrec(
+        &mut self,
+        cx: &mut Context,
+        ack: Ack,
+        now: Timestamp,
+    ) -> Result<(), DisconnectCause> {
         let Some(slot) = self.awaited(cx, ack.packet_id) else {
             self.answer_unknown_pubrec(cx, &ack);
             return Ok(());
@@ -314,7 +322,7 @@ impl Active {
                 cx.outbound.release(slot, FlowPhase::PersistRelease);
                 let gated = Gated::Pubrel { slot, publication };
                 if cx.journal.record_before(Entry::Pubrec { publication }, gated).is_some() {
-                    self.on_pubrec_stored(cx, slot, publication);
+                    self.on_pubrec_stored(cx, slot, publication, now);
                 }
             }
             // Its PUBREL is on its way already, or about to be.
@@ -330,20 +338,25 @@ impl Active {
 
     /// B3 is passed. Expiry has no say any more.
     // [MQTT-4.3.3-13]
-    pub(super) fn on_pubrec_stored(&mut self, cx: &mut Context, slot: u32, publication: PublicationId) {
+    pub(super) fn on_pubrec_stored(
+        &mut self,
+        cx: &mut Context,
+        slot: u32,
+        publication: PublicationId,
+        now: Timestamp,
+    ) {
         let Some(flow) = cx.outbound.find(slot, publication) else { return };
         flow.phase = FlowPhase::Complete;
         if self.is_held {
             // It goes out with the resumed ones.
             return;
         }
-        let packet_id = flow.packet_id;
         if !flow.holds_quota {
             // The PUBREC came on an earlier connection, or before its PUBLISH was sent again on this one.
             flow.holds_quota = true;
             self.quota.take_over_limit();
         }
-        self.send_pubrel(Ack::success(packet_id), false);
+        self.release(cx, slot, false, now);
     }
 
     /// Nobody waits for it: PUBREL all the same, so that the broker can finish. 5.0 says that it is unknown.

@@ -6,18 +6,20 @@ use crate::client::context::Context;
 use crate::client::event::{DisconnectCause, StreamEnd};
 use crate::client::requests::{ItemState, Operation, RequestItem, RequestKind, SentPacket};
 use crate::client::state::Active;
+use crate::client::state::active::retrying::note_request;
 use crate::codec::EncodeError;
 use crate::error::ProtocolError;
 use crate::packet::{AckProperties, PacketType, Subscribe, Subscription, Unsubscribe};
 use crate::reason::ReasonCode;
 use crate::session::packet_ids::Holder;
+use crate::time::Timestamp;
 use crate::types::{PacketId, TopicFilter};
 
 /// Most filters in one packet, so that a packet stays well below what brokers accept.
 const FILTERS_PER_PACKET_MAX: usize = 64;
 
 impl Active {
-    pub(super) fn pump_requests(&mut self, cx: &mut Context) {
+    pub(super) fn pump_requests(&mut self, cx: &mut Context, now: Timestamp) {
         while self.link.has_room()
             && let Some(slot) = cx.requests.next_unsent()
         {
@@ -25,7 +27,7 @@ impl Active {
                 finish_if_done(cx, slot);
                 continue;
             }
-            if !self.send_request(cx, slot) {
+            if !self.send_request(cx, slot, now) {
                 return;
             }
         }
@@ -51,7 +53,7 @@ impl Active {
     }
 
     /// Sends the next packet of an operation; whether there was a packet identifier for it.
-    fn send_request(&mut self, cx: &mut Context, slot: u32) -> bool {
+    fn send_request(&mut self, cx: &mut Context, slot: u32, now: Timestamp) -> bool {
         let number = cx.requests.next_packet();
         let kind = cx.requests.operation(slot).kind;
         let holder = match kind {
@@ -59,18 +61,24 @@ impl Active {
             RequestKind::Unsubscribe => Holder::Unsubscribe(number),
         };
         let Some(packet_id) = cx.outbound.ids.take(holder) else { return false };
-        // Each filter has a Subscription Identifier of its own, and a packet can carry one.
         let has_ids = kind == RequestKind::Subscribe && self.limits.subscription_ids;
         let most = if has_ids { 1 } else { FILTERS_PER_PACKET_MAX };
         let mut items = cx.requests.operation(slot).unsent_items(most);
-        let mut is_written = self.encode_request(cx, slot, packet_id, &items, has_ids).is_ok();
+        let mut is_written = self.encode_request(cx, slot, packet_id, &items, false).is_ok();
         // [MQTT-3.2.2-15]: fewer filters may fit into what the broker takes.
         while !is_written && items.len() > 1 {
             items.truncate(items.len() / 2);
-            is_written = self.encode_request(cx, slot, packet_id, &items, has_ids).is_ok();
+            is_written = self.encode_request(cx, slot, packet_id, &items, false).is_ok();
         }
         if is_written {
-            cx.requests.sent(SentPacket { operation: slot, packet_id, items });
+            cx.requests.sent(SentPacket {
+                operation: slot,
+                packet_id,
+                items,
+                retry_at: None,
+                repetitions: 0,
+            });
+            note_request(cx, number, now);
         } else {
             cx.outbound.ids.free(packet_id);
             let reasons = alloc::vec![ReasonCode::PacketTooLarge; items.len()];
@@ -82,21 +90,23 @@ impl Active {
 
     // [MQTT-3.8.1-1] [MQTT-3.10.1-1] [MQTT-3.10.4-1] [MQTT-3.10.4-1 of 3.1.1]
     // [MQTT-3.8.1-1 of 3.1.1] [MQTT-3.10.1-1 of 3.1.1]
-    fn encode_request(
+    pub(super) fn encode_request(
         &mut self,
         cx: &mut Context,
         slot: u32,
         packet_id: PacketId,
         items: &[usize],
-        has_ids: bool,
+        dup: bool,
     ) -> Result<(), EncodeError> {
+        // Each filter has a Subscription Identifier of its own, and a packet can carry one.
+        let has_ids = self.limits.subscription_ids;
         let operation = cx.requests.operation(slot);
         let user_properties = operation.user_properties.clone();
         let filters: Vec<TopicFilter> =
             items.iter().map(|&item| operation.items[item].filter.clone()).collect();
         if operation.kind == RequestKind::Unsubscribe {
             let unsubscribe = Unsubscribe { packet_id, filters, user_properties };
-            return self.link.encoder.unsubscribe(&mut self.link.out, &unsubscribe, false);
+            return self.link.encoder.unsubscribe(&mut self.link.out, &unsubscribe, dup);
         }
         let mut subscription_id = None;
         let mut subscriptions = Vec::with_capacity(filters.len());
@@ -108,7 +118,7 @@ impl Active {
             subscriptions.push(Subscription { filter, options });
         }
         let subscribe = Subscribe { packet_id, subscriptions, subscription_id, user_properties };
-        self.link.encoder.subscribe(&mut self.link.out, &subscribe, false)
+        self.link.encoder.subscribe(&mut self.link.out, &subscribe, dup)
     }
 
     // [MQTT-3.8.4-6] [MQTT-3.10.4-6] [MQTT-2.2.1-6] [MQTT-3.8.4-5 of 3.1.1] [MQTT-2.3.1-7 of 3.1.1]

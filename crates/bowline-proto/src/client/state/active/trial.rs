@@ -30,8 +30,8 @@ impl Active {
             return false;
         }
         // Requests are no suspects, and could be the reason all the same: they are answered first.
-        self.pump_requests(cx);
-        cx.requests.is_empty() && !self.release_next(cx)
+        self.pump_requests(cx, now);
+        cx.requests.is_empty() && !self.release_next(cx, now)
     }
 
     /// Sends a PINGREQ now.

@@ -1,0 +1,103 @@
+//! Sending unanswered packets again on the same connection, in the versions that know it. Off unless asked for.
+//!
+//! Each list of flows is in the order of sending, and a flow goes out again only when all before it have: so the first of
+//! each list has the deadline, and a message costs nothing but a note of its own. What was sent behind a large message
+//! cannot be answered before it either.
+
+use alloc::vec::Vec;
+
+use crate::client::context::Context;
+use crate::client::requests::RequestKind;
+use crate::client::state::Active;
+use crate::packet::Ack;
+use crate::time::Timestamp;
+use crate::types::TopicFilter;
+
+impl Active {
+    /// When to look again. Without room for more, the next written buffer has the engine look.
+    pub(super) fn retry_deadline(&self, cx: &Context) -> Option<Timestamp> {
+        if cx.config.retry.is_none() || self.is_held || !self.link.has_room() {
+            return None;
+        }
+        let flows = [cx.outbound.first_publishing(), cx.outbound.first_releasing()].into_iter().flatten();
+        let flows = flows.filter_map(|slot| cx.outbound.flow(slot).retry_at);
+        flows.chain(cx.requests.first_retry()).min()
+    }
+
+    /// Sends again what is due.
+    // [MQTT-4.4.0-1 of 3.1.1] [MQTT-4.6.0-1 of 3.1.1] [MQTT-4.6.0-4 of 3.1.1]
+    pub(super) fn send_due_again(&mut self, cx: &mut Context, now: Timestamp) {
+        if self.retry_deadline(cx).is_none_or(|due| now < due) {
+            return;
+        }
+        let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+        let mut next = cx.outbound.first_releasing();
+        while self.link.has_room()
+            && let Some(slot) = next.filter(|&slot| is_due(cx.outbound.flow(slot).retry_at))
+        {
+            next = cx.outbound.next(slot);
+            self.note_retry(cx);
+            self.release(cx, slot, cx.rules.pubrel_carries_dup, now);
+        }
+        let mut next = cx.outbound.first_publishing();
+        while self.link.has_room()
+            && let Some(slot) = next.filter(|&slot| is_due(cx.outbound.flow(slot).retry_at))
+        {
+            next = cx.outbound.next(slot);
+            self.note_retry(cx);
+            self.send_publish(cx, slot, now);
+        }
+        for number in cx.requests.due_again(now) {
+            self.note_retry(cx);
+            self.send_request_again(cx, number, now);
+        }
+    }
+
+    /// Sends the PUBREL of a flow whose PUBREC is durable.
+    pub(super) fn release(&mut self, cx: &mut Context, slot: u32, dup: bool, now: Timestamp) {
+        let packet_id = cx.outbound.flow(slot).packet_id;
+        self.send_pubrel(Ack::success(packet_id), dup);
+        note_flow(cx, slot, 0, now);
+    }
+
+    /// A broker that answers nothing is found out by PINGREQ, which must not wait for us to fall silent.
+    const fn note_retry(&mut self, cx: &mut Context) {
+        cx.stats.sent_again += 1;
+        self.retry_is_encoded = true;
+    }
+
+    /// Sends a SUBSCRIBE or UNSUBSCRIBE again, unless the application has changed its mind about one of its filters
+    /// meanwhile: a later request says so, and must not be undone.
+    fn send_request_again(&mut self, cx: &mut Context, number: u32, now: Timestamp) {
+        let sent = cx.requests.packet(number);
+        let (slot, packet_id, items) = (sent.operation, sent.packet_id, sent.items.clone());
+        note_request(cx, number, now);
+        if still_meant(cx, slot, &items) {
+            // It fitted the first time.
+            let _ = self.encode_request(cx, slot, packet_id, &items, true);
+        }
+    }
+}
+
+/// A packet of a flow was written: when to write it again.
+pub(super) fn note_flow(cx: &mut Context, slot: u32, bytes: usize, now: Timestamp) {
+    let Some(retry) = cx.config.retry else { return };
+    let flow = cx.outbound.flow_mut(slot);
+    flow.retry_at = Some(now + retry.delay(flow.repetitions, bytes, &mut cx.jitter));
+    flow.repetitions = flow.repetitions.saturating_add(1);
+}
+
+/// A SUBSCRIBE or UNSUBSCRIBE was written: when to write it again.
+pub(super) fn note_request(cx: &mut Context, number: u32, now: Timestamp) {
+    let Some(retry) = cx.config.retry.filter(|_| cx.rules.may_retry_requests) else { return };
+    let sent = cx.requests.packet_mut(number);
+    sent.retry_at = Some(now + retry.delay(sent.repetitions, 0, &mut cx.jitter));
+    sent.repetitions = sent.repetitions.saturating_add(1);
+}
+
+fn still_meant(cx: &mut Context, slot: u32, items: &[usize]) -> bool {
+    let operation = cx.requests.operation(slot);
+    let wants = operation.kind == RequestKind::Subscribe;
+    let filters: Vec<TopicFilter> = items.iter().map(|&item| operation.items[item].filter.clone()).collect();
+    filters.iter().all(|filter| cx.subscriptions.find(filter).is_some() == wants)
+}
