@@ -1,6 +1,7 @@
 //! The client without async: each operation, time limits, threads, and runtimes around it.
 
 mod ending;
+mod sharing;
 mod side_broker;
 mod within_runtimes;
 

@@ -1,6 +1,7 @@
 //! The client over lines that break: nothing lost at QoS 1 and 2, nothing doubled at QoS 0 and 2, and back soon.
 
 mod brokers;
+mod kinds;
 mod ledger;
 
 use std::collections::VecDeque;
