@@ -19,10 +19,13 @@
 //! - [`Subscription`] is a stream of messages that are acknowledged when they are taken, or by hand ([`Delivery`], [`Ack`]), or
 //!   when a handler has returned ([`OnMessage`]).
 //! - [`ConnectionState`] and [`Event`] say what happens to the connection, which is made again when it is lost ([`Backoff`]).
+//! - [`blocking`] (feature `blocking`, on by default) has the same without async.
 //!
 //! Logs go to `tracing` with the target `bowline`; at debug level there is a line for each packet, without payloads:
 //! `==> PUBLISH (id=7 qos=1 dup=0)`, `<== PUBACK (id=7)`.
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod builder;
 mod client;
 mod connection;

@@ -26,6 +26,11 @@ pub enum ConnectError {
     },
     /// It was not called within a tokio runtime, or the runtime has no time driver.
     NoRuntime,
+    /// The operating system gives no thread for the connections of blocking clients.
+    NoThread {
+        /// What it says.
+        problem: String,
+    },
     /// The first attempt failed.
     Failed(Disconnection),
 }
@@ -64,6 +69,7 @@ impl fmt::Display for ConnectError {
             Self::Request(error) => error.fmt(f),
             Self::Option { option, problem } => write!(f, "{option} {problem}"),
             Self::NoRuntime => f.write_str("a client must be made within a tokio runtime"),
+            Self::NoThread { problem } => write!(f, "no thread for the connection: {problem}"),
             Self::Failed(why) => why.fmt(f),
         }
     }
@@ -74,7 +80,7 @@ impl Error for ConnectError {
         match self {
             Self::Url(error) => Some(error),
             Self::Request(error) => Some(error),
-            Self::Option { .. } | Self::NoRuntime => None,
+            Self::Option { .. } | Self::NoRuntime | Self::NoThread { .. } => None,
             // The text is its own, so its source comes next.
             Self::Failed(why) => why.source(),
         }

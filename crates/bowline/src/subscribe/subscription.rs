@@ -90,11 +90,11 @@ impl<D: StreamItem> Subscription<D> {
         unsubscribe(self.reader.hold().clone(), filters).await
     }
 
-    pub(super) fn loosen(&mut self) {
+    pub(crate) fn loosen(&mut self) {
         self.reader.loosen();
     }
 
-    pub(super) const fn hold(&self) -> &Hold {
+    pub(crate) const fn hold(&self) -> &Hold {
         self.reader.hold()
     }
 }

@@ -3,6 +3,8 @@
 
 mod acknowledging;
 mod behaviour;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod cancelling;
 mod connecting;
 mod counterpart;

@@ -79,6 +79,11 @@ impl Counterpart {
         self.kind
     }
 
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A relay before the broker, whose connections the test can cut.
     pub(crate) async fn relay(&self) -> Relay {
         Relay::start(self.address).await

@@ -1,6 +1,6 @@
 //! The client over lines that break: nothing lost at QoS 1 and 2, nothing doubled at QoS 0 and 2, and back soon.
 
-mod brokers;
+mod kinds;
 mod ledger;
 
 use std::collections::VecDeque;
@@ -13,8 +13,8 @@ use bowline::{Backoff, Client, ConnectionState, QoS, Receipt, Session, Subscript
 use bowline_broker::FaultLink;
 use tokio::time::timeout;
 
+use crate::counterpart::{Counterpart, Kind};
 use crate::round_trip::ALL_QOS;
-use brokers::AnyBroker;
 use ledger::{Balance, Ledger};
 
 /// How long one run may take.
@@ -120,7 +120,7 @@ async fn publish_all(
 }
 
 /// One publisher and one subscriber, each over a line of its own that is cut at random places, until there were `cuts`.
-async fn run(broker: &AnyBroker, version: Version, cuts: u64, seed: u64) -> u64 {
+async fn run(broker: &Counterpart, version: Version, cuts: u64, seed: u64) -> u64 {
     let mut numbers = Jitter::new(seed);
     let link = || FaultLink::over_tcp(broker.address()).expect("a port to listen on");
     let (near, far) = (link(), link());
@@ -147,7 +147,8 @@ async fn run(broker: &AnyBroker, version: Version, cuts: u64, seed: u64) -> u64 
     let balances = ALL_QOS.map(|qos| ledger.balance(qos, sent));
     let made = near.stats().cuts + far.stats().cuts;
     let text = balances.map(|balance| balance.to_string());
-    println!("{}, {version}, {made} cuts: QoS 0 {}; 1 {}; 2 {}", broker.name(), text[0], text[1], text[2]);
+    let kind = broker.kind();
+    println!("{kind:?}, {version}, {made} cuts: QoS 0 {}; 1 {}; 2 {}", text[0], text[1], text[2]);
     let [at_most_once, at_least_once, exactly_once] = balances;
     assert_eq!(at_most_once.doubled, 0, "QoS 0 is never doubled");
     assert_eq!(at_least_once.lost, 0, "QoS 1 is never lost");
@@ -156,7 +157,8 @@ async fn run(broker: &AnyBroker, version: Version, cuts: u64, seed: u64) -> u64 
     made
 }
 
-async fn all_versions(broker: AnyBroker) {
+async fn all_versions(kind: Kind) {
+    let broker = Counterpart::start(kind).await;
     let (seed, cuts) = (seed(), cuts_wanted());
     let started = Instant::now();
     let mut made = 0;
@@ -165,23 +167,23 @@ async fn all_versions(broker: AnyBroker) {
         made += timeout(RUN_MAX, running).await.expect("the run ends in time");
     }
     assert!(made >= cuts, "{made} cuts");
-    println!("{}: {made} cuts in {:.1} s", broker.name(), started.elapsed().as_secs_f64());
-    broker.assert_no_violations();
+    println!("{kind:?}: {made} cuts in {:.1} s", started.elapsed().as_secs_f64());
+    broker.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_doubled_over_lines_that_are_cut_at_random_places() {
-    all_versions(AnyBroker::own().await).await;
+    all_versions(Kind::Embedded).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Debian's mosquitto; .ci/run runs it with --include-ignored"]
 async fn nothing_is_lost_or_doubled_with_mosquitto_over_lines_that_are_cut_at_random_places() {
-    all_versions(AnyBroker::mosquitto()).await;
+    all_versions(Kind::Mosquitto).await;
 }
 
 /// From each cut to the acknowledgement of a message that is published after it.
-async fn recoveries(broker: &AnyBroker, version: Version, cuts: usize) -> Vec<Duration> {
+async fn recoveries(broker: &Counterpart, version: Version, cuts: usize) -> Vec<Duration> {
     let link = FaultLink::over_tcp(broker.address()).expect("a port to listen on");
     let publisher = client(&link, "faults-recovering", version).await;
     let mut took = Vec::new();
@@ -197,26 +199,27 @@ async fn recoveries(broker: &AnyBroker, version: Version, cuts: usize) -> Vec<Du
     took
 }
 
-async fn recovers_soon(broker: AnyBroker) {
+async fn recovers_soon(kind: Kind) {
+    let broker = Counterpart::start(kind).await;
     let mut took = Vec::new();
     for version in Version::ALL {
         took.extend(recoveries(&broker, version, 30).await);
     }
     took.sort();
     let (median, max) = (took[took.len() / 2], took[took.len() - 1]);
-    println!("{}: from link loss to acknowledged publish: median {median:?}, max {max:?}", broker.name());
+    println!("{kind:?}: from link loss to acknowledged publish: median {median:?}, max {max:?}");
     // The backoff is 20 ms at most; the rest is for a machine that does other things.
     assert!(median < Duration::from_millis(500), "median {median:?}");
-    broker.assert_no_violations();
+    broker.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publish_after_a_lost_link_is_acknowledged_soon() {
-    recovers_soon(AnyBroker::own().await).await;
+    recovers_soon(Kind::Embedded).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Debian's mosquitto; .ci/run runs it with --include-ignored"]
 async fn a_publish_after_a_lost_link_is_acknowledged_soon_by_mosquitto() {
-    recovers_soon(AnyBroker::mosquitto()).await;
+    recovers_soon(Kind::Mosquitto).await;
 }
