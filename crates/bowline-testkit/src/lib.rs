@@ -6,6 +6,7 @@ pub mod packets;
 pub mod pair;
 pub mod random;
 pub mod server_rig;
+pub mod sim;
 pub mod store;
 pub mod subscriber;
 pub mod transitions;

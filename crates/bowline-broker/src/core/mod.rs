@@ -112,6 +112,17 @@ impl BrokerCore {
         })
     }
 
+    /// Changes the settings. Those of `connection` and what CONNACK announces hold for connections that begin later, the
+    /// rest from now on.
+    ///
+    /// # Errors
+    /// [`RequestError`] if a setting is out of its range; nothing is changed then.
+    pub fn set_config(&mut self, config: BrokerConfig) -> Result<(), RequestError> {
+        config.check()?;
+        self.config = config;
+        Ok(())
+    }
+
     /// A transport was opened. `None` if there are too many or the broker shuts down: close it.
     pub fn open(&mut self, now: Timestamp) -> Option<ConnectionId> {
         if self.is_shutting_down || self.connections.len() >= self.config.connections_max {

@@ -19,8 +19,10 @@ impl Context {
     /// stream that has no further use for it.
     // [MQTT-4.5.0-2] [MQTT-4.5.0-2 of 3.1.1] [MQTT-3.10.4-3] [MQTT-3.10.4-3 of 3.1.1]
     pub(crate) fn unsubscribe(&mut self, filter: &TopicFilter) {
-        let Some(wanted) = self.forget_filter(filter, &StreamEnd::Unsubscribed) else { return };
-        self.ended.add(filter.clone(), wanted.subscription_id);
+        let wanted = self.forget_filter(filter, &StreamEnd::Unsubscribed);
+        // The broker may have it from an earlier process of ours that was killed before it could unsubscribe.
+        self.ended.add(filter.clone(), wanted.as_ref().map(|wanted| wanted.subscription_id));
+        let Some(wanted) = wanted else { return self.let_go_of_unrouted(filter) };
         for stream in wanted.streams {
             for delivery in self.inbound.untaken_by(stream) {
                 if !self.inbound.is_in_hand(delivery, stream) && self.matched_only(delivery, stream, filter) {
@@ -50,15 +52,21 @@ impl Context {
                 self.emit(Event::StreamEnded { stream, reason: reason.clone() });
             }
         }
-        if !self.streams.unrouted_is_open() {
-            for delivery in self.inbound.untaken_by(UNROUTED) {
-                if self.matched_only(delivery, UNROUTED, filter) && !self.is_wanted_later(delivery) {
-                    self.stats.unsubscribed_acknowledged += 1;
-                    self.take(delivery, UNROUTED, ReasonCode::Success);
-                }
+        self.let_go_of_unrouted(filter);
+        Some(wanted)
+    }
+
+    /// What is held for nobody and matches a filter that is wanted no longer is acknowledged.
+    fn let_go_of_unrouted(&mut self, filter: &TopicFilter) {
+        if self.streams.unrouted_is_open() {
+            return;
+        }
+        for delivery in self.inbound.untaken_by(UNROUTED) {
+            if self.matched_only(delivery, UNROUTED, filter) && !self.is_wanted_later(delivery) {
+                self.stats.unsubscribed_acknowledged += 1;
+                self.take(delivery, UNROUTED, ReasonCode::Success);
             }
         }
-        Some(wanted)
     }
 
     /// Whether a message matches a filter, and no other filter of the stream.

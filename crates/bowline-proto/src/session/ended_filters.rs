@@ -12,7 +12,7 @@ use crate::types::{SubscriptionId, TopicFilter, TopicName};
 /// Bound: [`FILTERS_MAX`]. A late message of a filter that was unsubscribed longer ago counts as unmatched.
 #[derive(Debug)]
 pub(crate) struct EndedFilters {
-    filters: VecDeque<(TopicFilter, SubscriptionId)>,
+    filters: VecDeque<(TopicFilter, Option<SubscriptionId>)>,
     ids: BTreeSet<SubscriptionId>,
     routes: Routes,
 }
@@ -28,16 +28,17 @@ impl EndedFilters {
         Self { filters: VecDeque::new(), ids: BTreeSet::new(), routes: Routes::with_seed(seed) }
     }
 
-    pub(crate) fn add(&mut self, filter: TopicFilter, id: SubscriptionId) {
+    /// Adds a filter, and the Subscription Identifier that it had if that is known.
+    pub(crate) fn add(&mut self, filter: TopicFilter, id: Option<SubscriptionId>) {
         self.remove(&filter);
         if self.filters.len() == FILTERS_MAX
             && let Some((oldest, id)) = self.filters.pop_front()
         {
             self.routes.remove(&oldest, NOBODY);
-            self.ids.remove(&id);
+            self.forget_id(id);
         }
         self.routes.insert(&filter, NOBODY);
-        self.ids.insert(id);
+        self.ids.extend(id);
         self.filters.push_back((filter, id));
     }
 
@@ -46,6 +47,12 @@ impl EndedFilters {
             && let Some(position) = self.filters.iter().position(|(other, _)| other == filter)
             && let Some((_, id)) = self.filters.remove(position)
         {
+            self.forget_id(id);
+        }
+    }
+
+    fn forget_id(&mut self, id: Option<SubscriptionId>) {
+        if let Some(id) = id {
             self.ids.remove(&id);
         }
     }
@@ -87,7 +94,7 @@ mod tests {
         let mut ended = EndedFilters::with_seed(1);
         for n in 0..=FILTERS_MAX {
             let n = u32::try_from(n).unwrap();
-            ended.add(TopicFilter::try_from(format!("a/{n}")).unwrap(), id(n + 1));
+            ended.add(TopicFilter::try_from(format!("a/{n}")).unwrap(), Some(id(n + 1)));
         }
         assert!(!ended.has_id(id(1)) && ended.has_id(id(2)));
         let covers =
@@ -101,8 +108,8 @@ mod tests {
     fn a_filter_that_ends_twice_is_kept_once_with_its_last_identifier() {
         let mut ended = EndedFilters::with_seed(1);
         let filter = TopicFilter::from_static("a/#").unwrap();
-        ended.add(filter.clone(), id(1));
-        ended.add(filter.clone(), id(2));
+        ended.add(filter.clone(), Some(id(1)));
+        ended.add(filter.clone(), Some(id(2)));
         assert!(!ended.has_id(id(1)) && ended.has_id(id(2)));
         ended.remove(&filter);
         let topic = TopicName::from_static("a/b").unwrap();

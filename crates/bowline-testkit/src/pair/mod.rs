@@ -8,7 +8,7 @@ mod checker;
 mod connection;
 pub mod scenario;
 mod tasks;
-mod traffic;
+pub(crate) mod traffic;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -7,7 +7,7 @@ use bowline_proto::packet::Packet;
 
 /// What one sender has on the wire.
 #[derive(Debug, Default)]
-pub(super) struct Traffic {
+pub(crate) struct Traffic {
     /// Identifiers of PUBLISHes without a last answer, over all connections of the session.
     live: BTreeSet<u16>,
     /// The same of this connection: what Receive Maximum counts.
@@ -19,7 +19,7 @@ pub(super) struct Traffic {
 
 impl Traffic {
     /// A connection begins on which the receiver takes so many.
-    pub(super) fn on_connected(&mut self, is_new_session: bool, receive_maximum: usize) {
+    pub(crate) fn on_connected(&mut self, is_new_session: bool, receive_maximum: usize) {
         self.open.clear();
         self.requests.clear();
         self.receive_maximum = receive_maximum;
@@ -29,7 +29,7 @@ impl Traffic {
     }
 
     /// The sender sends a packet; the complaint about it, if there is one.
-    pub(super) fn on_sent(&mut self, packet: &Packet) -> Option<String> {
+    pub(crate) fn on_sent(&mut self, packet: &Packet) -> Option<String> {
         match packet {
             Packet::Publish(publish) if publish.qos != QoS::AtMostOnce => {
                 let id = publish.packet_id.map_or(0, |id| id.as_u16());
@@ -53,7 +53,7 @@ impl Traffic {
     }
 
     /// An answer has reached the sender.
-    pub(super) fn on_answer(&mut self, packet: &Packet) {
+    pub(crate) fn on_answer(&mut self, packet: &Packet) {
         match packet {
             Packet::PubAck(ack) | Packet::PubComp(ack) => self.finish(ack.packet_id.as_u16()),
             Packet::PubRec(ack) if ack.reason.is_failure() => self.finish(ack.packet_id.as_u16()),

@@ -33,6 +33,7 @@ mod review_core;
 mod script;
 mod server;
 mod session_loss;
+mod sim;
 mod smoke;
 mod store_failures;
 mod streams;

@@ -52,6 +52,34 @@ fn what_a_stream_has_not_taken_is_acknowledged_counted_and_withdrawn() {
     }
 }
 
+/// A process that is killed between `unsubscribe()` and UNSUBSCRIBE starts again without the filter, and the broker has it.
+// [MQTT-3.10.4-3] [MQTT-3.10.4-3 of 3.1.1]
+#[test]
+fn a_filter_of_an_earlier_process_that_is_unsubscribed_holds_up_nobody() {
+    for version in Version::ALL {
+        for comes_before in [false, true] {
+            let mut rig = ClientRig::connected(kept(version));
+            let other = rig.subscribed("b", QoS::ExactlyOnce);
+            rig.sent();
+            let late = |id| {
+                let late = qos1("a/late", "m", id);
+                if version == Version::V5 { for_subscriptions(late, &[77]) } else { late }
+            };
+            if comes_before {
+                rig.broker(late(1));
+            }
+            rig.unsubscribe("a/#");
+            if !comes_before {
+                rig.broker(late(1));
+            }
+            rig.broker(qos1("b", "m", 2));
+            let arrived = rig.arrived();
+            rig.take(*arrived.last().unwrap(), other).unwrap();
+            assert_eq!(acks(&mut rig), [puback(1, OK), puback(2, OK)], "{version} {comes_before}");
+        }
+    }
+}
+
 // [MQTT-3.10.4-3] [MQTT-3.10.4-3 of 3.1.1]
 #[test]
 fn messages_that_come_after_unsubscribing_are_acknowledged_and_hold_up_nobody() {

@@ -307,8 +307,12 @@ impl Context {
 
     /// Whether a message that no stream wants was sent for filters that are unsubscribed, and for no other.
     fn is_unsubscribed(&mut self, message: &Message, ids: &SubscriptionIds) -> bool {
-        if !ids.is_empty() {
-            return ids.iter().all(|id| self.ended.has_id(id));
+        if !ids.is_empty() && ids.iter().all(|id| self.ended.has_id(id)) {
+            return true;
+        }
+        // An identifier that is wanted keeps the message; one that nobody knows is of an earlier process.
+        if ids.iter().any(|id| self.subscriptions.streams_of_id(id).is_some()) {
+            return false;
         }
         self.ended.match_topic(&message.topic, &mut self.matched)
             && !self.subscriptions.iter().any(|wanted| wanted.filter.matches(&message.topic))

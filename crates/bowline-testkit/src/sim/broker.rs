@@ -1,0 +1,248 @@
+//! The broker of a run: Bowline's own, which judges the clients, and a witness that it sends everything it takes.
+
+use std::collections::BTreeMap;
+
+use bowline_broker::{BrokerConfig, BrokerCore, BrokerEvent, BrokerOutput, ConnectionId};
+use bowline_proto::client::DisconnectCause;
+use bowline_proto::codec::{Decoder, Encoder, Outgoing};
+use bowline_proto::packet::{ConnAck, Connect, ConnectProperties, Packet, Subscribe, Subscription};
+use bowline_proto::types::{SubscriptionOptions, Text};
+use bowline_proto::{PacketId, QoS, Role, Timestamp, TopicFilter, Version};
+
+use crate::sim::World;
+use crate::sim::plan::{BrokerLimits, Session};
+use crate::sim::tasks::Task;
+use crate::sim::wire::number_of;
+
+/// The broker and the witness.
+#[derive(Debug)]
+pub(super) struct Broker {
+    pub(super) core: BrokerCore,
+    /// Which link a connection is.
+    pub(super) links: BTreeMap<ConnectionId, usize>,
+    /// A client that is always there, on a link that never fails. It is sent everything at QoS 0.
+    witness: ConnectionId,
+    by_witness: Decoder,
+    /// Whether it is to be polled.
+    pub(super) is_dirty: bool,
+    pub(super) until: Option<Timestamp>,
+}
+
+const WITNESS: Version = Version::V5;
+
+impl Broker {
+    pub(super) fn new(limits: BrokerLimits, now: Timestamp) -> Self {
+        let mut core = BrokerCore::new(config(limits)).expect("legal settings");
+        let witness = core.open(now).expect("the first connection");
+        core.handle_bytes(witness, &greeting());
+        let by_witness = Decoder::for_client(WITNESS, u32::MAX);
+        Self { core, links: BTreeMap::new(), witness, by_witness, is_dirty: true, until: None }
+    }
+}
+
+fn config(limits: BrokerLimits) -> BrokerConfig {
+    let mut config = BrokerConfig::new();
+    config.connection.receive_maximum = limits.receive_maximum;
+    config.connection.packet_bytes_max = limits.packet_bytes_max;
+    config.connection.in_flight_max = limits.in_flight_max;
+    config.maximum_qos = limits.maximum_qos;
+    config
+}
+
+/// What the witness says: CONNECT and SUBSCRIBE to everything.
+fn greeting() -> Vec<u8> {
+    let connect = Connect {
+        version: WITNESS,
+        clean_start: true,
+        keep_alive_secs: 0,
+        client_id: Text::from_static("witness").expect("a legal client identifier"),
+        properties: ConnectProperties::default(),
+        will: None,
+        user_name: None,
+        password: None,
+    };
+    let filter = TopicFilter::from_static("#").expect("a legal filter");
+    let subscribe = Subscribe {
+        packet_id: PacketId::new(1).expect("not 0"),
+        subscriptions: vec![Subscription { filter, options: SubscriptionOptions::new(QoS::AtMostOnce) }],
+        subscription_id: None,
+        user_properties: Vec::new(),
+    };
+    let encoder = Encoder::new(WITNESS, Role::Client, u32::MAX);
+    let mut out = Outgoing::new();
+    for packet in [Packet::Connect(Box::new(connect)), Packet::Subscribe(Box::new(subscribe))] {
+        encoder.packet(&mut out, &packet).expect("legal packets");
+    }
+    out.to_vec()
+}
+
+impl World {
+    /// Lets the broker do everything that it can do; whether there was something.
+    pub(super) fn broker_step(&mut self) -> bool {
+        let is_due = self.broker.until.is_some_and(|until| until <= self.now);
+        if !std::mem::take(&mut self.broker.is_dirty) && !is_due {
+            return false;
+        }
+        loop {
+            self.counts.steps += 1;
+            match self.broker.core.poll_output(self.now) {
+                BrokerOutput::Transmit { connection, buffer } => self.broker_writes(connection, buffer),
+                BrokerOutput::Close { connection, is_abrupt: _ } => self.broker_closes(connection),
+                BrokerOutput::Event(event) => self.on_broker_event(event),
+                BrokerOutput::Authenticate { .. } => {}
+                BrokerOutput::Sleep { until } => {
+                    self.broker.until = until;
+                    return true;
+                }
+            }
+        }
+    }
+
+    fn broker_writes(&mut self, connection: ConnectionId, buffer: Outgoing) {
+        let bytes = buffer.to_vec();
+        if connection == self.broker.witness {
+            self.broker.by_witness.feed(&bytes);
+            self.witness_reads();
+            self.broker.core.handle_transmitted(connection, buffer, self.now);
+            return;
+        }
+        let Some(&number) = self.broker.links.get(&connection) else { return };
+        if let Some(link) = self.links.get_mut(&number) {
+            link.to_client.write(&bytes, self.now);
+        }
+        let at = self.pause();
+        self.schedule(at, Task::ServerWritten { link: number, buffer });
+    }
+
+    fn witness_reads(&mut self) {
+        while let Ok(Some(packet)) = self.broker.by_witness.next_packet() {
+            if let Packet::Publish(publish) = packet {
+                let number = number_of(&publish.payload);
+                let topic = self.ledger.topic_of(number);
+                let clients = 0..self.clients.len();
+                let expects =
+                    |&client: &usize| self.clients[client].expects(topic) && !self.ledger.is_confused(client);
+                let expecting: Vec<usize> = clients.filter(expects).collect();
+                self.log.note(self.now, || format!("broker: takes message {number} for {expecting:?}"));
+                let verdict = self.ledger.witnessed(number, &expecting);
+                self.judge(verdict);
+            }
+        }
+    }
+
+    fn broker_closes(&mut self, connection: ConnectionId) {
+        let Some(number) = self.broker.links.remove(&connection) else { return };
+        let Some(link) = self.links.get_mut(&number) else { return };
+        link.connection = None;
+        link.to_client.end(self.now);
+        if self.clients[link.client].link != Some(number) {
+            self.links.remove(&number);
+        }
+    }
+
+    fn on_broker_event(&mut self, event: BrokerEvent) {
+        self.log.note(self.now, || format!("broker: {event:?}"));
+        match event {
+            BrokerEvent::Violation(violation) => self.on_violation(&violation),
+            BrokerEvent::Connected { client_id, session_present, .. } => {
+                let Some(index) = index_of(&client_id) else { return };
+                let client = &mut self.clients[index];
+                if session_present && client.is_loss_unheard {
+                    self.log
+                        .note(self.now, || format!("broker: client {index} missed that its session was new"));
+                    self.clients[index].wire.is_confused = true;
+                    self.ledger.session_lost(index, true);
+                }
+                self.clients[index].is_loss_unheard |= !session_present;
+            }
+            _ => {}
+        }
+    }
+
+    fn on_violation(&mut self, violation: &bowline_broker::Violation) {
+        let is_silence = violation.text.contains("keep alive");
+        // A client whose packets are on their way for too long cannot help it.
+        if !is_silence {
+            self.judge(Err(format!("the broker complains: {violation}")));
+        }
+    }
+
+    /// CONNACK reaches a client.
+    pub(super) fn on_connack(&mut self, index: usize, connack: &ConnAck) {
+        if connack.reason.is_failure() {
+            return;
+        }
+        let client = &mut self.clients[index];
+        let rules = client.plan.version.rules();
+        let is_new = connack.session_present == Some(false)
+            || client.plan.session == Session::Clean
+            || client.wire.started_clean;
+        let receive_maximum = connack.properties.receive_maximum.filter(|_| rules.has_properties);
+        let quota = client.quota(receive_maximum);
+        client.wire.connected(is_new, quota);
+        client.is_loss_unheard = false;
+        client.loss_heard_in = is_new.then_some(client.disk.committed.generation);
+        if is_new {
+            client.active.clear();
+            if client.expects_session && client.is_kept_for_ever() {
+                self.judge(Err(format!("client {index} lost its session, and the broker had it")));
+            }
+            self.ledger.session_lost(index, false);
+        }
+    }
+
+    pub(super) fn on_client_connected(&mut self, index: usize, _: Option<bool>) {
+        let client = &mut self.clients[index];
+        client.expects_session = client.is_kept_for_ever();
+    }
+
+    pub(super) fn on_client_disconnected(&mut self, index: usize, cause: &DisconnectCause) {
+        if let DisconnectCause::Protocol(error) = cause {
+            self.judge(Err(format!("client {index} closed for an error of the broker: {error}")));
+        }
+    }
+
+    /// The broker's process ends and starts again.
+    pub(super) fn restart_broker(&mut self, keeps_sessions: bool) {
+        let links: Vec<usize> = self.links.keys().copied().collect();
+        for &link in &links {
+            self.cut(link);
+        }
+        if keeps_sessions {
+            self.counts.restarts_with_sessions += 1;
+            for link in links {
+                self.server_lost(link);
+            }
+            return;
+        }
+        self.counts.restarts_without_sessions += 1;
+        for link in self.links.values_mut() {
+            link.connection = None;
+        }
+        self.broker = Broker::new(self.broker_limits(), self.now);
+        for index in 0..self.clients.len() {
+            let client = &mut self.clients[index];
+            client.active.clear();
+            client.expects_session = false;
+            // A client that cannot be told goes on as if nothing had happened.
+            let is_unheard = !client.plan.version.rules().has_session_present;
+            client.wire.is_confused |= is_unheard;
+            self.ledger.session_lost(index, is_unheard);
+        }
+    }
+
+    pub(super) fn new_limits(&mut self, which: usize) {
+        self.counts.new_limits += 1;
+        self.limits = which;
+        let config = config(self.broker_limits());
+        self.broker.core.set_config(config).expect("legal settings");
+    }
+
+    fn broker_limits(&self) -> BrokerLimits {
+        self.plan.limits[self.limits]
+    }
+}
+
+fn index_of(client_id: &Text) -> Option<usize> {
+    client_id.as_str().strip_prefix('c')?.parse().ok()
+}

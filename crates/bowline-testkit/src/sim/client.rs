@@ -1,0 +1,468 @@
+//! One client of a run: its engine, its disk, and the application that publishes, takes and restarts it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use bowline_proto::client::{
+    ClientConfig, ClientEngine, Delivery, Event, InboundLimits, Outcome, Qos0Limits, SessionPolicy,
+};
+use bowline_proto::packet::Subscription;
+use bowline_proto::routing::StreamId;
+use bowline_proto::session::{DeliveryId, PublicationId, Recovered};
+use bowline_proto::types::{MessageProperties, SubscriptionOptions, Text, TopicFilter, TopicName};
+use bowline_proto::{Message, PacketId, QoS, ReasonCode, Timestamp};
+
+use crate::client_rig::WALL_START;
+use crate::random::Random;
+use crate::sim::World;
+use crate::sim::disk::Disk;
+use crate::sim::ledger::End;
+use crate::sim::plan::{ClientPlan, FILTERS, Session, TOPICS, Takes};
+use crate::sim::tasks::Task;
+use crate::sim::wire::{Wire, number_of};
+
+/// A client and what belongs to it.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) plan: ClientPlan,
+    config: ClientConfig,
+    pub(super) engine: ClientEngine,
+    pub(super) disk: Disk,
+    pub(super) wire: Wire,
+    /// The connection that it has or dials.
+    pub(super) link: Option<usize>,
+    pub(super) until: Option<Timestamp>,
+    /// Counts its starts.
+    pub(super) life: u64,
+    /// Which message a publication is.
+    numbers: BTreeMap<PublicationId, u64>,
+    /// Messages in streams or in the application's hands, and who of the streams has not finished.
+    in_hand: BTreeMap<DeliveryId, (u64, Vec<StreamId>)>,
+    /// Messages that the application has finished with and whose acknowledgement is not stored.
+    taken: BTreeMap<DeliveryId, u64>,
+    /// Messages that were acknowledged on the wire, for which the application's part is to be shown.
+    pub(super) unproven: Vec<(PacketId, u64)>,
+    /// Which message in a stream came under an identifier.
+    by_id: BTreeMap<PacketId, (DeliveryId, u64)>,
+    /// What the application wants.
+    pub(super) wanted: BTreeSet<usize>,
+    /// Filters that the broker's session has, by index into [`FILTERS`], each with whether it counts.
+    pub(super) active: BTreeSet<usize>,
+    /// The broker must have the session.
+    pub(super) expects_session: bool,
+    /// The broker began a session that the client has not heard of.
+    pub(super) is_loss_unheard: bool,
+    /// The disk's generation when the client heard of a new session: until the next one is committed, a kill makes it
+    /// forget what it heard.
+    pub(super) loss_heard_in: Option<u64>,
+    pub(super) is_stopped: bool,
+    pub(super) fails_next_dial: bool,
+}
+
+impl Client {
+    pub(super) fn new(index: usize, plan: &ClientPlan, random: &mut Random, now: Timestamp) -> Self {
+        let config = config(index, plan);
+        let engine = start(&config, Recovered::default(), random.next(), now);
+        Self {
+            wanted: plan.filters.iter().copied().collect(),
+            plan: plan.clone(),
+            config,
+            engine,
+            disk: Disk::default(),
+            wire: Wire::default(),
+            link: None,
+            until: None,
+            life: 1,
+            numbers: BTreeMap::new(),
+            in_hand: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            unproven: Vec::new(),
+            by_id: BTreeMap::new(),
+            active: BTreeSet::new(),
+            expects_session: false,
+            is_loss_unheard: false,
+            loss_heard_in: None,
+            is_stopped: false,
+            fails_next_dial: false,
+        }
+    }
+
+    pub(super) const fn is_durable(&self) -> bool {
+        matches!(self.plan.session, Session::Durable { .. })
+    }
+
+    /// Whether the broker keeps the session for ever.
+    pub(super) const fn is_kept_for_ever(&self) -> bool {
+        match self.plan.session {
+            Session::Clean => false,
+            Session::Memory { expiry_secs, .. } | Session::Durable { expiry_secs, .. } => {
+                expiry_secs == bowline_proto::packet::connect::EXPIRY_NEVER
+            }
+        }
+    }
+
+    pub(super) fn wants(&self, topic: usize) -> bool {
+        let topic = TopicName::from_static(TOPICS[topic]).expect("a legal topic");
+        self.wanted.iter().any(|&index| filter(index).matches(&topic))
+    }
+
+    /// Whether a filter that matches was unsubscribed.
+    fn has_unwanted(&self, topic: usize) -> bool {
+        let topic = TopicName::from_static(TOPICS[topic]).expect("a legal topic");
+        self.wire.unwanted.iter().any(|filter| filter.matches(&topic))
+    }
+
+    pub(super) fn expects(&self, topic: usize) -> bool {
+        let topic = TopicName::from_static(TOPICS[topic]).expect("a legal topic");
+        self.active.iter().any(|&index| filter(index).matches(&topic))
+    }
+
+    /// The limit on unanswered publications, where the broker's is this.
+    pub(super) fn quota(&self, receive_maximum: Option<NonZeroU16>) -> usize {
+        let granted = receive_maximum.map_or(u16::MAX, NonZeroU16::get);
+        usize::from(granted.min(self.config.in_flight_max))
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.engine.state_name() == "Active"
+            && self.engine.in_flight() == 0
+            && self.engine.queued().0 == 0
+            && self.in_hand.is_empty()
+    }
+}
+
+pub(super) fn filter(index: usize) -> TopicFilter {
+    TopicFilter::from_static(FILTERS[index]).expect("a legal filter")
+}
+
+fn config(index: usize, plan: &ClientPlan) -> ClientConfig {
+    let client_id = Text::try_from(format!("c{index}")).expect("a legal client identifier");
+    let mut config = ClientConfig::new(plan.version, client_id);
+    config.session = match plan.session {
+        Session::Clean => SessionPolicy::Clean,
+        Session::Memory { expiry_secs, adopt } => SessionPolicy::InMemory { expiry_secs, adopt },
+        Session::Durable { expiry_secs, adopt } => SessionPolicy::Durable { expiry_secs, adopt },
+    };
+    config.in_flight_max = plan.in_flight_max;
+    config.inbound = InboundLimits::default();
+    config.inbound.messages_max = plan.inbound_max;
+    config.queue.memory_bytes_max = plan.queue_memory;
+    config
+}
+
+fn start(config: &ClientConfig, recovered: Recovered, seed: u64, now: Timestamp) -> ClientEngine {
+    let wall = WALL_START + now.saturating_since(Timestamp::ZERO);
+    ClientEngine::resume(config.clone(), recovered, seed, now, wall).expect("a legal configuration")
+}
+
+impl World {
+    /// Subscribes and connects.
+    pub(super) fn begin(&mut self, index: usize) {
+        let wanted: Vec<usize> = self.clients[index].wanted.iter().copied().collect();
+        for one in wanted {
+            self.subscribe(index, one);
+        }
+        let client = &mut self.clients[index];
+        // What was to be unsubscribed when the client was killed is so now.
+        if client.life > 1 {
+            let unwanted: Vec<TopicFilter> = client
+                .plan
+                .filters
+                .iter()
+                .filter(|one| !client.wanted.contains(one))
+                .map(|&one| filter(one))
+                .collect();
+            if !unwanted.is_empty() {
+                client.engine.unsubscribe(unwanted, Vec::new()).expect("a legal request");
+            }
+        }
+        client.engine.connect(self.now);
+    }
+
+    fn subscribe(&mut self, index: usize, one: usize) {
+        let client = &mut self.clients[index];
+        let options = SubscriptionOptions::new(client.plan.subscription_qos);
+        let subscription = Subscription { filter: filter(one), options };
+        let asked = client.engine.subscribe(vec![subscription], Qos0Limits::default(), Vec::new());
+        asked.expect("a legal subscription");
+    }
+
+    /// The application does not want a filter any more.
+    pub(super) fn unsubscribe(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        let Some(one) = client.wanted.pop_first() else { return };
+        client.wire.unwanted.push(filter(one));
+        client.active.remove(&one);
+        client.engine.unsubscribe(vec![filter(one)], Vec::new()).expect("a legal request");
+        let client = &self.clients[index];
+        self.ledger.unsubscribed(index, |topic| client.expects(topic));
+        self.log.note(self.now, || format!("client {index}: unsubscribes {}", FILTERS[one]));
+    }
+
+    /// The client's process is killed and starts again.
+    pub(super) fn kill(&mut self, index: usize) {
+        self.counts.client_kills += 1;
+        self.log.note(self.now, || format!("client {index}: KILLED"));
+        if let Some(link) = self.clients[index].link.take() {
+            self.cut(link);
+        }
+        let client = &mut self.clients[index];
+        let (kept, total) = client.disk.tear(&mut self.random);
+        self.counts.torn_batches += u64::from(kept > 0 && kept < total);
+        self.counts.lost_batches += u64::from(kept == 0 && total > 0);
+        self.restart(index);
+    }
+
+    /// A new process with what the disk has.
+    fn restart(&mut self, index: usize) {
+        let (seed, client) = (self.random.next(), &mut self.clients[index]);
+        let is_durable = client.is_durable();
+        let recovered = client.disk.recover(client.config.queue.memory_bytes_max);
+        let committed = &client.disk.committed;
+        let kept = committed.flows.iter().chain(&committed.queue);
+        client.numbers = kept.map(|one| (one.publication, number_of(&one.message.payload))).collect();
+        let survivors: BTreeSet<u64> = client.numbers.values().copied().collect();
+        client.expects_session &= is_durable && recovered.identity.is_some();
+        if !is_durable {
+            client.wire.forget();
+        } else if client.loss_heard_in == Some(client.disk.committed.generation) {
+            client.is_loss_unheard = true;
+        }
+        client.engine = start(&client.config, recovered, seed, self.now);
+        client.life += 1;
+        client.link = None;
+        client.until = None;
+        client.is_stopped = false;
+        client.in_hand.clear();
+        client.taken.clear();
+        client.unproven.clear();
+        client.by_id.clear();
+        let verdict = self.ledger.killed(index, is_durable, &survivors, &self.clients[index].disk.ended);
+        self.judge(verdict);
+        self.begin(index);
+    }
+
+    /// The client's process ends in good order and starts again.
+    pub(super) fn stop(&mut self, index: usize) {
+        self.counts.client_stops += 1;
+        self.log.note(self.now, || format!("client {index}: ENDS"));
+        if let Some(link) = self.clients[index].link.take() {
+            self.cut(link);
+        }
+        let client = &mut self.clients[index];
+        // The driver waits for the store before it goes.
+        if let Some(answer) = client.disk.commit() {
+            client.engine.handle_input(answer, self.now);
+        }
+        let (seed, now) = (self.random.next(), self.now);
+        let fresh = start(&client.config, Recovered::default(), seed, now);
+        let events = std::mem::replace(&mut client.engine, fresh).end();
+        for message in client.numbers.values().copied().collect::<Vec<_>>() {
+            self.ledger.engine_ends(message, client.is_durable());
+        }
+        for event in events {
+            self.on_event(index, event);
+        }
+        // What is only in a store is not named.
+        let verdict = if self.clients[index].is_durable() { Ok(()) } else { self.ledger.all_ended(index) };
+        self.judge(verdict);
+        self.restart(index);
+    }
+
+    pub(super) fn publish(&mut self, index: usize) {
+        let topic = self.random.below(TOPICS.len() as u64) as usize;
+        let qos = self.random.pick(&[QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce]);
+        let client = &mut self.clients[index];
+        let expires = client.plan.expires && self.random.once_in(4);
+        let cancels = client.plan.cancels && self.random.once_in(4);
+        let number = self.ledger.len() as u64 + 1;
+        let padding = self.random.below(self.plan.payload_bytes_max + 1) as usize;
+        let payload = format!("{number}:{}", "-".repeat(padding));
+        let name = TopicName::from_static(TOPICS[topic]).expect("a legal topic");
+        let mut message = Message::new(name, payload).with_qos(qos);
+        if expires {
+            let mut properties = MessageProperties::default();
+            properties.expiry_secs = Some(1 + self.random.below(20) as u32);
+            message = message.with_properties(properties);
+        }
+        let published = client.engine.publish(message, self.now);
+        self.log.note(self.now, || match &published {
+            Ok(id) => {
+                format!("client {index}: publishes {number} to {} with QoS {qos} as {id:?}", TOPICS[topic])
+            }
+            Err(error) => format!("client {index}: cannot publish, {:?}", error.kind),
+        });
+        let Ok(publication) = published else { return };
+        self.counts.published += 1;
+        let given = self.ledger.publish(index, topic, qos, expires);
+        debug_assert_eq!(given, number, "numbers are given in order");
+        client.numbers.insert(publication, number);
+        if !client.is_durable()
+            && qos != QoS::AtMostOnce
+            && let Ok(message) = self.ledger.message(number)
+        {
+            message.is_accepted = true;
+        }
+        if cancels {
+            let (at, life) = (self.pause(), client_life(self, index));
+            self.schedule(at, Task::Cancel { client: index, life, publication });
+        }
+    }
+
+    pub(super) fn cancel(&mut self, index: usize, publication: PublicationId) {
+        let client = &mut self.clients[index];
+        let was_there = client.engine.cancel(publication);
+        if let Some(&number) = client.numbers.get(&publication).filter(|_| was_there) {
+            self.ledger.cancelled(number);
+            self.counts.cancels += 1;
+        }
+        self.log.note(self.now, || format!("client {index}: cancels {publication:?}, {was_there}"));
+    }
+
+    pub(super) fn on_event(&mut self, index: usize, event: Event) {
+        self.log.note(self.now, || format!("client {index}: {}", crate::sim::log::event(&event)));
+        let client = &mut self.clients[index];
+        match event {
+            Event::Message(delivery) => self.on_delivery(index, delivery),
+            Event::PublishAccepted(publication) => {
+                let number = client.numbers.get(&publication).copied().unwrap_or(0);
+                let is_stored = client.disk.accepted.contains(&number);
+                let verdict = self.ledger.message(number).map(|message| message.is_accepted = true);
+                self.judge(verdict);
+                if !is_stored {
+                    self.judge(Err(format!("message {number} was accepted before it was stored")));
+                }
+            }
+            Event::PublishEnded { publication, outcome } => self.on_ended(index, publication, &outcome),
+            Event::AcknowledgementStored(delivery) => {
+                if let Some(number) = client.taken.remove(&delivery) {
+                    self.ledger.stored(index, number);
+                }
+            }
+            Event::Withdrawn { stream, delivery } => {
+                if let Some((number, streams)) = client.in_hand.get_mut(&delivery) {
+                    let number = *number;
+                    streams.retain(|one| *one != stream);
+                    if streams.is_empty() {
+                        client.in_hand.remove(&delivery);
+                        self.ledger.taken(index, number);
+                    }
+                }
+            }
+            Event::Disconnected(cause) => self.on_client_disconnected(index, &cause),
+            Event::Connected(connected) => self.on_client_connected(index, connected.session_present),
+            Event::Stopped => {
+                client.is_stopped = true;
+                let life = client.life;
+                self.schedule(Duration::from_secs(1), Task::Reconnect { client: index, life });
+            }
+            _ => {}
+        }
+    }
+
+    fn on_ended(&mut self, index: usize, publication: PublicationId, outcome: &Outcome) {
+        let client = &self.clients[index];
+        let Some(&number) = client.numbers.get(&publication) else {
+            return self.judge(Err(format!("{publication:?} of client {index} ended, which nobody knows")));
+        };
+        let end = match outcome {
+            Outcome::Acknowledged { .. } => End::Acknowledged,
+            Outcome::Indeterminate { limit } => End::Indeterminate { is_limit: limit.is_some() },
+            Outcome::Stored => End::Stored,
+            Outcome::Rejected { .. } => return self.judge(Err(format!("message {number} was rejected"))),
+            _ => End::Nothing,
+        };
+        let is_success = matches!(end, End::Acknowledged | End::Stored);
+        if client.is_durable() && !is_success {
+            let is_in_store = client.disk.number_in_store(publication) == Some(number);
+            if is_in_store {
+                return self.judge(Err(format!("the end of message {number} was told before it was stored")));
+            }
+        }
+        let life = client.life;
+        let verdict = self.ledger.ended(number, end, life);
+        self.judge(verdict);
+    }
+
+    fn on_delivery(&mut self, index: usize, delivery: Delivery) {
+        let number = number_of(&delivery.message.payload);
+        let streams: Vec<StreamId> = delivery.streams.iter().collect();
+        let Some(id) = delivery.delivery else {
+            let verdict = self.ledger.handed(index, number, QoS::AtMostOnce);
+            self.judge(verdict);
+            for stream in streams {
+                self.clients[index].engine.take_qos0(stream);
+            }
+            return;
+        };
+        if streams.is_empty() {
+            return;
+        }
+        let client = &mut self.clients[index];
+        let is_new = !client.in_hand.contains_key(&id);
+        client.by_id.extend(delivery.packet_id.map(|packet_id| (packet_id, (id, number))));
+        let entry = client.in_hand.entry(id).or_insert_with(|| (number, Vec::new()));
+        entry.1.extend(&streams);
+        self.counts.delivered += u64::from(is_new);
+        if is_new {
+            let verdict = self.ledger.handed(index, number, delivery.message.qos);
+            self.judge(verdict);
+        }
+        for stream in streams {
+            let after = match self.clients[index].plan.takes {
+                Takes::AtOnce => Duration::ZERO,
+                Takes::Later(most) => self.random.up_to(most),
+            };
+            let life = client_life(self, index);
+            self.schedule(after, Task::Take { client: index, life, delivery: id, stream });
+        }
+    }
+
+    /// What was acknowledged was taken by the application, or withdrawn from it, which is told after the wire has it.
+    pub(super) fn prove_acknowledgements(&mut self, index: usize) {
+        for (id, number) in std::mem::take(&mut self.clients[index].unproven) {
+            let client = &self.clients[index];
+            let topic = self.ledger.topic_of(number);
+            // A copy for a subscription that has ended is not one for those that have not.
+            let is_wanted = client.wants(topic) && !client.has_unwanted(topic);
+            let verdict = match client.by_id.get(&id) {
+                Some((delivery, same)) if *same == number && client.in_hand.contains_key(delivery) => {
+                    Err(format!("client {index} acknowledged message {number}, which is still in a stream"))
+                }
+                Some((_, same)) if *same == number => self.ledger.acknowledged(index, number, false),
+                _ => self.ledger.acknowledged(index, number, is_wanted),
+            };
+            self.judge(verdict);
+        }
+    }
+
+    /// The application has finished with a message.
+    pub(super) fn take(&mut self, index: usize, delivery: DeliveryId, stream: StreamId) {
+        let client = &mut self.clients[index];
+        let Some((number, streams)) = client.in_hand.get_mut(&delivery) else { return };
+        let Some(at) = streams.iter().position(|one| *one == stream) else { return };
+        streams.swap_remove(at);
+        let (number, is_last) = (*number, streams.is_empty());
+        let rejects = client.plan.rejects && self.random.once_in(4);
+        let reason = if rejects { ReasonCode::UnspecifiedError } else { ReasonCode::Success };
+        if is_last {
+            client.in_hand.remove(&delivery);
+            client.taken.insert(delivery, number);
+        }
+        // A message of a lost session has no acknowledgement, which is no error.
+        let taken = client.engine.take(delivery, stream, reason);
+        self.log.note(self.now, || format!("client {index}: takes {number} with {reason}, {taken:?}"));
+        self.counts.rejects += u64::from(rejects);
+        if rejects {
+            self.ledger.rejected(index, number);
+        }
+        if is_last {
+            self.ledger.taken(index, number);
+        }
+    }
+}
+
+fn client_life(world: &World, index: usize) -> u64 {
+    world.clients[index].life
+}

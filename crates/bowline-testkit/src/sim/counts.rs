@@ -1,0 +1,129 @@
+//! What happened in runs, in numbers.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Counts over one run, or over many.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Things that were done.
+    pub steps: u64,
+    /// How long the runs were for those in them.
+    pub virtual_time: Duration,
+    /// Messages published.
+    pub published: u64,
+    /// Messages handed to applications.
+    pub delivered: u64,
+    /// QoS 2 messages that came twice because the acknowledgement had not returned when the client was killed.
+    pub doubles: u64,
+    /// Connections that were made.
+    pub connections: u64,
+    /// Connections cut at a byte or with all that was on its way.
+    pub cuts: u64,
+    /// Directions that stood still for a while.
+    pub stalls: u64,
+    /// Directions that ended alone.
+    pub half_closes: u64,
+    /// Connections that could not be made.
+    pub failed_dials: u64,
+    /// Processes of clients killed.
+    pub client_kills: u64,
+    /// Of those, killed at a batch for the disk.
+    pub kills_at_batches: u64,
+    /// Processes of clients that ended in good order and started again.
+    pub client_stops: u64,
+    /// Batches of which a part was on the disk after a kill.
+    pub torn_batches: u64,
+    /// Batches of which nothing was.
+    pub lost_batches: u64,
+    /// Commits that failed.
+    pub failed_commits: u64,
+    /// Times that a disk was full for a while.
+    pub full_disks: u64,
+    /// Reads from a disk that failed.
+    pub failed_loads: u64,
+    /// Brokers that restarted and kept their sessions.
+    pub restarts_with_sessions: u64,
+    /// Brokers that restarted and lost their sessions.
+    pub restarts_without_sessions: u64,
+    /// Times that the broker's limits changed.
+    pub new_limits: u64,
+    /// Packets that the broker sent again on a timer.
+    pub resent: u64,
+    /// Packets that came under another identifier than on the connection before.
+    pub renumbered: u64,
+    /// Publications cancelled.
+    pub cancels: u64,
+    /// Messages refused by applications.
+    pub rejects: u64,
+}
+
+impl Counts {
+    fn fields(&self) -> [(&'static str, u64); 22] {
+        [
+            ("messages published", self.published),
+            ("messages delivered", self.delivered),
+            ("QoS 2 doubles after a kill", self.doubles),
+            ("connections", self.connections),
+            ("cuts", self.cuts),
+            ("stalls", self.stalls),
+            ("half-closes", self.half_closes),
+            ("failed dials", self.failed_dials),
+            ("client kills", self.client_kills),
+            ("of those, at a batch", self.kills_at_batches),
+            ("client stops", self.client_stops),
+            ("torn batches", self.torn_batches),
+            ("lost batches", self.lost_batches),
+            ("failed commits", self.failed_commits),
+            ("full disks", self.full_disks),
+            ("failed loads", self.failed_loads),
+            ("broker restarts, sessions kept", self.restarts_with_sessions),
+            ("broker restarts, sessions lost", self.restarts_without_sessions),
+            ("changes of limits", self.new_limits),
+            ("packets sent again on a timer", self.resent),
+            ("cancels", self.cancels),
+            ("refused messages", self.rejects),
+        ]
+    }
+
+    /// Adds those of another run.
+    pub fn add(&mut self, other: &Self) {
+        self.steps += other.steps;
+        self.virtual_time += other.virtual_time;
+        self.published += other.published;
+        self.delivered += other.delivered;
+        self.doubles += other.doubles;
+        self.connections += other.connections;
+        self.cuts += other.cuts;
+        self.stalls += other.stalls;
+        self.half_closes += other.half_closes;
+        self.failed_dials += other.failed_dials;
+        self.client_kills += other.client_kills;
+        self.kills_at_batches += other.kills_at_batches;
+        self.client_stops += other.client_stops;
+        self.torn_batches += other.torn_batches;
+        self.lost_batches += other.lost_batches;
+        self.failed_commits += other.failed_commits;
+        self.full_disks += other.full_disks;
+        self.failed_loads += other.failed_loads;
+        self.restarts_with_sessions += other.restarts_with_sessions;
+        self.restarts_without_sessions += other.restarts_without_sessions;
+        self.new_limits += other.new_limits;
+        self.resent += other.resent;
+        self.renumbered += other.renumbered;
+        self.cancels += other.cancels;
+        self.rejects += other.rejects;
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  {:32}{:14.1}", "hours simulated", self.virtual_time.as_secs_f64() / 3_600.0)?;
+        writeln!(f, "  {:32}{:12}", "steps", self.steps)?;
+        for (name, count) in self.fields() {
+            writeln!(f, "  {name:32}{count:12}")?;
+        }
+        write!(f, "  {:32}{:12}", "packets renumbered", self.renumbered)
+    }
+}

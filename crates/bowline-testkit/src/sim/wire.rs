@@ -1,0 +1,182 @@
+//! Looks at the packets of one client as they are written and read: identifiers, quota, acknowledgements, and what of
+//! a durable session must be on the disk before (the barriers). Never sees an engine.
+
+use std::collections::BTreeMap;
+
+use bowline_proto::packet::{Packet, Publish};
+use bowline_proto::session::Recovered;
+use bowline_proto::session::stored::StoredPhase;
+use bowline_proto::types::TopicFilter;
+use bowline_proto::{PacketId, QoS};
+
+use crate::pair::traffic::Traffic;
+use crate::sim::ledger::Verdict;
+
+/// One client's side of the wire.
+#[derive(Debug, Default)]
+pub(super) struct Wire {
+    traffic: Traffic,
+    /// Which message came last under an identifier.
+    inbound: BTreeMap<PacketId, u64>,
+    /// The order in which PUBACKs and PUBRECs are due on this connection.
+    arrived: [Vec<PacketId>; 2],
+    /// Filters of SUBSCRIBEs without an answer on this connection.
+    asked: BTreeMap<PacketId, Vec<TopicFilter>>,
+    /// PUBRECs for which no flow was known: they are answered without a barrier.
+    strange: Vec<PacketId>,
+    /// Whether the last CONNECT had Clean Start.
+    pub(super) started_clean: bool,
+    /// Filters that were unsubscribed: a SUBSCRIBE for one that had been asked for before may still go out.
+    pub(super) unwanted: Vec<TopicFilter>,
+    /// The broker lost the session and could not say so.
+    pub(super) is_confused: bool,
+}
+
+/// What a packet that a client writes means for the books.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Nothing,
+    /// This message goes out.
+    Publishes(u64),
+    /// This message is acknowledged, which came last under this identifier.
+    Acknowledges(PacketId, u64),
+}
+
+impl Wire {
+    /// CONNACK came.
+    pub(super) fn connected(&mut self, is_new_session: bool, quota: usize) {
+        self.traffic.on_connected(is_new_session, quota);
+        self.arrived = Default::default();
+        self.asked.clear();
+        self.strange.clear();
+        if is_new_session {
+            self.inbound.clear();
+        }
+    }
+
+    /// The client's memory of its own identifiers is gone.
+    pub(super) fn forget(&mut self) {
+        self.traffic = Traffic::default();
+    }
+
+    /// A packet reaches the client; the filters that are granted by it.
+    pub(super) fn reads(&mut self, packet: &Packet, disk: Option<&Recovered>) -> Vec<TopicFilter> {
+        self.traffic.on_answer(packet);
+        match packet {
+            Packet::Publish(publish) => self.reads_publish(publish),
+            Packet::PubRec(ack) => {
+                let is_known = disk.is_none_or(|disk| phase_of(disk, ack.packet_id).is_some());
+                if !is_known {
+                    self.strange.push(ack.packet_id);
+                }
+            }
+            Packet::SubAck(suback) => {
+                let filters = self.asked.remove(&suback.packet_id).unwrap_or_default();
+                let granted = filters.into_iter().zip(&suback.reasons);
+                return granted
+                    .filter(|(_, reason)| !reason.is_failure())
+                    .map(|(filter, _)| filter)
+                    .collect();
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn reads_publish(&mut self, publish: &Publish) {
+        let Some(id) = publish.packet_id else { return };
+        self.inbound.insert(id, number_of(&publish.payload));
+        let due = &mut self.arrived[usize::from(publish.qos == QoS::ExactlyOnce)];
+        if !due.contains(&id) {
+            due.push(id);
+        }
+    }
+
+    /// A client writes a packet.
+    pub(super) fn writes(&mut self, packet: &Packet, disk: Option<&Recovered>) -> Result<Meaning, String> {
+        if let Some(complaint) = self.traffic.on_sent(packet) {
+            return Err(complaint);
+        }
+        if let Some(disk) = disk {
+            self.check_barrier(packet, disk)?;
+        }
+        match packet {
+            Packet::Publish(publish) => Ok(Meaning::Publishes(number_of(&publish.payload))),
+            Packet::PubAck(ack) | Packet::PubRec(ack) => {
+                let is_rec = matches!(packet, Packet::PubRec(_));
+                let due = &mut self.arrived[usize::from(is_rec)];
+                if due.first() != Some(&ack.packet_id) {
+                    return Err(format!("{packet:?} is out of turn, due are {due:?}"));
+                }
+                due.remove(0);
+                let number = self.inbound.get(&ack.packet_id).copied().unwrap_or(0);
+                Ok(if ack.reason.is_failure() {
+                    Meaning::Nothing
+                } else {
+                    Meaning::Acknowledges(ack.packet_id, number)
+                })
+            }
+            Packet::Connect(connect) => {
+                self.started_clean = connect.clean_start;
+                Ok(Meaning::Nothing)
+            }
+            Packet::Subscribe(subscribe) => {
+                let filters = subscribe.subscriptions.iter().map(|one| one.filter.clone()).collect();
+                self.asked.insert(subscribe.packet_id, filters);
+                Ok(Meaning::Nothing)
+            }
+            _ => Ok(Meaning::Nothing),
+        }
+    }
+
+    /// What a durable session writes must be on the disk before: B2 to B6, B8 and B9.
+    fn check_barrier(&self, packet: &Packet, disk: &Recovered) -> Verdict {
+        let holds = match packet {
+            Packet::Publish(publish) => publish.packet_id.is_none_or(|id| {
+                disk.flows.iter().any(|flow| {
+                    flow.phase == StoredPhase::Sent { packet_id: id }
+                        && flow.message.payload == publish.payload
+                })
+            }),
+            Packet::PubRel(ack) => {
+                self.strange.contains(&ack.packet_id)
+                    || matches!(phase_of(disk, ack.packet_id), Some(StoredPhase::Released { .. }))
+            }
+            Packet::PubRec(ack) => {
+                ack.reason.is_failure() || self.is_confused || disk.received.contains(&ack.packet_id)
+            }
+            Packet::PubComp(ack) => !disk.received.contains(&ack.packet_id),
+            Packet::Connect(connect) if connect.clean_start => {
+                disk.generation > 0 && disk.received.is_empty() && disk.flows.is_empty()
+            }
+            Packet::Connect(connect) => {
+                disk.identity.as_ref().is_none_or(|identity| identity.client_id == connect.client_id)
+            }
+            Packet::Subscribe(subscribe) => subscribe
+                .subscriptions
+                .iter()
+                .filter(|one| !self.unwanted.contains(&one.filter))
+                .all(|one| disk.wanted.iter().any(|wanted| wanted.filter == one.filter)),
+            Packet::Unsubscribe(unsubscribe) => unsubscribe
+                .filters
+                .iter()
+                .all(|filter| disk.wanted.iter().all(|wanted| wanted.filter != *filter)),
+            _ => true,
+        };
+        if holds { Ok(()) } else { Err(format!("{packet:?} before the disk has what it stands for")) }
+    }
+}
+
+fn phase_of(disk: &Recovered, id: PacketId) -> Option<StoredPhase> {
+    let mut phases = disk.flows.iter().map(|flow| flow.phase);
+    phases.find(|phase| match phase {
+        StoredPhase::Sent { packet_id } | StoredPhase::Released { packet_id, .. } => *packet_id == id,
+        StoredPhase::Waiting => false,
+    })
+}
+
+/// The number that a payload begins with; 0 if it begins with none.
+pub(super) fn number_of(payload: &[u8]) -> u64 {
+    let digits = payload.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |number: u64, byte| number.saturating_mul(10).saturating_add(u64::from(byte - b'0')))
+}
