@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::backoff::{BackoffState, Jitter};
+use crate::client::addresses::{Address, Rotation};
 use crate::client::config::{ClientConfig, SessionPolicy};
 use crate::client::context::{Context, Standing};
 use crate::client::event::{DisconnectCause, Event, Outcome};
@@ -274,6 +275,11 @@ impl ClientEngine {
         }
     }
 
+    /// Where the transport that [`Output::Dial`] asks for is to lead, or where the connection leads.
+    pub const fn address(&self) -> Address {
+        self.context.rotation.current()
+    }
+
     /// The version that it speaks.
     pub const fn version(&self) -> Version {
         self.context.rules.version
@@ -416,7 +422,8 @@ fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp)
         standing: Standing {
             client_id: config.client_id.clone(),
             is_established: false,
-            was_discarded: false,
+            holder: None,
+            discarded_at: None,
             unanswered_connects: 0,
             expiry_secs: 0,
             expires_at: None,
@@ -424,6 +431,7 @@ fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp)
             recorded: None,
         },
         backoff: BackoffState::new(),
+        rotation: Rotation::new(config.addresses, &mut jitter),
         jitter,
         stats: Stats::default(),
         was_refused: false,

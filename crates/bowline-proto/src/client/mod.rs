@@ -19,6 +19,7 @@
 //! Bytes are `Input::BytesReceived`, once per read, and go through a [`Decoder`](crate::codec::Decoder) of the driver's: its
 //! packets are `Input::Packet`, its error is `Input::Malformed`. While [`ClientEngine::is_reading_paused`], no bytes are read and no packets passed on.
 
+mod addresses;
 mod commands;
 pub mod config;
 mod connect;
@@ -36,6 +37,7 @@ mod streams;
 mod suspects;
 
 pub use crate::session::Stale;
+pub use addresses::{Address, AddressOrder, AddressSessions, Addresses};
 pub use config::{ClientConfig, InboundLimits, Reconnect, SessionPolicy, Unmatched};
 pub use engine::ClientEngine;
 pub use event::{Connected, Delivery, DisconnectCause, Event, OperationId, Outcome, Qos0Dropped, StreamEnd};
