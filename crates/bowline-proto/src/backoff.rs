@@ -90,13 +90,19 @@ impl BackoffState {
     }
 
     /// The connection is gone. The delays start over if it was accepted and lasted long enough, so that a broker that
-    /// accepts and closes is not asked again at once.
-    pub fn on_lost(&mut self, backoff: &Backoff, now: Timestamp) {
-        if let Some(since) = self.connected_since.take()
-            && now.saturating_since(since) >= backoff.reset_after
-        {
+    /// accepts and closes is not asked again at once. Returns whether it did.
+    pub fn on_lost(&mut self, backoff: &Backoff, now: Timestamp) -> bool {
+        let since = self.connected_since.take();
+        let has_lasted = since.is_some_and(|since| now.saturating_since(since) >= backoff.reset_after);
+        if has_lasted {
             self.attempt = 0;
         }
+        has_lasted
+    }
+
+    /// Whether the broker has accepted a connection that is not known to be gone.
+    pub const fn is_connected(&self) -> bool {
+        self.connected_since.is_some()
     }
 
     /// The connection is gone for a reason that its length does not excuse: the delays go on growing.

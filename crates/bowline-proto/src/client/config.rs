@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::backoff::Backoff;
+use crate::client::addresses::Addresses;
 use crate::error::RequestError;
 use crate::packet::connect::{EXPIRY_NEVER, Secret, Will};
 use crate::retry::Retry;
@@ -29,6 +30,7 @@ use crate::version::Version;
 /// | `packet_bytes_max` | `u32::MAX`: what the protocol allows |
 /// | `topic_alias_maximum` | 16 |
 /// | `reconnect` | full jitter, 1 s to 60 s, reset after 30 s |
+/// | `addresses` | one |
 /// | `unmatched` | [`Unmatched::Hold`] |
 /// | `stall_after` | 30 s |
 #[derive(Clone, Debug)]
@@ -80,6 +82,8 @@ pub struct ClientConfig {
     pub user_properties: UserProperties,
     /// Whether and when to connect again.
     pub reconnect: Reconnect,
+    /// Where to connect to.
+    pub addresses: Addresses,
     /// What becomes of a message that no stream wants.
     pub unmatched: Unmatched,
     /// How long a message may hold up the acknowledgements of later ones before [`Event::Stalled`] names it.
@@ -226,6 +230,7 @@ impl ClientConfig {
             topic_alias_maximum: 16,
             user_properties: UserProperties::new(),
             reconnect: Reconnect::After(Backoff::default()),
+            addresses: Addresses::default(),
             unmatched: Unmatched::Hold,
             stall_after: Duration::from_secs(30),
         }

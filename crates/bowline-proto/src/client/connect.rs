@@ -2,6 +2,7 @@
 
 use core::num::{NonZeroU16, NonZeroU32};
 
+use crate::client::addresses::AddressSessions;
 use crate::client::context::Context;
 use crate::packet::connect::EXPIRY_NEVER;
 use crate::packet::{Connect, ConnectProperties};
@@ -21,7 +22,7 @@ impl Context {
     /// The CONNECT for the next connection.
     pub(crate) fn connect_packet(&self, purpose: Purpose) -> Connect {
         let config = &self.config;
-        let is_anew = !self.standing.is_established && !config.session.adopts();
+        let is_anew = self.starts_anew();
         let must_say_keep = is_anew && !self.rules.can_clean_start_then_keep && purpose == Purpose::Use;
         let clean_start = !config.session.outlives_connection() || (is_anew && !must_say_keep);
         let session_expiry_secs = match (purpose, config.session.expiry_secs()) {
@@ -60,12 +61,32 @@ impl Context {
         }
     }
 
+    /// Whether the broker at the current address must not go on with a session of ours: we have none there, and do not take over
+    /// what it may have.
+    pub(crate) fn starts_anew(&self) -> bool {
+        let standing = &self.standing;
+        let is_elsewhere = match (self.config.addresses.sessions, standing.holder) {
+            (AddressSessions::Shared, _) => false,
+            (AddressSessions::Independent, Some(holder)) => holder != self.rotation.current(),
+            (AddressSessions::Independent, None) => standing.is_established,
+        };
+        is_elsewhere || (!standing.is_established && !self.config.session.adopts())
+    }
+
+    /// Whether the broker at the current address was made to throw an old session away.
+    pub(crate) fn was_discarded(&self) -> bool {
+        match (self.config.addresses.sessions, self.standing.discarded_at) {
+            (AddressSessions::Shared, at) => at.is_some(),
+            (AddressSessions::Independent, at) => at == Some(self.rotation.current()),
+        }
+    }
+
     /// Forgets a session whose expiry interval has passed since the connection was lost [MQTT-3.1.2-23].
     pub(crate) fn forget_expired_session(&mut self, now: Timestamp) {
         if self.standing.expires_at.is_some_and(|expires_at| now >= expires_at) {
             self.reset_session();
             self.standing.expires_at = None;
-            self.standing.was_discarded = false;
+            self.standing.discarded_at = None;
         }
     }
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::backoff::{BackoffState, Jitter};
+use crate::client::addresses::{Address, Rotation};
 use crate::client::config::ClientConfig;
 use crate::client::event::{Event, Outcome};
 use crate::client::requests::Requests;
@@ -45,6 +46,7 @@ pub(crate) struct Context {
     pub(crate) routes: Routes,
     pub(crate) standing: Standing,
     pub(crate) backoff: BackoffState,
+    pub(crate) rotation: Rotation,
     pub(crate) jitter: Jitter,
     pub(crate) stats: Stats,
     /// Whether the broker refused our credentials since it last accepted us.
@@ -74,8 +76,11 @@ pub(crate) struct Standing {
     pub(crate) client_id: Text,
     /// Whether the broker acknowledged a connection of this session.
     pub(crate) is_established: bool,
-    /// Whether the broker was made to throw an old session away, in the versions that need a connection for that.
-    pub(crate) was_discarded: bool,
+    /// The address that has the session, or had the last one. `None` before the first connection; a loaded session does not
+    /// know.
+    pub(crate) holder: Option<Address>,
+    /// The address whose broker was made to throw an old session away, in the versions that need a connection for that.
+    pub(crate) discarded_at: Option<Address>,
     /// CONNECTs without a CONNACK since the last connection, one that is under way included: each may have met a broker
     /// that had lost the session and made a new one, without subscriptions.
     pub(crate) unanswered_connects: u32,
@@ -186,6 +191,7 @@ impl Context {
     /// Records who we are to the broker, if that is news (B9).
     pub(crate) fn establish(&mut self, session_expiry_secs: u32) {
         self.standing.is_established = true;
+        self.standing.holder = Some(self.rotation.current());
         self.standing.expires_at = None;
         let outlives = self.config.session.outlives_connection();
         self.standing.expiry_secs = if outlives { session_expiry_secs } else { 0 };

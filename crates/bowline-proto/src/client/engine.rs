@@ -1,34 +1,26 @@
 //! The client: commands and inputs go in, outputs come out. Decides everything, does nothing itself.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::backoff::{BackoffState, Jitter};
-use crate::client::config::{ClientConfig, OnFull, SessionPolicy};
-use crate::client::context::{Context, Standing};
+use crate::client::addresses::Address;
+use crate::client::config::ClientConfig;
+use crate::client::context::Context;
 use crate::client::event::{DisconnectCause, Event, Outcome};
 use crate::client::io::{Input, Output};
-use crate::client::requests::Requests;
-use crate::client::spent::{Spent, SpentRoom};
+use crate::client::restoring::new_context;
+use crate::client::spent::Spent;
 use crate::client::state::{ClientState, Dialing, Stopped, Transition};
 use crate::client::stats::Stats;
-use crate::client::streams::Streams;
-use crate::client::suspects::Suspects;
 use crate::codec::Encoder;
 use crate::connection::Limits;
 use crate::error::RequestError;
 use crate::packet::{Disconnect, Secret};
 use crate::reason::Role;
-use crate::routing::Routes;
-use crate::session::ended_filters::EndedFilters;
-use crate::session::inbound::Inbound;
-use crate::session::journal::{Gated, Journal};
-use crate::session::outbound::{FlowPhase, Outbound, OutboundFlow, RestoredFlow};
+use crate::session::PublicationId;
+use crate::session::journal::Gated;
+use crate::session::outbound::{FlowPhase, OutboundFlow};
 use crate::session::queued::Queued;
-use crate::session::send_queue::SendQueue;
-use crate::session::stored::{Recovered, StoredPhase, StoredPublication};
-use crate::session::subscriptions::Subscriptions;
-use crate::session::{PublicationId, packet_ids};
+use crate::session::stored::Recovered;
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS, Text};
 use crate::version::Version;
@@ -286,6 +278,11 @@ impl ClientEngine {
         }
     }
 
+    /// Where the transport that [`Output::Dial`] asks for is to lead, or where the connection leads.
+    pub const fn address(&self) -> Address {
+        self.context.rotation.current()
+    }
+
     /// The version that it speaks.
     pub const fn version(&self) -> Version {
         self.context.rules.version
@@ -400,102 +397,5 @@ impl ClientEngine {
             let transition = closing.poll_done();
             self.state.follow(&mut self.context, transition, now);
         }
-    }
-}
-
-fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp) -> Context {
-    let mut jitter = Jitter::new(seed);
-    // A broker may hold half-done identifiers of an earlier life of this client: start at a random point.
-    let first_id = match config.session {
-        SessionPolicy::Clean => 1,
-        SessionPolicy::InMemory { .. } | SessionPolicy::Durable { .. } => {
-            1 + u16::try_from(jitter.below(packet_ids::PUBLICATIONS_MAX as u64)).unwrap_or(0)
-        }
-    };
-    let first_subscription = u32::try_from(jitter.below(1 << 27)).unwrap_or(0);
-    let journal = if config.session.is_durable() { Journal::durable() } else { Journal::volatile() };
-    Context {
-        rules: config.version.rules(),
-        outbound: Outbound::new(PacketId::new(first_id).expect("it is 1 or more")),
-        inbound: Inbound::new(),
-        queue: match config.on_full {
-            OnFull::KeepLastPerTopic => SendQueue::by_topic(config.queue),
-            OnFull::Refuse | OnFull::DropOldest | OnFull::DropNewest => SendQueue::new(config.queue),
-        },
-        subscriptions: Subscriptions::new(first_subscription),
-        ended: EndedFilters::with_seed(jitter.next_u64()),
-        journal,
-        requests: Requests::new(),
-        suspects: Suspects::default(),
-        streams: Streams::new(),
-        routes: Routes::with_seed(jitter.next_u64()),
-        standing: Standing {
-            client_id: config.client_id.clone(),
-            is_established: false,
-            was_discarded: false,
-            unanswered_connects: 0,
-            expiry_secs: 0,
-            expires_at: None,
-            generation: 0,
-            recorded: None,
-        },
-        backoff: BackoffState::new(),
-        jitter,
-        stats: Stats::default(),
-        was_refused: false,
-        wall_offset: wall.saturating_since(now),
-        last_publication: PublicationId::default(),
-        events: VecDeque::new(),
-        unstored_outcomes: VecDeque::new(),
-        spent: SpentRoom::default(),
-        matched: Vec::new(),
-        has_changed: false,
-        connects_after_closing: false,
-        wants_dial: false,
-        wants_close: false,
-        config,
-    }
-}
-
-impl Context {
-    /// Puts a loaded session in place.
-    fn restore(&mut self, recovered: Recovered) {
-        self.standing.is_established = recovered.identity.is_some();
-        self.standing.generation = recovered.generation;
-        if let Some(identity) = &recovered.identity {
-            self.standing.client_id = identity.client_id.clone();
-            self.standing.expiry_secs = identity.session_expiry_secs;
-        }
-        self.standing.recorded = recovered.identity;
-        self.last_publication = recovered.last_publication;
-        for stored in recovered.flows {
-            let (packet_id, phase) = match stored.phase {
-                StoredPhase::Sent { packet_id } => (packet_id, FlowPhase::Acknowledge),
-                StoredPhase::Released { packet_id, .. } => (packet_id, FlowPhase::Complete),
-                StoredPhase::Waiting => continue,
-            };
-            let Queued { publication, message, deadline, .. } = self.queued(stored);
-            self.outbound.restore(RestoredFlow { publication, packet_id, message, phase, deadline });
-        }
-        for packet_id in recovered.retired {
-            self.outbound.ids.assign(packet_id, packet_ids::Holder::Retired);
-        }
-        for packet_id in recovered.received {
-            self.inbound.restore_recorded(packet_id);
-        }
-        let after = recovered.queue.last().map(|stored| stored.publication).unwrap_or_default();
-        for stored in recovered.queue {
-            let queued = self.queued(stored);
-            self.queue.push(queued, false, None);
-        }
-        self.queue.restore_paged(after, recovered.paged_messages, recovered.paged_bytes);
-        for wanted in recovered.wanted {
-            self.subscriptions.restore(wanted.filter, wanted.options, wanted.subscription_id);
-        }
-    }
-
-    fn queued(&self, stored: StoredPublication) -> Queued {
-        let deadline = stored.deadline.map(|deadline| self.since_wall(deadline));
-        Queued { publication: stored.publication, message: stored.message, deadline, is_in_doubt: false }
     }
 }

@@ -13,7 +13,7 @@ use crate::reason::ReasonCode;
 use crate::routing::StreamId;
 use crate::session::{DeliveryId, PublicationId, StreamSet};
 use crate::time::Timestamp;
-use crate::types::{Message, PacketId, QoS, SubscriptionIds, TopicFilter, TopicName};
+use crate::types::{Message, PacketId, QoS, SubscriptionIds, Text, TopicFilter, TopicName};
 
 /// Names one subscribe or unsubscribe request until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +33,13 @@ pub enum Event {
         attempt: u32,
         /// How long until then.
         delay: Duration,
+    },
+    /// The server has sent us elsewhere, and the next attempt goes there at once.
+    Redirected {
+        /// What it named: usually a host, or a host and a port; several are divided by spaces.
+        reference: Text,
+        /// Whether it is moved for good.
+        is_permanent: bool,
     },
     /// There will be no further attempt until [`connect`](crate::client::ClientEngine::connect) is called.
     Stopped,

@@ -1,7 +1,12 @@
-//! What follows from the loss of a connection, in one table. Knows no state and makes no attempt.
+//! What follows from the loss of a connection, in one table. Makes no attempt.
 
+use crate::backoff::Backoff;
+use crate::client::config::Reconnect;
+use crate::client::context::Context;
 use crate::client::event::DisconnectCause;
 use crate::reason::ReasonCode;
+use crate::time::Timestamp;
+use crate::types::Text;
 
 /// What the end of a connection, or of an attempt, means for the next attempt.
 ///
@@ -43,6 +48,19 @@ impl DisconnectCause {
         self.class() == LossClass::Retry
     }
 
+    /// Which server the broker names instead of itself, and whether that is for good.
+    fn server_reference(&self) -> Option<(&Text, bool)> {
+        let (reason, reference) = match self {
+            Self::Refused(connack) => (connack.reason, connack.properties.server_reference.as_ref()),
+            Self::ByBroker(disconnect) => {
+                let properties = disconnect.properties.as_ref();
+                (disconnect.reason, properties.and_then(|properties| properties.server_reference.as_ref()))
+            }
+            _ => return None,
+        };
+        reference.map(|reference| (reference, reason == ReasonCode::ServerMoved))
+    }
+
     /// Whether the connection ended because one side was given more than it takes: however long it lasted, the next one may end
     /// the same way.
     pub(crate) fn is_overflow(&self) -> bool {
@@ -50,6 +68,64 @@ impl DisconnectCause {
             Self::InboundOverflow { .. } | Self::OutputOverflow { .. } => true,
             Self::ByBroker(disconnect) => disconnect.reason == ReasonCode::QuotaExceeded,
             _ => false,
+        }
+    }
+}
+
+/// What comes after the loss of a connection or an attempt.
+#[derive(Debug)]
+pub(crate) enum AfterLoss {
+    /// An attempt at another server, at once.
+    Redirect { reference: Text, is_permanent: bool },
+    /// An attempt at the next address, at once.
+    NextAddress,
+    /// An attempt after a delay.
+    Wait(Backoff),
+    /// Nothing.
+    Stop,
+}
+
+impl Context {
+    /// Decides what comes next, and to which address it goes.
+    pub(crate) fn after_loss(&mut self, cause: &DisconnectCause, now: Timestamp) -> AfterLoss {
+        let Reconnect::After(backoff) = self.config.reconnect else { return AfterLoss::Stop };
+        let was_connected = self.backoff.is_connected();
+        if cause.is_overflow() {
+            self.backoff.on_lost_again();
+        } else if self.backoff.on_lost(&backoff, now) {
+            self.rotation.on_lasted();
+        }
+        let addresses = self.config.addresses;
+        match cause.class() {
+            LossClass::Retry => {}
+            LossClass::FreshCredentials => {
+                let is_first = !core::mem::replace(&mut self.was_refused, true);
+                if !self.config.has_fresh_credentials || !is_first {
+                    return AfterLoss::Stop;
+                }
+                // They were refused, not the address.
+                return AfterLoss::Wait(backoff);
+            }
+            LossClass::AnotherServer => match cause.server_reference() {
+                Some((reference, is_permanent)) if addresses.redirects_max > 0 => {
+                    if self.rotation.redirect(addresses, is_permanent) {
+                        return AfterLoss::Redirect { reference: reference.clone(), is_permanent };
+                    }
+                }
+                // It does not say which: perhaps one that we know.
+                _ if addresses.count > 1 => {}
+                _ => return AfterLoss::Stop,
+            },
+            LossClass::Stop => return AfterLoss::Stop,
+        }
+        let names_another = cause.class() == LossClass::AnotherServer;
+        if was_connected && !names_another {
+            self.rotation.on_connection_lost(addresses, &mut self.jitter);
+            return AfterLoss::Wait(backoff);
+        }
+        match self.rotation.on_attempt_failed(addresses, &mut self.jitter) {
+            true => AfterLoss::NextAddress,
+            false => AfterLoss::Wait(backoff),
         }
     }
 }

@@ -19,6 +19,7 @@
 //! Bytes are `Input::BytesReceived`, once per read, and go through a [`Decoder`](crate::codec::Decoder) of the driver's: its
 //! packets are `Input::Packet`, its error is `Input::Malformed`. While [`ClientEngine::is_reading_paused`], no bytes are read and no packets passed on.
 
+mod addresses;
 mod admission;
 mod commands;
 pub mod config;
@@ -30,6 +31,7 @@ mod handing_over;
 pub mod io;
 mod loss;
 mod requests;
+mod restoring;
 mod spent;
 pub(crate) mod state;
 mod stats;
@@ -37,6 +39,7 @@ mod streams;
 mod suspects;
 
 pub use crate::session::Stale;
+pub use addresses::{Address, AddressOrder, AddressSessions, Addresses};
 pub use config::{ClientConfig, InboundLimits, OnFull, Reconnect, SessionPolicy, Unmatched};
 pub use engine::ClientEngine;
 pub use event::{

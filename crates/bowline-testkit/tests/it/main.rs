@@ -1,6 +1,7 @@
 //! Behaviour of the engines, seen from outside: packets and commands in, packets and events out.
 
 mod acknowledging;
+mod addresses;
 mod back_pressure;
 mod bad_peers;
 mod barriers;

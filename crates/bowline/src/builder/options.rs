@@ -105,6 +105,7 @@ impl<R: Role> Builder<R> {
     fn of_endpoint(endpoint: Endpoint) -> Self {
         let mut config = ClientConfig::new(Version::V5, Text::EMPTY);
         config.unmatched = R::UNMATCHED;
+        config.addresses.redirects_max = 0;
         let credentials = endpoint.credentials().map(|of_url| Credentials {
             user_name: (!of_url.user().is_empty()).then(|| of_url.user().to_owned()),
             password: of_url.password().cloned(),

@@ -35,13 +35,15 @@ pub(crate) struct AwaitConnack {
 impl AwaitConnack {
     /// Writes CONNECT, or has it wait for what must be durable before it (B6, B9).
     pub(crate) fn start(cx: &mut Context, purpose: Purpose, deadline: Timestamp) -> Transition {
-        let expects_no_session = !cx.standing.is_established && !cx.config.session.adopts();
+        let expects_no_session = cx.starts_anew();
         let connect = cx.connect_packet(purpose);
         if connect.clean_start && cx.config.session.is_durable() {
             cx.reset_session();
         }
         // Once this CONNECT is said the broker may have a session again, whether or not we hear its answer.
-        cx.standing.was_discarded &= purpose != Purpose::Use;
+        if purpose == Purpose::Use {
+            cx.standing.discarded_at = None;
+        }
         cx.standing.unanswered_connects = cx.standing.unanswered_connects.saturating_add(1);
         let encoder = Encoder::new(cx.rules.version, Role::Client, u32::MAX);
         let mut state = Self {
@@ -133,7 +135,7 @@ impl AwaitConnack {
     }
 
     fn on_old_session_discarded(&mut self, cx: &mut Context, now: Timestamp) -> Transition {
-        cx.standing.was_discarded = true;
+        cx.standing.discarded_at = Some(cx.rotation.current());
         let encoder = self.link.encoder;
         let link = core::mem::replace(&mut self.link, Link::new(encoder));
         let disconnect = Disconnect::new(ReasonCode::Success);

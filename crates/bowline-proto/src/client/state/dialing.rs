@@ -21,8 +21,8 @@ impl Dialing {
     pub(crate) fn start(cx: &mut Context, now: Timestamp) -> Self {
         cx.forget_expired_session(now);
         let keeps = cx.config.session.outlives_connection();
-        let starts_anew = keeps && !cx.standing.is_established && !cx.config.session.adopts();
-        let purpose = if starts_anew && !cx.rules.can_clean_start_then_keep && !cx.standing.was_discarded {
+        let starts_anew = keeps && cx.starts_anew();
+        let purpose = if starts_anew && !cx.rules.can_clean_start_then_keep && !cx.was_discarded() {
             Purpose::DiscardOldSession
         } else {
             Purpose::Use

@@ -31,11 +31,10 @@ pub(crate) use closing::Closing;
 pub(crate) use dialing::Dialing;
 pub(crate) use stopped::Stopped;
 
-use crate::client::config::Reconnect;
 use crate::client::context::Context;
 use crate::client::event::{DisconnectCause, Event};
 use crate::client::io::Input;
-use crate::client::loss::LossClass;
+use crate::client::loss::AfterLoss;
 use crate::codec::Outgoing;
 use crate::session::journal::Gated;
 use crate::time::Timestamp;
@@ -191,43 +190,28 @@ impl ClientState {
                 }
             }
         }
-        let is_retryable = cx.may_try_again(&cause);
-        let is_overflow = cause.is_overflow();
+        let next = cx.after_loss(&cause, now);
         cx.emit(Event::Disconnected(Box::new(cause)));
         if core::mem::take(&mut cx.connects_after_closing) {
             *self = Self::Dialing(Dialing::start(cx, now));
             return;
         }
-        let reconnect = cx.config.reconnect;
-        *self = match reconnect {
+        *self = match next {
+            AfterLoss::Redirect { reference, is_permanent } => {
+                cx.emit(Event::Redirected { reference, is_permanent });
+                Self::Dialing(Dialing::start(cx, now))
+            }
+            AfterLoss::NextAddress => Self::Dialing(Dialing::start(cx, now)),
             // [MQTT-3.1.4-2 of 3.1.1]: two clients of one name do not throw each other out in a tight loop.
-            Reconnect::After(backoff) if is_retryable => {
-                if is_overflow {
-                    cx.backoff.on_lost_again();
-                } else {
-                    cx.backoff.on_lost(&backoff, now);
-                }
+            AfterLoss::Wait(backoff) => {
                 let delay = cx.backoff.next_delay(&backoff, &mut cx.jitter);
                 cx.emit(Event::Reconnecting { attempt: cx.backoff.attempt(), delay });
                 Self::Backoff(Backoff { until: now + delay })
             }
-            Reconnect::After(_) | Reconnect::Never => {
+            AfterLoss::Stop => {
                 cx.emit(Event::Stopped);
                 Self::Stopped(Stopped)
             }
         };
-    }
-}
-
-impl Context {
-    /// Whether another attempt is to follow by itself.
-    fn may_try_again(&mut self, cause: &DisconnectCause) -> bool {
-        match cause.class() {
-            LossClass::Retry => true,
-            LossClass::FreshCredentials => {
-                self.config.has_fresh_credentials && !core::mem::replace(&mut self.was_refused, true)
-            }
-            LossClass::AnotherServer | LossClass::Stop => false,
-        }
     }
 }
