@@ -72,15 +72,23 @@ impl Live {
         }
     }
 
-    /// Takes the table away again: the summary says it all.
+    /// All runs have ended: takes the table away, for the summary says it all.
     pub(super) fn clear(&self) {
         if let Self::Table { screen, headings, lines, .. } = self {
-            // A line that ends is drawn once more; what is finished by hand stays away.
             for line in lines.iter().chain([headings]) {
                 line.finish_and_clear();
             }
             // A terminal that is gone needs no clearing.
             let _gone = screen.clear();
+        }
+    }
+
+    /// Leaves the table as it was when Ctrl-C came, which the terminal has echoed behind it.
+    pub(super) fn leave(&self) {
+        if let Self::Table { screen, .. } = self {
+            // The echo has moved the cursor, so nothing may be drawn any more.
+            screen.set_draw_target(ProgressDrawTarget::hidden());
+            eprintln!();
         }
     }
 }

@@ -95,7 +95,11 @@ async fn demonstrate(arguments: DemoArguments) -> Result<Verdict, Box<dyn Error>
     );
     let live = Live::new(&runs);
     let outcomes = carry_out(&runs, &live).await?;
-    live.clear();
+    if outcomes.len() < runs.len() {
+        live.leave()
+    } else {
+        live.clear()
+    }
     let violations = match &broker {
         Some(broker) => {
             broker.shut_down().await;
