@@ -126,6 +126,9 @@ impl Mosquitto {
 
 impl Drop for Mosquitto {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", self.log());
+        }
         // Nothing can be done about a broker that is gone already or a folder that stays behind.
         _ = self.child.kill();
         _ = self.child.wait();

@@ -1,32 +1,40 @@
 //! The log: a line with an arrow for each packet, at a level that can change while the program runs, and no secrets.
 
+use std::cell::{Cell, RefCell};
 use std::fmt::{Debug, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::OnceLock;
 
 use bowline::{Credentials, QoS, Version, Will};
 use bowline_testkit::packets::{qos0, qos1};
+use tracing::dispatcher::DefaultGuard;
 use tracing::field::{Field, Visit};
 use tracing::subscriber::Interest;
-use tracing::{Level, Metadata, span};
+use tracing::{Dispatch, Level, Metadata, span};
 
 use crate::peer::{Harbour, within};
 use crate::subscribing::grant;
 
-/// Keeps every line that is logged, at debug level while that is on.
-#[derive(Clone, Default)]
-struct Log {
-    lines: Arc<Mutex<Vec<(Level, String)>>>,
-    has_debug: Arc<AtomicBool>,
+/// Keeps every line of its thread, on which a test and its client are alone, at debug level while that is on.
+struct Log;
+
+thread_local! {
+    static LINES: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
+    static HAS_DEBUG: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Log {
-    fn set_debug(&self, is_on: bool) {
-        self.has_debug.store(is_on, Ordering::Relaxed);
+    /// Listens on this thread. There is one for the whole program: making several while other threads log loses lines.
+    fn listen() -> DefaultGuard {
+        static DISPATCH: OnceLock<Dispatch> = OnceLock::new();
+        tracing::dispatcher::set_default(DISPATCH.get_or_init(|| Dispatch::new(Self)))
     }
 
-    fn take(&self) -> Vec<(Level, String)> {
-        std::mem::take(&mut *self.lines.lock().expect("no test panics with it"))
+    fn set_debug(is_on: bool) {
+        HAS_DEBUG.set(is_on);
+    }
+
+    fn take() -> Vec<(Level, String)> {
+        LINES.take()
     }
 }
 
@@ -37,14 +45,14 @@ impl tracing::Subscriber for Log {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let most = if self.has_debug.load(Ordering::Relaxed) { Level::DEBUG } else { Level::INFO };
+        let most = if HAS_DEBUG.get() { Level::DEBUG } else { Level::INFO };
         metadata.target() == "bowline" && *metadata.level() <= most
     }
 
     fn event(&self, event: &tracing::Event<'_>) {
         let mut line = Line::default();
         event.record(&mut line);
-        self.lines.lock().expect("no test panics with it").push((*event.metadata().level(), line.text));
+        LINES.with_borrow_mut(|lines| lines.push((*event.metadata().level(), line.text)));
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -85,9 +93,8 @@ fn packets(lines: &[(Level, String)]) -> Vec<&str> {
 #[tokio::test]
 async fn the_log_has_a_line_with_an_arrow_for_each_packet_and_no_secrets() {
     const SECRETS: [&str; 5] = ["pass-secret", "will-secret", "out-secret", "in-secret", "corr-secret"];
-    let log = Log::default();
-    log.set_debug(true);
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let _guard = Log::listen();
+    Log::set_debug(true);
     for version in Version::ALL {
         let harbour = Harbour::new(64 * 1024);
         let builder = harbour
@@ -110,7 +117,7 @@ async fn the_log_has_a_line_with_an_arrow_for_each_packet_and_no_secrets() {
         peer.packet().await;
         drop(peer);
         client.abort().await;
-        let lines = log.take();
+        let lines = Log::take();
         assert_eq!(
             packets(&lines),
             [
@@ -136,17 +143,16 @@ async fn the_log_has_a_line_with_an_arrow_for_each_packet_and_no_secrets() {
 
 #[tokio::test]
 async fn the_level_of_the_log_can_change_while_the_program_runs() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let _guard = Log::listen();
     let harbour = Harbour::new(64 * 1024);
     let (client, mut peer) = harbour.pair(harbour.builder(Version::V3_1_1), Version::V3_1_1).await;
     for is_on in [false, true, false] {
-        log.take();
-        log.set_debug(is_on);
+        Log::take();
+        Log::set_debug(is_on);
         within(client.publish("a", "1")).await.unwrap();
         peer.publish().await;
         let expected: &[&str] = if is_on { &["==> PUBLISH (qos=0 dup=0)"] } else { &[] };
-        assert_eq!(packets(&log.take()), expected);
+        assert_eq!(packets(&Log::take()), expected);
     }
 }
 
