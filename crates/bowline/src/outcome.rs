@@ -104,6 +104,9 @@ pub enum PublishErrorKind {
         /// The limit of a new connection that keeps it from being sent again, if that is why.
         limit: Option<LimitError>,
     },
+    /// The time given with [`timeout`](crate::Publish::timeout) was over. With the message in the error it was not sent;
+    /// without, it stays queued or in flight and is delivered all the same.
+    TimedOut,
     /// The client has ended and accepts nothing.
     Ended,
     /// The session store could not keep it.
@@ -130,9 +133,14 @@ impl PublishError {
         self.parts.message
     }
 
-    /// Whether the broker cannot have the message. False only for [`PublishErrorKind::Indeterminate`].
+    /// Whether the broker does not have the message and will not get it. False only for
+    /// [`PublishErrorKind::Indeterminate`], and for [`PublishErrorKind::TimedOut`] without the message.
     pub const fn is_certain(&self) -> bool {
-        !matches!(self.parts.kind, PublishErrorKind::Indeterminate { .. })
+        match self.parts.kind {
+            PublishErrorKind::Indeterminate { .. } => false,
+            PublishErrorKind::TimedOut => self.parts.message.is_some(),
+            _ => true,
+        }
     }
 
     /// Whether the queue was full.
@@ -201,6 +209,12 @@ impl fmt::Display for PublishError {
             }
             PublishErrorKind::Indeterminate { limit: None } => {
                 f.write_str("the message was sent, but session or client ended before the broker's last word")
+            }
+            PublishErrorKind::TimedOut if self.is_certain() => {
+                f.write_str("the message was not sent within its time limit")
+            }
+            PublishErrorKind::TimedOut => {
+                f.write_str("the message was not acknowledged within its time limit; it stays on its way")
             }
             PublishErrorKind::Ended => f.write_str("the client has ended and accepts no messages"),
             PublishErrorKind::StoreFailed => f.write_str("the session store could not keep the message"),

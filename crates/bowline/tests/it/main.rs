@@ -11,4 +11,5 @@ mod publishing;
 mod retrying;
 mod round_trip;
 mod subscribing;
+mod time_limits;
 mod unsubscribing;
