@@ -44,6 +44,7 @@ mod stats;
 mod stream_end;
 mod subscribe;
 mod subscriber;
+mod time_limit;
 
 pub use bowline_proto as proto;
 pub use bowline_transport as transport;

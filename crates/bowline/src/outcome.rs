@@ -110,6 +110,9 @@ pub enum PublishErrorKind {
         /// How many connections the broker closed over it.
         closes: u32,
     },
+    /// The time given with [`timeout`](crate::Publish::timeout) was over. With the message in the error it was not sent;
+    /// without, it stays queued or in flight and is delivered all the same.
+    TimedOut,
     /// The client has ended and accepts nothing.
     Ended,
     /// The session store could not keep it.
@@ -136,10 +139,15 @@ impl PublishError {
         self.parts.message
     }
 
-    /// Whether the broker cannot have the message. False only for
-    /// [`PublishErrorKind::Indeterminate`] and [`PublishErrorKind::Poison`].
+    /// Whether the broker does not have the message and will not get it. False only for
+    /// [`PublishErrorKind::Indeterminate`] and [`PublishErrorKind::Poison`], and for [`PublishErrorKind::TimedOut`] without
+    /// the message.
     pub const fn is_certain(&self) -> bool {
-        !matches!(self.parts.kind, PublishErrorKind::Indeterminate { .. } | PublishErrorKind::Poison { .. })
+        match self.parts.kind {
+            PublishErrorKind::Indeterminate { .. } | PublishErrorKind::Poison { .. } => false,
+            PublishErrorKind::TimedOut => self.parts.message.is_some(),
+            _ => true,
+        }
     }
 
     /// Whether the queue was full.
@@ -215,6 +223,12 @@ impl fmt::Display for PublishError {
                     f,
                     "the broker closed {closes} connections on which the message was sent and unanswered"
                 )
+            }
+            PublishErrorKind::TimedOut if self.is_certain() => {
+                f.write_str("the message was not sent within its time limit")
+            }
+            PublishErrorKind::TimedOut => {
+                f.write_str("the message was not acknowledged within its time limit; it stays on its way")
             }
             PublishErrorKind::Ended => f.write_str("the client has ended and accepts no messages"),
             PublishErrorKind::StoreFailed => f.write_str("the session store could not keep the message"),

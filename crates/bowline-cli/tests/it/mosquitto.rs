@@ -68,6 +68,7 @@ impl Drop for Mosquitto {
     }
 }
 
+#[ignore = "needs Debian's mosquitto and mosquitto-clients; .ci/run runs it with --include-ignored"]
 #[test]
 fn lines_go_from_every_program_through_mosquitto_to_every_other() {
     let broker = Mosquitto::start();
@@ -98,6 +99,7 @@ fn lines_go_from_every_program_through_mosquitto_to_every_other() {
     }
 }
 
+#[ignore = "needs Debian's mosquitto and mosquitto-clients; .ci/run runs it with --include-ignored"]
 #[test]
 fn a_binary_payload_is_the_same_on_both_sides_of_mosquitto() {
     let broker = Mosquitto::start();

@@ -28,6 +28,11 @@ impl<'a> Admission<'a> {
         Self { lease, message: Some(message), wants_receipt, place: None }
     }
 
+    /// Hands back a message that was not accepted.
+    pub(super) const fn take_message(&mut self) -> Option<Message> {
+        self.message.take()
+    }
+
     pub(super) const fn lease(&self) -> &'a Arc<Lease> {
         self.lease
     }

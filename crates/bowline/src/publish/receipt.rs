@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bowline_proto::session::PublicationId;
 use bowline_proto::{PacketId, QoS};
+use tokio::runtime::Handle;
 
 use crate::outcome::{Acknowledgement, PublishError};
 use crate::shared::Lease;
@@ -39,6 +40,10 @@ impl Receipt {
     pub(super) const fn new(lease: Arc<Lease>, publication: PublicationId, qos: QoS) -> Self {
         let state = if matches!(qos, QoS::AtMostOnce) { State::Accepted } else { State::Open };
         Self { lease, publication, state }
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.lease.runtime
     }
 
     /// Takes the message back if no byte of it was sent; whether it was. Its result is

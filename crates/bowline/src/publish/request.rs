@@ -1,17 +1,19 @@
 //! `client.publish(..)`: what is published, and the ways to do it.
 
-use std::future::{Future, IntoFuture};
+use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bowline_proto::types::Message;
 
-use crate::outcome::{Acknowledgement, PublishError};
+use crate::outcome::{Acknowledgement, PublishError, PublishErrorKind};
 use crate::publish::admission::Admission;
 use crate::publish::message_options::{Draft, message_options};
 use crate::publish::receipt::Receipt;
 use crate::shared::Lease;
+use crate::time_limit::TimeLimit;
 
 /// A message that is about to be published; made by `publish`. Nothing happens until it is awaited or sent:
 ///
@@ -39,6 +41,8 @@ use crate::shared::Lease;
 pub struct Publish<'a> {
     lease: &'a Arc<Lease>,
     draft: Draft,
+    limit: Option<Duration>,
+    cancels: bool,
 }
 
 impl<'a> Publish<'a> {
@@ -47,14 +51,31 @@ impl<'a> Publish<'a> {
         topic: impl crate::IntoTopic,
         payload: impl Into<bytes::Bytes>,
     ) -> Self {
-        Self { lease, draft: Draft::new(topic, payload.into()) }
+        Self::of_draft(lease, Draft::new(topic, payload.into()))
     }
 
     pub(super) const fn of_draft(lease: &'a Arc<Lease>, draft: Draft) -> Self {
-        Self { lease, draft }
+        Self { lease, draft, limit: None, cancels: false }
     }
 
     message_options!();
+
+    /// How long it may take, from the first poll on: with `.await` until it is acknowledged, with [`send`](Self::send) until
+    /// it is accepted. Then it ends with [`PublishErrorKind::TimedOut`](crate::PublishErrorKind::TimedOut), with the message
+    /// in it if it was not accepted. An accepted message **stays queued or in flight** and is delivered all the same: to
+    /// publish it again would be to publish it twice; if it fails later, an
+    /// [`Event::PublishFailed`](crate::Event::PublishFailed) says so. See also
+    /// [`cancel_on_timeout`](Self::cancel_on_timeout). Unlimited unless set; [`try_send`](Self::try_send) never waits.
+    pub const fn timeout(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Has [`timeout`](Self::timeout) take the message back, and the error hand it back, if no byte of it was sent.
+    pub const fn cancel_on_timeout(mut self) -> Self {
+        self.cancels = true;
+        self
+    }
 
     /// Waits until the message is accepted: there is room in the send queue, connected or not. The receipt says how it
     /// ends.
@@ -66,8 +87,15 @@ impl<'a> Publish<'a> {
     /// If the future is dropped, the message was not accepted.
     pub async fn send(self) -> Result<Receipt, PublishError> {
         let qos = self.draft.message.as_ref().map_or(crate::QoS::AtMostOnce, |message| message.qos);
-        let lease = self.lease;
-        let publication = Admission::new(lease, self.into_message()?, true).await?;
+        let (lease, mut limit) = (self.lease, TimeLimit::new(self.limit));
+        let mut admission = Admission::new(lease, self.into_message()?, true);
+        let admitted = poll_fn(|cx| match Pin::new(&mut admission).poll(cx) {
+            Poll::Pending if limit.is_over(&lease.runtime, cx) => {
+                Poll::Ready(Err(timed_out(admission.take_message())))
+            }
+            polled => polled,
+        });
+        let publication = admitted.await?;
         Ok(Receipt::new(lease.clone(), publication, qos))
     }
 
@@ -98,12 +126,12 @@ impl<'a> IntoFuture for Publish<'a> {
 
     fn into_future(self) -> PublishFuture<'a> {
         let qos = self.draft.message.as_ref().map_or(crate::QoS::AtMostOnce, |message| message.qos);
-        let lease = self.lease;
+        let (lease, limit, cancels) = (self.lease, TimeLimit::new(self.limit), self.cancels);
         let step = match self.into_message() {
             Ok(message) => Step::Admit { admission: Admission::new(lease, message, true), qos },
             Err(error) => Step::Fail(Some(error)),
         };
-        PublishFuture { step }
+        PublishFuture { step, limit, cancels, is_cancelled: false }
     }
 }
 
@@ -117,6 +145,14 @@ impl<'a> IntoFuture for Publish<'a> {
 #[must_use = "futures do nothing unless polled"]
 pub struct PublishFuture<'a> {
     step: Step<'a>,
+    limit: TimeLimit,
+    cancels: bool,
+    /// The time was up and the message is taken back; its receipt will say so.
+    is_cancelled: bool,
+}
+
+fn timed_out(message: Option<Message>) -> PublishError {
+    PublishError::new(PublishErrorKind::TimedOut, message)
 }
 
 #[derive(Debug)]
@@ -130,14 +166,34 @@ impl Future for PublishFuture<'_> {
     type Output = Result<Acknowledgement, PublishError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
         loop {
-            match &mut self.step {
+            match &mut this.step {
                 Step::Admit { admission, qos } => {
-                    let publication = ready!(Pin::new(&mut *admission).poll(cx))?;
+                    let Poll::Ready(admitted) = Pin::new(&mut *admission).poll(cx) else {
+                        if this.limit.is_over(&admission.lease().runtime, cx) {
+                            return Poll::Ready(Err(timed_out(admission.take_message())));
+                        }
+                        return Poll::Pending;
+                    };
+                    let publication = admitted?;
                     let receipt = Receipt::new(admission.lease().clone(), publication, *qos);
-                    self.step = Step::Await(receipt);
+                    this.step = Step::Await(receipt);
                 }
-                Step::Await(receipt) => return Pin::new(receipt).poll(cx),
+                Step::Await(receipt) => match Pin::new(&mut *receipt).poll(cx) {
+                    Poll::Ready(Err(error))
+                        if this.is_cancelled && matches!(error.kind(), PublishErrorKind::Cancelled) =>
+                    {
+                        return Poll::Ready(Err(timed_out(error.into_message())));
+                    }
+                    Poll::Pending if this.limit.is_over(receipt.runtime(), cx) => {
+                        if !this.cancels || !receipt.cancel() {
+                            return Poll::Ready(Err(timed_out(None)));
+                        }
+                        this.is_cancelled = true;
+                    }
+                    polled => return polled,
+                },
                 Step::Fail(error) => {
                     return Poll::Ready(Err(error.take().expect("polled after it was ready")));
                 }

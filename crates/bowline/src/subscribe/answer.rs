@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use bowline_proto::client::OperationId;
 use bowline_proto::{ReasonCode, TopicFilter};
+use tokio::runtime::Handle;
 
 use crate::shared::{Hold, OperationResult};
 use crate::subscribe::error::UnsubscribeError;
@@ -20,6 +21,10 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) const fn new(hold: Hold, operation: OperationId) -> Self {
         Self { hold, operation }
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.hold.runtime
     }
 }
 

@@ -33,6 +33,8 @@ pub enum SubscribeError {
         /// One reason for each filter.
         results: Vec<(TopicFilter, ReasonCode)>,
     },
+    /// The broker did not answer within the time given with [`timeout`](crate::Subscribe::timeout); the stream is given up.
+    TimedOut,
     /// The client has ended, or ended before the broker answered.
     Ended,
 }
@@ -82,6 +84,7 @@ impl fmt::Display for SubscribeError {
                 }
                 Ok(())
             }
+            Self::TimedOut => f.write_str("the broker did not answer within the time limit"),
             Self::Ended => f.write_str(ENDED),
         }
     }
@@ -92,7 +95,7 @@ impl Error for SubscribeError {
         match self {
             Self::Filter { error, .. } => Some(error),
             Self::Request(error) => Some(error),
-            Self::Option { .. } | Self::Refused { .. } | Self::Ended => None,
+            Self::Option { .. } | Self::Refused { .. } | Self::TimedOut | Self::Ended => None,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bowline_proto::client::{Qos0Full, Qos0Limits};
 use bowline_proto::packet::Subscription as Request;
@@ -19,6 +20,7 @@ use crate::subscribe::delivery::{Delivery, StreamItem};
 use crate::subscribe::error::SubscribeError;
 use crate::subscribe::reader::Reader;
 use crate::subscribe::subscription::Subscription;
+use crate::time_limit::TimeLimit;
 
 /// A subscription that is about to be made; by `subscribe` or `subscribe_many`. Nothing happens until it is awaited.
 ///
@@ -29,6 +31,7 @@ use crate::subscribe::subscription::Subscription;
 /// | [`retain_as_published`](Self::retain_as_published) (5.0) | no |
 /// | [`retain_handling`](Self::retain_handling) (5.0) | [`RetainHandling::OnSubscribe`] |
 /// | [`qos0`](Self::qos0) | 1,024 messages, then reading pauses |
+/// | [`timeout`](Self::timeout) | none: it waits as long as it takes |
 /// | [`manual_ack`](Self::manual_ack) | no: acknowledged when taken |
 ///
 /// It resolves to a [`Subscription`] when the broker has answered for all filters; while there is no connection it waits for
@@ -46,6 +49,7 @@ pub struct Subscribe<D: StreamItem = Message> {
     requests: Result<Vec<Request>, SubscribeError>,
     qos0: Qos0Limits,
     user_properties: UserProperties,
+    limit: Option<Duration>,
     item: PhantomData<fn() -> D>,
 }
 
@@ -60,14 +64,15 @@ impl Subscribe {
             requests: requests.collect(),
             qos0: Qos0Limits::default(),
             user_properties: UserProperties::new(),
+            limit: None,
             item: PhantomData,
         }
     }
 
     /// Has the stream return [`Delivery`]s, which are acknowledged by hand.
     pub fn manual_ack(self) -> Subscribe<Delivery> {
-        let Self { lease, requests, qos0, user_properties, .. } = self;
-        Subscribe { lease, requests, qos0, user_properties, item: PhantomData }
+        let Self { lease, requests, qos0, user_properties, limit, .. } = self;
+        Subscribe { lease, requests, qos0, user_properties, limit, item: PhantomData }
     }
 }
 
@@ -96,6 +101,13 @@ impl<D: StreamItem> Subscribe<D> {
     /// connection as a whole, by [`inbound_max`](crate::Builder::inbound_max).
     pub const fn qos0(mut self, messages_max: usize, when_full: Qos0Full) -> Self {
         self.qos0 = Qos0Limits::new(messages_max, when_full);
+        self
+    }
+
+    /// How long the broker's answer may take, from the first poll on, the wait for a connection included. Then it ends with
+    /// [`SubscribeError::TimedOut`], and the stream is given up, as when the future is dropped. Unlimited unless set.
+    pub const fn timeout(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
         self
     }
 
@@ -137,7 +149,7 @@ impl<D: StreamItem> IntoFuture for Subscribe<D> {
     type IntoFuture = SubscribeFuture<D>;
 
     fn into_future(self) -> SubscribeFuture<D> {
-        SubscribeFuture { step: Step::Start(self) }
+        SubscribeFuture { limit: TimeLimit::new(self.limit), step: Step::Start(self) }
     }
 }
 
@@ -145,6 +157,7 @@ impl<D: StreamItem> IntoFuture for Subscribe<D> {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct SubscribeFuture<D: StreamItem = Message> {
+    limit: TimeLimit,
     step: Step<D>,
 }
 
@@ -167,6 +180,9 @@ impl<D: StreamItem> Future for SubscribeFuture<D> {
                 }
                 Step::Wait(reader, mut answer) => {
                     let Poll::Ready(answered) = Pin::new(&mut answer).poll(cx) else {
+                        if self.limit.is_over(answer.runtime(), cx) {
+                            return Poll::Ready(Err(SubscribeError::TimedOut));
+                        }
                         self.step = Step::Wait(reader, answer);
                         return Poll::Pending;
                     };

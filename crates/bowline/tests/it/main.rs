@@ -21,4 +21,5 @@ mod round_trip;
 mod seed;
 mod stalling;
 mod subscribing;
+mod time_limits;
 mod unsubscribing;

@@ -42,7 +42,8 @@ macro_rules! behaviours {
         }
 
         mod mosquitto {
-            $(#[test]
+            $(#[ignore = "needs Debian's mosquitto; .ci/run runs it with --include-ignored"]
+            #[test]
             fn $name() {
                 super::in_every_version(super::Kind::Mosquitto, super::$part::$name);
             })*
