@@ -23,6 +23,7 @@
 //! Logs go to `tracing` with the target `bowline`; at debug level there is a line for each packet, without payloads:
 //! `==> PUBLISH (id=7 qos=1 dup=0)`, `<== PUBACK (id=7)`.
 
+mod attempt;
 mod builder;
 mod client;
 mod connection;
@@ -46,13 +47,16 @@ pub use bowline_proto as proto;
 pub use bowline_transport as transport;
 
 pub use bowline_proto::backoff::Backoff;
-pub use bowline_proto::client::{DisconnectCause, LossClass, Qos0Full, Reconnect, Unmatched};
+pub use bowline_proto::client::{
+    AddressOrder, AddressSessions, DisconnectCause, LossClass, Qos0Full, Reconnect, Unmatched,
+};
 pub use bowline_proto::connection::Limits;
 pub use bowline_proto::error::RequestError;
 pub use bowline_proto::types::topic::TopicError;
 pub use bowline_proto::types::{MessageProperties, RetainHandling};
 pub use bowline_proto::{PacketId, QoS, ReasonCode, Text, TopicFilter, TopicName, Version};
 
+pub use attempt::{Attempt, AttemptChanges, BeforeConnect, BeforeConnectFuture};
 pub use builder::{Builder, BuilderWithUnrouted, ConnectError, Role, SendQueue, Session, Will};
 pub use client::Client;
 pub use connection::{Connection, ConnectionWatch, DrainError};

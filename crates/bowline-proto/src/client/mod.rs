@@ -29,6 +29,7 @@ pub mod event;
 mod handing_over;
 pub mod io;
 mod loss;
+mod probing;
 mod requests;
 mod spent;
 pub(crate) mod state;

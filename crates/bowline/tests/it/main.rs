@@ -1,6 +1,7 @@
 //! Tests of the client against peers that are played packet by packet, over in-memory streams.
 
 mod acknowledging;
+mod addresses;
 mod cancelling;
 mod connecting;
 mod duplex;
