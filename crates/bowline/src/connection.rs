@@ -78,6 +78,14 @@ impl Connection {
         self.lease.lock().engine.as_ref().map(|engine| engine.client_id().clone())
     }
 
+    /// Finds out at once whether the connection is alive, for example after the network has changed: a PINGREQ is sent now, and if
+    /// nothing arrives within the ping timeout the connection is lost, with
+    /// [`DisconnectCause::PingTimeout`](crate::DisconnectCause::PingTimeout). While a PINGREQ waits for its answer, no second one is
+    /// sent. While the next attempt to connect waits for its time, it is made now. Works with keep-alive off too.
+    pub fn probe(&self) {
+        self.lease.command(|inner, now| inner.probe(now));
+    }
+
     /// Waits until nothing is left to do: every message, also those that others publish meanwhile, is acknowledged (QoS 0:
     /// written to the transport), and nothing waits to be written. Without a connection it waits for one.
     ///

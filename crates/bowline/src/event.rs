@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bowline_proto::client::DropReason;
 use bowline_proto::types::TopicName;
-use bowline_proto::{QoS, ReasonCode, TopicFilter};
+use bowline_proto::{QoS, ReasonCode, Text, TopicFilter};
 use futures_core::Stream;
 
 use crate::disconnection::Disconnection;
@@ -33,6 +33,13 @@ pub enum Event {
         attempt: u32,
         /// How long until then.
         delay: Duration,
+    },
+    /// The server has sent us elsewhere, and the next attempt goes there at once.
+    Redirected {
+        /// What it named: usually a host, or a host and a port; several are divided by spaces.
+        reference: Text,
+        /// Whether it is moved for good.
+        is_permanent: bool,
     },
     /// The broker does not have the session (any more) that we had.
     SessionLost {

@@ -26,6 +26,8 @@
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
+
+mod attempt;
 mod builder;
 mod client;
 mod connection;
@@ -50,7 +52,9 @@ pub use bowline_proto as proto;
 pub use bowline_transport as transport;
 
 pub use bowline_proto::backoff::Backoff;
-pub use bowline_proto::client::{DisconnectCause, DropReason, LossClass, Qos0Full, Reconnect, Unmatched};
+pub use bowline_proto::client::{
+    AddressOrder, AddressSessions, DisconnectCause, DropReason, LossClass, Qos0Full, Reconnect, Unmatched,
+};
 pub use bowline_proto::connection::Limits;
 pub use bowline_proto::error::RequestError;
 pub use bowline_proto::retry::Retry;
@@ -58,6 +62,7 @@ pub use bowline_proto::types::topic::TopicError;
 pub use bowline_proto::types::{MessageProperties, RetainHandling};
 pub use bowline_proto::{PacketId, QoS, ReasonCode, Text, TopicFilter, TopicName, Version};
 
+pub use attempt::{Attempt, AttemptChanges, BeforeConnect, BeforeConnectFuture};
 pub use builder::{Builder, BuilderWithUnrouted, ConnectError, OnFull, Role, SendQueue, Session, Will};
 pub use client::Client;
 pub use connection::{Connection, ConnectionWatch, DrainError};

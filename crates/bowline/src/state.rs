@@ -6,6 +6,7 @@ use std::time::Duration;
 use bowline_proto::connection::Limits;
 use bowline_proto::packet::ConnAck;
 use bowline_proto::{Text, Version};
+use bowline_transport::Endpoint;
 
 use crate::disconnection::Disconnection;
 
@@ -34,6 +35,8 @@ pub enum ConnectionState {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
+    /// Where it leads.
+    pub endpoint: Endpoint,
     /// The version that is spoken.
     pub version: Version,
     /// The client identifier: ours, or the one that the broker assigned.

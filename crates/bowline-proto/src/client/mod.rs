@@ -30,6 +30,7 @@ pub mod event;
 mod handing_over;
 pub mod io;
 mod loss;
+mod probing;
 mod requests;
 mod restoring;
 mod spent;

@@ -103,6 +103,11 @@ impl KeepAlive {
         }
     }
 
+    /// Whether a PINGREQ waits to be written or for a sign of life.
+    pub const fn is_asking(&self) -> bool {
+        !matches!(self.ping, Ping::Quiet)
+    }
+
     /// A PINGREQ is sent out of turn, also where keep alive is off: its answer has the same time as any other's.
     pub fn on_asked(&mut self, now: Timestamp) {
         self.last_sent = now;

@@ -10,6 +10,8 @@ use bowline_testkit::ClientRig;
 use bowline_testkit::packets::qos0;
 use bowline_testkit::subscriber::clean;
 
+use crate::script::causes;
+
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
@@ -184,4 +186,43 @@ fn a_busy_publisher_that_receives_nothing_but_pingresp_is_not_taken_for_dead() {
         }
         assert_eq!(rig.disconnected(), None);
     }
+}
+
+#[test]
+fn a_probe_finds_a_dead_link_within_the_ping_timeout_also_where_keep_alive_is_off() {
+    for version in Version::ALL {
+        let mut config = clean(version);
+        config.keep_alive_secs = 0;
+        let mut rig = ClientRig::connected(config);
+        rig.advance(Duration::from_secs(3_600));
+        assert_eq!((rig.sent(), causes(&mut rig)), (vec![], vec![]), "nobody asks by itself");
+        for _ in 0..2 {
+            rig.engine.probe(rig.now);
+            rig.settle();
+        }
+        assert_eq!(rig.sent(), [Packet::PingReq], "one question at a time");
+        rig.broker(Packet::PingResp);
+        rig.advance(Duration::from_secs(3_600));
+        assert_eq!(causes(&mut rig), [], "it has answered");
+        rig.engine.probe(rig.now);
+        rig.settle();
+        rig.advance(Duration::from_millis(9_999));
+        assert_eq!(causes(&mut rig), []);
+        rig.advance(Duration::from_millis(1));
+        assert_eq!(causes(&mut rig), [DisconnectCause::PingTimeout]);
+    }
+}
+
+#[test]
+fn a_probe_during_the_delay_makes_the_next_attempt_now() {
+    let mut rig = ClientRig::connected(clean(Version::V5));
+    rig.engine.probe(rig.now);
+    rig.lose();
+    assert_eq!((rig.engine.state_name(), rig.dials()), ("Backoff", 1));
+    rig.engine.probe(rig.now);
+    rig.settle();
+    assert_eq!((rig.engine.state_name(), rig.dials()), ("AwaitConnack", 2));
+    rig.engine.probe(rig.now);
+    rig.settle();
+    assert_eq!(rig.dials(), 2, "an attempt that is under way goes on");
 }

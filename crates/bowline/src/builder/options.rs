@@ -5,12 +5,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowline_proto::client::{ClientConfig, Reconnect, Unmatched};
+use bowline_proto::client::{AddressOrder, AddressSessions, ClientConfig, Reconnect, Unmatched};
 use bowline_proto::packet::Secret;
 use bowline_proto::retry::Retry;
 use bowline_proto::{Text, Version};
 use bowline_transport::{Connector, Endpoint, TcpConnector};
 
+use crate::attempt::BeforeConnect;
 use crate::builder::error::ConnectError;
 use crate::builder::id::generated_client_id;
 use crate::builder::send_queue::{OnFull, SendQueue};
@@ -55,6 +56,11 @@ pub(crate) mod sealed {
 /// | [`packet_bytes_max`](Self::packet_bytes_max) | what the protocol allows: 256 MiB | 256 and above |
 /// | [`topic_alias_max`](Self::topic_alias_max) (5.0) | 16 | 0 to 65,535 |
 /// | [`reconnect`](Self::reconnect) | full jitter from 1 s to 60 s, reset after 30 s | first delay 10 ms and above |
+/// | [`also`](Self::also) | no other address | 64 addresses in all |
+/// | [`address_order`](Self::address_order) | as listed | |
+/// | [`address_sessions`](Self::address_sessions) | shared | |
+/// | [`redirects_max`](Self::redirects_max) (5.0) | 3 | 0 (off) to 255 |
+/// | [`before_connect`](Self::before_connect) | nobody is asked | |
 /// | [`credentials`](Self::credentials) | those of the URL, or none | 65,535 bytes each |
 /// | [`will`](Self::will) | none | payload 65,535 bytes |
 /// | [`stall_after`](Self::stall_after) | 30 s | |
@@ -83,7 +89,8 @@ pub(crate) mod sealed {
 /// ```
 #[must_use = "nothing happens until it is connected"]
 pub struct Builder<R> {
-    pub(super) endpoint: Endpoint,
+    /// At least one.
+    pub(super) endpoints: Vec<Endpoint>,
     pub(super) config: ClientConfig,
     client_id: Option<String>,
     session: Session,
@@ -92,6 +99,7 @@ pub struct Builder<R> {
     pub(super) waits_for_room: bool,
     pub(super) connector: Option<Arc<dyn Connector>>,
     pub(super) provider: Option<Arc<dyn CredentialsProvider>>,
+    pub(super) hook: Option<Arc<dyn BeforeConnect>>,
     /// The first value that is not legal.
     error: Option<ConnectError>,
     role: PhantomData<fn() -> R>,
@@ -105,13 +113,12 @@ impl<R: Role> Builder<R> {
     fn of_endpoint(endpoint: Endpoint) -> Self {
         let mut config = ClientConfig::new(Version::V5, Text::EMPTY);
         config.unmatched = R::UNMATCHED;
-        config.addresses.redirects_max = 0;
         let credentials = endpoint.credentials().map(|of_url| Credentials {
             user_name: (!of_url.user().is_empty()).then(|| of_url.user().to_owned()),
             password: of_url.password().cloned(),
         });
         let builder = Self {
-            endpoint,
+            endpoints: vec![endpoint],
             config,
             client_id: None,
             session: Session::clean(),
@@ -119,6 +126,7 @@ impl<R: Role> Builder<R> {
             waits_for_room: true,
             connector: None,
             provider: None,
+            hook: None,
             error: None,
             role: PhantomData,
         };
@@ -126,6 +134,51 @@ impl<R: Role> Builder<R> {
             Some(credentials) => builder.credentials(credentials),
             None => builder,
         }
+    }
+
+    /// Another address, to be tried when those before it fail: an attempt that fails is followed at once by one at the next
+    /// address, until each has had its turn; then [`reconnect`](Self::reconnect)'s delay comes. After the loss of a connection
+    /// the delay comes first, and the address that was lost is the first to be tried.
+    ///
+    /// All options, credentials included, are the same for all addresses; so this URL must have none.
+    pub fn also(mut self, url: &str) -> Self {
+        match url.parse::<Endpoint>() {
+            Ok(endpoint) if endpoint.credentials().is_some() => {
+                self.refuse(
+                    "also",
+                    "must not have credentials: those of the client are for all addresses".into(),
+                );
+            }
+            Ok(_) if self.endpoints.len() >= ADDRESSES_MAX => {
+                self.refuse("also", format!("is one address too many, the most are {ADDRESSES_MAX}"));
+            }
+            Ok(endpoint) => self.endpoints.push(endpoint),
+            Err(error) => self.refuse("also", error.to_string()),
+        }
+        self
+    }
+
+    /// In which order several addresses are tried.
+    pub const fn address_order(mut self, order: AddressOrder) -> Self {
+        self.config.addresses.order = order;
+        self
+    }
+
+    /// Whether several addresses know one another's sessions, as those of a cluster do, or are brokers of their own.
+    pub const fn address_sessions(mut self, sessions: AddressSessions) -> Self {
+        self.config.addresses.sessions = sessions;
+        self
+    }
+
+    /// How often in a row a 5.0 server may send the client to another one (*use another server*, *server moved*) and be
+    /// followed; 0 for never. Counted anew once a connection has lasted.
+    ///
+    /// The other server gets the same credentials, as it is expected to be of the same house. It is followed only over the same
+    /// transport, never from an encrypted one to a plain one. Where even the first server is not to be trusted with that, set
+    /// this to 0: the client then moves on in its list of addresses, or ends if there is only one.
+    pub const fn redirects_max(mut self, redirects: u8) -> Self {
+        self.config.addresses.redirects_max = redirects;
+        self
     }
 
     /// The version of MQTT to speak.
@@ -244,6 +297,14 @@ impl<R: Role> Builder<R> {
         self
     }
 
+    /// Is asked before every attempt to connect, and may change credentials and address. Its credentials go before those of
+    /// [`credentials_provider`](Self::credentials_provider). If the broker refuses what it said, it is asked once more.
+    pub fn before_connect(mut self, hook: impl BeforeConnect) -> Self {
+        self.config.has_fresh_credentials = true;
+        self.hook = Some(Arc::new(hook));
+        self
+    }
+
     /// What the broker publishes when the connection is lost without a DISCONNECT.
     pub fn will(mut self, will: Will) -> Self {
         match will.into_packet() {
@@ -290,6 +351,7 @@ impl<R: Role> Builder<R> {
             Err(error) => self.refuse("client_id", error.to_string()),
         }
         self.config.session = self.session.policy(has_generated_id);
+        self.config.addresses.count = u16::try_from(self.endpoints.len()).unwrap_or(u16::MAX);
         if let Some(messages) = self.in_flight_max {
             self.config.in_flight_max = messages;
         } else if !self.config.version.rules().has_properties {
@@ -318,13 +380,16 @@ impl<R: Role> Builder<R> {
     }
 }
 
+/// Most addresses of one client.
+const ADDRESSES_MAX: usize = 64;
+
 /// What every broker takes that cannot say how much it takes.
 const IN_FLIGHT_MAX_UNTOLD: u16 = 20;
 
 impl<R> fmt::Debug for Builder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("endpoint", &self.endpoint)
+            .field("endpoints", &self.endpoints)
             .field("config", &self.config)
             .finish_non_exhaustive()
     }

@@ -107,14 +107,16 @@ fn start<R: Role>(
     let runtime = Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
     let builder = builder.finish()?;
     let dialer = Dialer {
-        endpoint: builder.endpoint.clone(),
+        endpoints: builder.endpoints.clone().into(),
         connector: builder.connector_or_tcp(),
         credentials: builder.provider.clone(),
+        hook: builder.hook.clone(),
     };
     let (queue, waits_for_room) = (builder.config.queue, builder.waits_for_room);
     // Only durable sessions look at the wall clock.
     let engine = ClientEngine::new(builder.config, random_seed(), Timestamp::ZERO, Timestamp::ZERO)?;
-    let shared = Arc::new(Shared::new(engine, Instant::now(), queue, runtime.clone()));
+    let shared =
+        Arc::new(Shared::new(engine, Instant::now(), queue, dialer.endpoints[0].clone(), runtime.clone()));
     let lease = Arc::new(Lease::new(shared.clone()));
     prepare(&lease);
     lease.command(|inner, now| {

@@ -14,6 +14,7 @@ use bowline_proto::codec::{Decoder, Outgoing};
 use bowline_proto::packet::{Packet, Secret};
 use bowline_proto::routing::StreamId;
 use bowline_proto::{Text, Version};
+use bowline_transport::Endpoint;
 
 use crate::credentials::Credentials;
 use crate::disconnection::{Disconnection, TransportError};
@@ -21,6 +22,7 @@ use crate::io::dial::{Dial, Dialed, Dialer};
 use crate::io::farewell::Farewell;
 use crate::io::link::Link;
 use crate::io::read_buffer::{self, ReadBuffer};
+use crate::io::target::Target;
 use crate::io::timer::Timer;
 use crate::shared::{Effects, Inner, Shared};
 use crate::state::ConnectionState;
@@ -32,6 +34,8 @@ const ROUNDS_MAX: usize = 64;
 pub(crate) struct Driver {
     shared: Arc<Shared>,
     dialer: Dialer,
+    /// Where the last transport led.
+    endpoint: Endpoint,
     dial: Option<(Dial, Decoder)>,
     link: Option<Link>,
     farewell: Option<Farewell>,
@@ -46,9 +50,11 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(shared: Arc<Shared>, dialer: Dialer) -> Self {
+        let endpoint = dialer.endpoints[0].clone();
         Self {
             shared,
             dialer,
+            endpoint,
             dial: None,
             link: None,
             farewell: None,
@@ -101,7 +107,9 @@ impl Driver {
         let Poll::Ready(result) = dial.as_mut().poll(cx) else { return };
         let Some((_, decoder)) = self.dial.take() else { return };
         match result {
-            Ok(Dialed { stream, credentials }) => {
+            Ok(Dialed { stream, endpoint, credentials }) => {
+                self.shared.lock().endpoint = endpoint.clone();
+                self.endpoint = endpoint;
                 self.link = Some(Link::new(stream, decoder));
                 self.credentials = credentials;
                 self.inputs.push(Input::Connected);
@@ -221,7 +229,10 @@ impl Driver {
                     outputs.closed = self.link.take().or_else(|| outputs.closed.take());
                 }
                 Output::Dial { version, packet_bytes_max } => {
-                    outputs.dial = Some((version, packet_bytes_max));
+                    let address = engine.address();
+                    let (number, reference, last) = inner.next_attempt();
+                    let target = Target { address, reference, number, last };
+                    outputs.dial = Some((version, packet_bytes_max, target));
                 }
                 // Only durable sessions ask for these, and none can be configured.
                 Output::Persist(_) => engine.handle_input(Input::PersistFailed, now),
@@ -243,8 +254,9 @@ impl Driver {
             self.dial = None;
             self.farewell = outputs.closed.and_then(Link::into_open_stream).map(Farewell::new);
         }
-        if let Some((version, packet_bytes_max)) = outputs.dial {
-            self.dial = Some((self.dialer.dial(), Decoder::for_client(version, packet_bytes_max)));
+        if let Some((version, packet_bytes_max, target)) = outputs.dial {
+            let dial = self.dialer.dial(&target, &self.endpoint);
+            self.dial = Some((dial, Decoder::for_client(version, packet_bytes_max)));
             self.effects.connecting();
         }
         if let (Some(buffer), Some(link)) = (outputs.transmit, &mut self.link) {
@@ -290,7 +302,7 @@ impl Drop for Driver {
 #[derive(Default)]
 struct Outputs {
     transmit: Option<Outgoing>,
-    dial: Option<(Version, u32)>,
+    dial: Option<(Version, u32, Target)>,
     closes: bool,
     closed: Option<Link>,
 }

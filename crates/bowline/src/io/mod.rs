@@ -6,6 +6,7 @@ mod farewell;
 mod incoming;
 mod link;
 mod read_buffer;
+mod target;
 mod timer;
 
 pub(crate) use dial::Dialer;

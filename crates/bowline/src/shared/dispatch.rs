@@ -64,6 +64,10 @@ impl Inner {
                 }
                 effects.events.push(Event::Reconnecting { attempt, delay });
             }
+            client::Event::Redirected { reference, is_permanent } => {
+                self.reference = Some(reference.clone());
+                effects.events.push(Event::Redirected { reference, is_permanent });
+            }
             client::Event::Stopped => self.wants_end = true,
             client::Event::SessionLost { requeued, indeterminate } => {
                 effects.events.push(Event::SessionLost { requeued, indeterminate });
@@ -146,7 +150,9 @@ impl Inner {
         let Some(engine) = &self.engine else { return };
         self.must_connect = false;
         self.transport_error = None;
+        self.attempts = 0;
         let info = Arc::new(ConnectionInfo {
+            endpoint: self.endpoint.clone(),
             version: engine.version(),
             client_id: engine.client_id().clone(),
             session_present: connected.session_present,

@@ -9,7 +9,8 @@ use bowline_proto::packet::{AckProperties, Disconnect, Subscription};
 use bowline_proto::routing::StreamId;
 use bowline_proto::session::{PublicationId, QueueLimits};
 use bowline_proto::types::{Message, UserProperties};
-use bowline_proto::{QoS, ReasonCode, Timestamp, TopicFilter};
+use bowline_proto::{QoS, ReasonCode, Text, Timestamp, TopicFilter};
+use bowline_transport::Endpoint;
 
 use crate::disconnection::{Disconnection, TransportError};
 use crate::outcome::{PublishError, PublishErrorKind};
@@ -39,6 +40,12 @@ pub(crate) struct Inner {
     pub(crate) must_connect: bool,
     /// What the transport said last, until the engine says what it makes of it.
     pub(crate) transport_error: Option<Arc<TransportError>>,
+    /// Where the last transport led.
+    pub(crate) endpoint: Endpoint,
+    /// Attempts since the last connection.
+    pub(super) attempts: u32,
+    /// Where a server has sent us last.
+    pub(super) reference: Option<Text>,
     /// Why the last connection or attempt is over.
     pub(super) last: Option<Disconnection>,
     /// The driver is to end the client.
@@ -65,7 +72,7 @@ pub(crate) struct OperationResult {
 }
 
 impl Inner {
-    pub(super) fn new(mut engine: ClientEngine, queue: QueueLimits) -> Self {
+    pub(super) fn new(mut engine: ClientEngine, queue: QueueLimits, endpoint: Endpoint) -> Self {
         // A command leaves one thing at most, but for the last.
         *engine.spent() = Vec::with_capacity(1);
         Self {
@@ -79,6 +86,9 @@ impl Inner {
             operations: NumberMap::default(),
             must_connect: false,
             transport_error: None,
+            endpoint,
+            attempts: 0,
+            reference: None,
             last: None,
             wants_end: false,
             is_closing: false,
@@ -279,6 +289,20 @@ impl Inner {
         let Some(engine) = &self.engine else { return true };
         let (messages, bytes) = engine.queued();
         messages <= self.queue.messages_max / 4 * 3 && bytes <= self.queue.bytes_max / 4 * 3
+    }
+
+    /// An attempt is about to be made: its number since the last connection, where a server has sent us last, and why the last one
+    /// is over.
+    pub(crate) fn next_attempt(&mut self) -> (u32, Option<Text>, Option<Disconnection>) {
+        self.attempts = self.attempts.saturating_add(1);
+        (self.attempts, self.reference.clone(), self.last.clone())
+    }
+
+    /// Finds out at once whether the connection is alive, or makes the next attempt now.
+    pub(crate) fn probe(&mut self, now: Timestamp) {
+        if let Some(engine) = self.open_engine() {
+            engine.probe(now);
+        }
     }
 
     /// What was counted, also after the end.

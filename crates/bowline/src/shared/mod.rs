@@ -21,6 +21,7 @@ use bowline_proto::Timestamp;
 use bowline_proto::client::ClientEngine;
 use bowline_proto::routing::StreamId;
 use bowline_proto::session::QueueLimits;
+use bowline_transport::Endpoint;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -52,9 +53,15 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// A client around an engine that has not been told to connect.
-    pub(crate) fn new(engine: ClientEngine, start: Instant, queue: QueueLimits, runtime: Handle) -> Self {
+    pub(crate) fn new(
+        engine: ClientEngine,
+        start: Instant,
+        queue: QueueLimits,
+        endpoint: Endpoint,
+        runtime: Handle,
+    ) -> Self {
         Self {
-            inner: Mutex::new(Inner::new(engine, queue)),
+            inner: Mutex::new(Inner::new(engine, queue, endpoint)),
             start,
             driver: DriverSignal::new(),
             advanced: Mutex::new(Vec::new()),

@@ -2,6 +2,7 @@
 //! TCP, our own strict one and a real Mosquitto.
 
 mod acknowledging;
+mod addresses;
 mod behaviour;
 #[cfg(feature = "blocking")]
 mod blocking;

@@ -31,6 +31,11 @@ impl Harbour {
         Self { connector, listener }
     }
 
+    /// What leads here.
+    pub(crate) fn connector(&self) -> DuplexConnector {
+        self.connector.clone()
+    }
+
     /// A builder of clients that connect here.
     pub(crate) fn builder(&self, version: Version) -> Builder<Client> {
         Client::builder("mqtt://peer")

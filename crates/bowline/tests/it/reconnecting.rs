@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bowline::proto::packet::{Ack, ConnAckProperties, Packet};
 use bowline::{
-    Backoff, Builder, Client, Credentials, Event, LossClass, PublishErrorKind, QoS, ReasonCode, Session,
-    Version,
+    Backoff, Builder, Client, ConnectionState, Credentials, Event, LossClass, PublishErrorKind, QoS,
+    ReasonCode, Session, Version,
 };
 
 use crate::peer::{Harbour, Peer, within};
@@ -109,5 +109,30 @@ async fn a_broker_that_closes_at_every_qos_2_message_costs_that_message_and_no_o
                 break;
             }
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_broker_is_found_by_keep_alive_and_at_once_by_a_probe() {
+    for version in Version::ALL {
+        let harbour = Harbour::new(KIB_64);
+        let second = Duration::from_secs(1);
+        let builder = harbour.builder(version).keep_alive(60 * second).ping_timeout(5 * second);
+        let (client, mut peer) = harbour.pair(builder, version).await;
+        let started = tokio::time::Instant::now();
+        client.probe();
+        assert!(matches!(peer.next().await, Some(Packet::PingReq)));
+        let lost = |started: tokio::time::Instant| {
+            let mut watch = client.connection();
+            async move {
+                while !matches!(watch.changed().await, ConnectionState::Waiting { .. }) {}
+                started.elapsed().as_secs()
+            }
+        };
+        assert_eq!(lost(started).await, 5, "{version}");
+        // The peer of the next connection is silent from the start.
+        let _peer = harbour.connected(version).await;
+        let started = tokio::time::Instant::now();
+        assert_eq!(lost(started).await, 59 + 5, "{version}");
     }
 }

@@ -34,8 +34,15 @@ impl Active {
         cx.requests.is_empty() && !self.release_next(cx, now)
     }
 
+    /// Sends a PINGREQ, unless one is unanswered.
+    pub(crate) fn probe(&mut self, now: Timestamp) {
+        if !self.keep_alive.is_asking() {
+            self.ping(now);
+        }
+    }
+
     /// Sends a PINGREQ now.
-    pub(crate) fn ping(&mut self, now: Timestamp) {
+    fn ping(&mut self, now: Timestamp) {
         self.link.encoder.pingreq(&mut self.link.out);
         self.ping_is_encoded = true;
         self.keep_alive.on_asked(now);
