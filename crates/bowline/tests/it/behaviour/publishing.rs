@@ -106,14 +106,20 @@ pub(super) async fn five_thousand_pipelined_messages_of_qos_2_keep_their_order_b
     counterpart: &mut Counterpart,
     version: Version,
 ) {
-    const MESSAGES: usize = 5_000;
-    let (one, other) = (counterpart.client(version).await, counterpart.client(version).await);
+    const MESSAGES: u16 = 5_000;
+    // Mosquitto 2.0 sends more than a narrower Receive Maximum allows when it is in a hurry, and we close for that
+    // (<https://github.com/eclipse-mosquitto/mosquitto/issues/2301>).
+    let wide = async || {
+        let builder = counterpart.builder(version).inbound_max(2 * MESSAGES, 16 * 1024 * 1024);
+        within(builder.connect()).await.unwrap()
+    };
+    let (one, other) = (wide().await, wide().await);
     let mut ways = Vec::new();
     for (from, to, name) in [(&one, &other, "there"), (&other, &one, "back")] {
         let mut stream = within(to.subscribe(name).qos(QoS::ExactlyOnce)).await.unwrap();
         let topic = from.topic(name).unwrap().qos(QoS::ExactlyOnce);
         ways.push(tokio::spawn(async move {
-            let mut receipts = Vec::with_capacity(MESSAGES);
+            let mut receipts = Vec::new();
             for number in 0..MESSAGES {
                 receipts.push(topic.send(number.to_string()).await.unwrap());
             }
