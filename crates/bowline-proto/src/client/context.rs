@@ -130,11 +130,16 @@ impl Context {
     pub(crate) fn fail_queued(&mut self, queued: Queued, unsent: impl FnOnce(Message) -> Outcome) {
         let Queued { publication, message, is_in_doubt, .. } = queued;
         let qos = message.qos;
-        let outcome = if is_in_doubt {
-            self.spent.message(message);
-            Outcome::Indeterminate { limit: None }
-        } else {
-            unsent(message)
+        let outcome = match unsent(message) {
+            Outcome::Forbidden { message, limit } if is_in_doubt => {
+                self.spent.message(message);
+                Outcome::Indeterminate { limit: Some(limit) }
+            }
+            Outcome::Expired { message } | Outcome::Cancelled { message } if is_in_doubt => {
+                self.spent.message(message);
+                Outcome::Indeterminate { limit: None }
+            }
+            outcome => outcome,
         };
         self.fail_unsent(publication, qos, outcome);
     }

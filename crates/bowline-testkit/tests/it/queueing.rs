@@ -5,6 +5,7 @@ use std::time::Duration;
 use bowline_proto::Version;
 use bowline_proto::client::{DisconnectCause, Event, Outcome};
 use bowline_proto::error::PublishErrorKind;
+use bowline_proto::packet::ConnAckProperties;
 use bowline_proto::types::{Message, QoS, TopicName};
 use bowline_testkit::ClientRig;
 
@@ -281,4 +282,19 @@ fn what_was_sent_in_a_lost_session_and_waits_to_go_out_again_ends_in_doubt() {
         let not_sent = Outcome::NotSent { message: message("3", QoS::AtLeastOnce) };
         assert_eq!(ended, [(sent, in_doubt()), (unsent, not_sent)]);
     }
+}
+
+// [MQTT-3.2.2-15]
+#[test]
+fn what_was_sent_in_a_lost_session_and_is_too_large_now_ends_in_doubt_and_names_the_limit() {
+    let mut rig = ClientRig::connected(clean(Version::V5));
+    let sent = publish1(&mut rig, "a message that is too long for the next connection");
+    rig.lose();
+    rig.wait_for_dial();
+    let maximum_packet_size = std::num::NonZeroU32::new(32);
+    rig.connect_with(false, ConnAckProperties { maximum_packet_size, ..Default::default() });
+    let outcomes = rig.outcomes();
+    let (ended, outcome) = &outcomes[0];
+    assert_eq!((outcomes.len(), *ended), (1, sent));
+    assert!(matches!(outcome, Outcome::Indeterminate { limit: Some(_) }), "{outcome:?}");
 }
