@@ -12,6 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 /// |---|---|
 /// | [`no_delay`](Self::no_delay) | on |
 /// | [`keep_alive`](Self::keep_alive) | after 120 s of silence, every 15 s, 4 times: see [`TcpKeepAlive`] |
+/// | [`unacknowledged_max`](Self::unacknowledged_max) | as the operating system sees fit: on Linux about 15 minutes |
 /// | [`send_buffer_bytes`](Self::send_buffer_bytes) | as the operating system sees fit |
 /// | [`receive_buffer_bytes`](Self::receive_buffer_bytes) | as the operating system sees fit |
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,7 @@ use tokio::net::{TcpSocket, TcpStream};
 pub struct TcpOptions {
     no_delay: bool,
     keep_alive: Option<TcpKeepAlive>,
+    unacknowledged_max: Option<Duration>,
     send_buffer_bytes: Option<u32>,
     receive_buffer_bytes: Option<u32>,
 }
@@ -29,6 +31,7 @@ impl TcpOptions {
         Self {
             no_delay: true,
             keep_alive: Some(TcpKeepAlive::new()),
+            unacknowledged_max: None,
             send_buffer_bytes: None,
             receive_buffer_bytes: None,
         }
@@ -45,6 +48,15 @@ impl TcpOptions {
     /// [`TcpKeepAlive::new`].
     pub const fn keep_alive(mut self, keep_alive: Option<TcpKeepAlive>) -> Self {
         self.keep_alive = keep_alive;
+        self
+    }
+
+    /// How long data that was sent may stay without the peer's TCP acknowledgement before the connection is lost
+    /// (TCP_USER_TIMEOUT), in whole milliseconds: finds a dead link while something is being sent, where a keep-alive finds it in
+    /// silence. On Linux it also takes the place of the keep-alive's retries. Default: as the operating system sees fit. Only
+    /// Linux, Android and Fuchsia have it; elsewhere the connection is refused with this option's name.
+    pub const fn unacknowledged_max(mut self, limit: Duration) -> Self {
+        self.unacknowledged_max = Some(limit);
         self
     }
 
@@ -83,6 +95,10 @@ impl TcpOptions {
 
     fn apply(&self, socket: &SockRef<'_>) -> Result<(), OptionRefused> {
         socket.set_tcp_nodelay(self.no_delay).map_err(OptionRefused::new("no_delay", self.no_delay))?;
+        if let Some(limit) = self.unacknowledged_max {
+            set_unacknowledged_max(socket, limit)
+                .map_err(OptionRefused::new("unacknowledged_max", format!("{limit:?}")))?;
+        }
         match &self.keep_alive {
             None => socket.set_keepalive(false).map_err(OptionRefused::new("keep_alive", "off")),
             Some(keep_alive) => socket
@@ -155,6 +171,16 @@ impl Default for TcpKeepAlive {
     fn default() -> Self {
         Self::new()
     }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+fn set_unacknowledged_max(socket: &SockRef<'_>, limit: Duration) -> io::Result<()> {
+    socket.set_tcp_user_timeout(Some(limit))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "fuchsia")))]
+fn set_unacknowledged_max(_: &SockRef<'_>, _: Duration) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// The operating system counts in seconds and would round down, 0 being refused.

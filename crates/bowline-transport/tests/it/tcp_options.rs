@@ -82,3 +82,18 @@ async fn an_option_that_the_system_refuses_is_named_before_anybody_connects() {
     let error = TcpAcceptor::bind_with(loopback(), options, 16).unwrap_err();
     assert!(matches!(error, ListenError::Option { option: "keep_alive", .. }), "{error:?}");
 }
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+#[tokio::test]
+async fn how_long_data_may_stay_unacknowledged_is_set_as_asked_for_and_not_without() {
+    for asked in [None, Some(Duration::from_millis(7_500))] {
+        let options = match asked {
+            Some(limit) => TcpOptions::new().unacknowledged_max(limit),
+            None => TcpOptions::new(),
+        };
+        for stream in connected(options).await {
+            let set = with_socket(&stream, |socket| socket.tcp_user_timeout());
+            assert_eq!(set.unwrap_or_default(), asked.unwrap_or_default());
+        }
+    }
+}
