@@ -95,7 +95,8 @@ const URL_HELP: &str = "Broker and topic at once: mqtt://[user[:password]@]host[
 
 /// The bytes that a connection may hold of messages that are not acknowledged: room for the largest that there are.
 const INBOUND_BYTES_MAX: usize = 320 * 1024 * 1024;
-const INBOUND_MESSAGES_MAX: u16 = 1024;
+/// As many as 5.0 knows. Mosquitto 2.0.11 exceeds a smaller number that it is told, which would end the connection.
+const INBOUND_MESSAGES_MAX: u16 = 65_535;
 
 impl ConnectArguments {
     pub(crate) const fn version(&self) -> Version {

@@ -98,6 +98,11 @@ async fn a_program_whose_stderr_is_closed_goes_on() {
     broker.publish(&Message::new("a".try_into().unwrap(), "one"));
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"one\n"[..]));
+    // The last words are no reason for another exit code.
+    let mut command = bowline(client_arguments("sub", &broker, &["-t", "a", "-W", "1"]));
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(27));
     broker.assert_no_violations();
 }
 
