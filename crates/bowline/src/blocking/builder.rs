@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bowline_proto::Version;
 use bowline_proto::client::{Reconnect, Unmatched};
+use bowline_proto::retry::Retry;
 use bowline_transport::Connector;
 
 use crate::blocking::runtime::on_runtime;
@@ -82,6 +83,8 @@ impl<R: Role> Builder<R> {
         topic_alias_max(aliases: u16);
         /// As [`Builder::reconnect`](crate::Builder::reconnect).
         reconnect(reconnect: impl Into<Reconnect>);
+        /// As [`Builder::retry`](crate::Builder::retry).
+        retry(retry: Retry);
         /// As [`Builder::credentials`](crate::Builder::credentials).
         credentials(credentials: Credentials);
         /// As [`Builder::credentials_provider`](crate::Builder::credentials_provider). It runs on the thread of all blocking
