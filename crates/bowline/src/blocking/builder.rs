@@ -13,6 +13,7 @@ use crate::blocking::subscription::Unrouted;
 use crate::blocking::wait::wait;
 use crate::builder::{self, ConnectError, SendQueue, Session, Will};
 use crate::credentials::{Credentials, CredentialsProvider};
+use crate::{AddressOrder, AddressSessions, BeforeConnect};
 
 /// What a connection is for: a blocking [`Client`](super::Client), [`Publisher`](super::Publisher) or
 /// [`Subscriber`](super::Subscriber). Sealed.
@@ -56,6 +57,14 @@ impl<R: Role> Builder<R> {
     }
 
     same_options! {
+        /// As [`Builder::also`](crate::Builder::also).
+        also(url: &str);
+        /// As [`Builder::address_order`](crate::Builder::address_order).
+        address_order(order: AddressOrder);
+        /// As [`Builder::address_sessions`](crate::Builder::address_sessions).
+        address_sessions(sessions: AddressSessions);
+        /// As [`Builder::redirects_max`](crate::Builder::redirects_max).
+        redirects_max(redirects: u8);
         /// As [`Builder::version`](crate::Builder::version).
         version(version: Version);
         /// As [`Builder::client_id`](crate::Builder::client_id).
@@ -90,6 +99,9 @@ impl<R: Role> Builder<R> {
         /// As [`Builder::credentials_provider`](crate::Builder::credentials_provider). It runs on the thread of all blocking
         /// clients and must not block it.
         credentials_provider(provider: impl CredentialsProvider);
+        /// As [`Builder::before_connect`](crate::Builder::before_connect). It runs on the thread of all blocking clients and must
+        /// not block it.
+        before_connect(hook: impl BeforeConnect);
         /// As [`Builder::will`](crate::Builder::will).
         will(will: Will);
         /// As [`Builder::stall_after`](crate::Builder::stall_after).
