@@ -15,7 +15,7 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 type Action = fn(&Path) -> Result<(), String>;
 
 /// The steps before the tests.
-const STEPS: [(&str, Action); 10] = [
+const STEPS: [(&str, Action); 11] = [
     ("formatting", |root| cargo(root, &["fmt", "--all", "--check"])),
     ("tidy", tidy::command),
     ("clippy", |root| {
@@ -24,6 +24,7 @@ const STEPS: [(&str, Action); 10] = [
     ("documentation", documentation),
     ("conformance", |root| conformance::command(root, conformance::Mode::Check)),
     ("no_std", no_std),
+    ("features", without_features),
     ("wasm32", wasm32),
     ("fuzz-smoke", |root| fuzz::smoke(root, fuzz::SECONDS_DEFAULT)),
     ("std-net", mosquitto::std_net),
@@ -68,6 +69,12 @@ fn documentation(root: &Path) -> Result<(), String> {
 
 fn no_std(root: &Path) -> Result<(), String> {
     cargo(root, &["check", "--package", "bowline-proto", "--no-default-features", "--locked"])
+}
+
+/// The client builds without what its default features add.
+fn without_features(root: &Path) -> Result<(), String> {
+    let arguments = ["--package", "bowline", "--all-targets", "--no-default-features", "--locked"];
+    cargo(root, &[&["clippy"][..], &arguments, &["--", "-D", "warnings"]].concat())
 }
 
 /// The protocol crate builds where there is no operating system, if this machine has the target.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bowline_proto::Version;
 use bowline_proto::client::{Reconnect, Unmatched};
+use bowline_proto::retry::Retry;
 use bowline_transport::Connector;
 
 use crate::blocking::runtime::on_runtime;
@@ -12,6 +13,7 @@ use crate::blocking::subscription::Unrouted;
 use crate::blocking::wait::wait;
 use crate::builder::{self, ConnectError, SendQueue, Session, Will};
 use crate::credentials::{Credentials, CredentialsProvider};
+use crate::{AddressOrder, AddressSessions, BeforeConnect};
 
 /// What a connection is for: a blocking [`Client`](super::Client), [`Publisher`](super::Publisher) or
 /// [`Subscriber`](super::Subscriber). Sealed.
@@ -55,6 +57,14 @@ impl<R: Role> Builder<R> {
     }
 
     same_options! {
+        /// As [`Builder::also`](crate::Builder::also).
+        also(url: &str);
+        /// As [`Builder::address_order`](crate::Builder::address_order).
+        address_order(order: AddressOrder);
+        /// As [`Builder::address_sessions`](crate::Builder::address_sessions).
+        address_sessions(sessions: AddressSessions);
+        /// As [`Builder::redirects_max`](crate::Builder::redirects_max).
+        redirects_max(redirects: u8);
         /// As [`Builder::version`](crate::Builder::version).
         version(version: Version);
         /// As [`Builder::client_id`](crate::Builder::client_id).
@@ -82,11 +92,16 @@ impl<R: Role> Builder<R> {
         topic_alias_max(aliases: u16);
         /// As [`Builder::reconnect`](crate::Builder::reconnect).
         reconnect(reconnect: impl Into<Reconnect>);
+        /// As [`Builder::retry`](crate::Builder::retry).
+        retry(retry: Retry);
         /// As [`Builder::credentials`](crate::Builder::credentials).
         credentials(credentials: Credentials);
         /// As [`Builder::credentials_provider`](crate::Builder::credentials_provider). It runs on the thread of all blocking
         /// clients and must not block it.
         credentials_provider(provider: impl CredentialsProvider);
+        /// As [`Builder::before_connect`](crate::Builder::before_connect). It runs on the thread of all blocking clients and must
+        /// not block it.
+        before_connect(hook: impl BeforeConnect);
         /// As [`Builder::will`](crate::Builder::will).
         will(will: Will);
         /// As [`Builder::stall_after`](crate::Builder::stall_after).

@@ -7,7 +7,8 @@ use super::side_broker::SideBroker;
 /// The names of the methods in a source text that take the builder itself and give it back.
 fn options(source: &'static str) -> BTreeSet<&'static str> {
     let lines = source.lines().map(str::trim);
-    let options = lines.filter(|line| line.contains("(mut self") && line.contains("-> Self"));
+    let takes_itself = |line: &&str| line.contains("(mut self") || line.contains("(self");
+    let options = lines.filter(takes_itself).filter(|line| line.contains("-> Self"));
     options
         .filter_map(|line| line.split("pub const fn ").nth(1).or_else(|| line.split("pub fn ").nth(1)))
         .filter_map(|line| line.split('(').next())
@@ -25,6 +26,8 @@ fn missing(asynchronous: &'static str, blocking: &'static str) -> Vec<&'static s
 fn every_option_of_the_async_builders_has_its_name_in_the_blocking_ones() {
     let builder = include_str!("../../../src/builder/options.rs");
     assert_eq!(missing(builder, include_str!("../../../src/blocking/builder.rs")), [""; 0]);
+    let subscribe = include_str!("../../../src/subscribe/request.rs");
+    assert_eq!(missing(subscribe, include_str!("../../../src/blocking/subscribe.rs")), [""; 0]);
     let messages = include_str!("../../../src/publish/message_options.rs");
     assert_eq!(missing(messages, include_str!("../../../src/blocking/publish.rs")), [""; 0]);
     assert_eq!(missing(messages, include_str!("../../../src/blocking/topic.rs")), [""; 0]);
