@@ -93,9 +93,10 @@ impl Receiver {
         let topic = publisher.topic(self.run.topic())?.qos(self.run.qos);
         self.send_and_receive(&mut subscription, &publisher, topic, outcome).await?;
 
-        // What is still on its way comes before the answer: nothing that arrives twice escapes.
-        timeout(ANSWER_MAX, subscription.unsubscribe()).await??;
-        while self.take_batch(&mut subscription, false).await {}
+        // What is still on its way comes before the answer to another request: nothing that arrives twice escapes.
+        let barrier = subscriber.subscribe(format!("{}/end", self.run.topic()));
+        let _end = timeout(ANSWER_MAX, barrier.into_future()).await??;
+        while timeout(Duration::ZERO, self.take_batch(&mut subscription, false)).await == Ok(true) {}
         publisher.disconnect().await;
         subscriber.disconnect().await;
         Ok(())

@@ -123,6 +123,8 @@ fn ctrl_c_ends_the_demo_with_the_summary_so_far_and_exit_code_130() {
 enum Tampering {
     Lose,
     Double,
+    /// Lets the last one of a run arrive again just before what follows it: the end of the subscription.
+    DoubleLate,
     Corrupt,
     /// Lets the next one pass first.
     HoldBack,
@@ -133,6 +135,7 @@ fn a_single_message_that_is_lost_doubled_changed_or_overtaken_fails_the_demo() {
     for (tampering, last) in [
         (Tampering::Lose, "demo: 540 messages, 1 lost, 0 doubled, 0 out of order, 0 corrupt: FAILED"),
         (Tampering::Double, "demo: 540 messages, 0 lost, 1 doubled, 0 out of order, 0 corrupt: FAILED"),
+        (Tampering::DoubleLate, "demo: 540 messages, 0 lost, 1 doubled, 0 out of order, 0 corrupt: FAILED"),
         (Tampering::Corrupt, "demo: 540 messages, 1 lost, 0 doubled, 0 out of order, 1 corrupt: FAILED"),
         (Tampering::HoldBack, "demo: 540 messages, 0 lost, 0 doubled, 1 out of order, 0 corrupt: FAILED"),
     ] {
@@ -174,8 +177,10 @@ fn tampering_proxy(broker: SocketAddr, tampering: Tampering) -> SocketAddr {
     address
 }
 
-/// Which of all QoS 0 messages is tampered with; they are counted over all connections.
-const VICTIM: usize = 5;
+/// Which of all QoS 0 messages is tampered with; they are counted over all connections, 30 in each run.
+const fn victim(tampering: Tampering) -> usize {
+    if matches!(tampering, Tampering::DoubleLate) { 29 } else { 5 }
+}
 
 fn pass_packets(
     server: TcpStream,
@@ -185,13 +190,18 @@ fn pass_packets(
 ) -> std::io::Result<()> {
     let mut server = BufReader::new(server);
     let mut held_back: Option<Vec<u8>> = None;
+    let mut again: Option<Vec<u8>> = None;
     loop {
         let mut packet = read_packet(&mut server)?;
+        if let Some(again) = again.take() {
+            client.write_all(&again)?;
+        }
         let is_qos0_publish = packet[0] & 0b1111_0110 == 0b0011_0000;
-        if is_qos0_publish && seen.fetch_add(1, Ordering::SeqCst) == VICTIM {
+        if is_qos0_publish && seen.fetch_add(1, Ordering::SeqCst) == victim(tampering) {
             match tampering {
                 Tampering::Lose => continue,
                 Tampering::Double => client.write_all(&packet)?,
+                Tampering::DoubleLate => again = Some(packet.clone()),
                 Tampering::Corrupt => *packet.last_mut().expect("a packet has bytes") ^= 1,
                 Tampering::HoldBack => {
                     held_back = Some(packet);
