@@ -8,14 +8,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{conformance, fuzz, instructions, mosquitto, say, tidy};
+use crate::{conformance, fuzz, instructions, mosquitto, say, sim, tidy};
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 type Action = fn(&Path) -> Result<(), String>;
 
 /// The steps before the tests.
-const STEPS: [(&str, Action); 10] = [
+const STEPS: [(&str, Action); 11] = [
     ("formatting", |root| cargo(root, &["fmt", "--all", "--check"])),
     ("tidy", tidy::command),
     ("clippy", |root| {
@@ -26,6 +26,7 @@ const STEPS: [(&str, Action); 10] = [
     ("no_std", no_std),
     ("wasm32", wasm32),
     ("fuzz-smoke", |root| fuzz::smoke(root, fuzz::SECONDS_DEFAULT)),
+    ("sim", |root| sim::command(root, &[])),
     ("std-net", mosquitto::std_net),
     ("instructions", |root| instructions::command(root, instructions::Mode::Check)),
 ];
