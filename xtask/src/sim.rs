@@ -7,10 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::say;
 
 /// How many fixed seeds are run, from 0.
-const FIXED_SEEDS: u64 = 400;
+const FIXED_SEEDS: u64 = 300;
 
 /// How many more are run from a random one on.
-const RANDOM_SEEDS: u64 = 400;
+const RANDOM_SEEDS: u64 = 200;
 
 /// `cargo xtask sim`: with options what they say, without any the fixed seeds and some random ones.
 pub(crate) fn command(root: &Path, options: &[&str]) -> Result<(), String> {
