@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{conformance, fuzz, instructions, mosquitto, say, tidy};
+use crate::{conformance, fuzz, instructions, mosquitto, say, sim, tidy};
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
@@ -27,6 +27,7 @@ const STEPS: [(&str, Action); 11] = [
     ("features", without_features),
     ("wasm32", wasm32),
     ("fuzz-smoke", |root| fuzz::smoke(root, fuzz::SECONDS_DEFAULT)),
+    ("sim", |root| sim::command(root, &[])),
     ("std-net", mosquitto::std_net),
     ("instructions", |root| instructions::command(root, instructions::Mode::Check)),
 ];

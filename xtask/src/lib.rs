@@ -7,6 +7,7 @@ mod conformance;
 mod fuzz;
 mod instructions;
 mod mosquitto;
+mod sim;
 mod source;
 mod tidy;
 mod tree;
@@ -28,6 +29,8 @@ usage: cargo xtask COMMAND
   instructions   count what scenarios of the protocol crate cost and compare with docs/performance-accepted.tsv
                  --check: fail if one rose by more than 5 %
                  --accept: write the figures as the accepted ones
+  sim            simulate clients, disks and a broker from fixed and random seeds
+                 --seeds N [--from S]: from these seeds; --seed X [--trace]: one, with its history
   std-net        run the example without a runtime against a real Mosquitto, in every version
   ci             run everything that has to pass before a change lands";
 
@@ -48,6 +51,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
         ["instructions"] => instructions::command(&root(), instructions::Mode::Show),
         ["instructions", "--check"] => instructions::command(&root(), instructions::Mode::Check),
         ["instructions", "--accept"] => instructions::command(&root(), instructions::Mode::Accept),
+        ["sim", options @ ..] => sim::command(&root(), options),
         ["std-net"] => mosquitto::std_net(&root()),
         ["ci"] => ci::command(&root()),
         _ => Err(USAGE.to_owned()),

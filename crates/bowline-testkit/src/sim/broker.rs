@@ -161,8 +161,13 @@ impl World {
 
     fn on_violation(&mut self, violation: &bowline_broker::Violation) {
         let is_silence = violation.text.contains("keep alive");
+        // A new process without a store starts its identifiers anywhere, and may meet one of the last process.
+        let forgot_identifiers = index_of(&violation.client_id).is_some_and(|index| {
+            let client = &self.clients[index];
+            client.life > 1 && !client.is_durable() && violation.text.contains("while")
+        });
         // A client whose packets are on their way for too long cannot help it.
-        if !is_silence {
+        if !is_silence && !forgot_identifiers {
             self.judge(Err(format!("the broker complains: {violation}")));
         }
     }

@@ -46,10 +46,15 @@ impl Disk {
     }
 
     /// The process is killed: of the batch under way, any prefix is on the disk. How many entries are, and of how many.
+    ///
+    /// A batch is all or none by contract. The engine needs that only where a session is reset: what becomes of the flows
+    /// stands behind the reset, in one transaction with it. Everywhere else it has to cope with a prefix.
     pub(super) fn tear(&mut self, random: &mut Random) -> (usize, usize) {
         let Some(batch) = self.writing.take() else { return (0, 0) };
         let total = batch.entries.len();
-        let kept = random.below(total as u64 + 1) as usize;
+        let is_transaction = batch.entries.iter().any(|entry| matches!(entry, Entry::SessionReset { .. }));
+        let any = random.below(total as u64 + 1) as usize;
+        let kept = if is_transaction && any < total { 0 } else { any };
         self.apply(&batch, kept);
         (kept, total)
     }

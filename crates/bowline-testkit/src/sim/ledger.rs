@@ -87,6 +87,10 @@ struct Got {
 }
 
 impl Message {
+    const fn is_open(&self) -> bool {
+        matches!(self.end, None | Some((End::Stored, _)))
+    }
+
     /// Whether nobody can know what became of it. QoS 1 is sent again, unless that comes too late.
     const fn may_be_unknown(&self) -> bool {
         let is_not_repeated = matches!(self.qos, QoS::ExactlyOnce) || self.expires || self.is_cancelled;
@@ -328,11 +332,17 @@ impl Ledger {
         Ok(())
     }
 
+    /// The session of a client is over, or will be if the client stays away.
+    pub(super) fn session_may_end(&mut self, client: usize) {
+        for message in self.of_client(client).filter(|message| message.is_open()) {
+            message.was_open_at_loss = true;
+        }
+    }
+
     /// The broker has lost the session of a client: what was sent and not answered is in doubt.
     pub(super) fn session_lost(&mut self, client: usize, is_unheard: bool) {
-        let is_open = |message: &&mut Message| matches!(message.end, None | Some((End::Stored, _)));
-        for message in self.of_client(client).filter(is_open) {
-            message.was_open_at_loss = true;
+        self.session_may_end(client);
+        for message in self.of_client(client).filter(|message| message.is_open()) {
             message.is_doubtful |= message.is_sent;
             message.may_repeat |= message.is_sent && is_unheard;
         }

@@ -199,6 +199,9 @@ impl World {
     pub(super) fn client_closes(&mut self, index: usize) {
         let Some(number) = self.clients[index].link.take() else { return };
         self.log.note(self.now, || format!("client {index}: closes {number}"));
+        if !self.clients[index].is_kept_for_ever() {
+            self.ledger.session_may_end(index);
+        }
         if self.clients[index].plan.session == Session::Clean {
             self.clients[index].active.clear();
             self.ledger.session_lost(index, false);

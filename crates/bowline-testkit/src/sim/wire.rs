@@ -131,6 +131,15 @@ impl Wire {
 
     /// What a durable session writes must be on the disk before: B2 to B6, B8 and B9.
     fn check_barrier(&self, packet: &Packet, disk: &Recovered) -> Verdict {
+        // B9: a session in which something goes on has a name on the disk.
+        let goes_on = match packet {
+            Packet::Publish(publish) => publish.packet_id.is_some(),
+            Packet::Subscribe(_) | Packet::Unsubscribe(_) | Packet::PubRec(_) | Packet::PubRel(_) => true,
+            _ => false,
+        };
+        if goes_on && disk.identity.is_none() {
+            return Err(format!("{packet:?} before the disk has whose session it is"));
+        }
         let holds = match packet {
             Packet::Publish(publish) => publish.packet_id.is_none_or(|id| {
                 disk.flows.iter().any(|flow| {
