@@ -50,6 +50,11 @@ impl Connection {
         self.inner.client_id()
     }
 
+    /// As [`Connection::probe`](crate::Connection::probe): does not wait.
+    pub fn probe(&self) {
+        self.inner.probe();
+    }
+
     /// As [`Connection::flush`](crate::Connection::flush).
     ///
     /// # Errors

@@ -55,6 +55,8 @@ impl<D: StreamItem> Subscribe<D> {
         retain_handling(handling: RetainHandling);
         /// As [`Subscribe::qos0`](crate::Subscribe::qos0).
         qos0(messages_max: usize, when_full: Qos0Full);
+        /// As [`Subscribe::timeout`](crate::Subscribe::timeout).
+        timeout(limit: Duration);
         /// As [`Subscribe::user_property`](crate::Subscribe::user_property).
         user_property(name: impl Into<String>, value: impl Into<String>);
     }
