@@ -15,7 +15,7 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 type Action = fn(&Path) -> Result<(), String>;
 
 /// The steps before the tests.
-const STEPS: [(&str, Action); 11] = [
+const STEPS: [(&str, Action); 12] = [
     ("formatting", |root| cargo(root, &["fmt", "--all", "--check"])),
     ("tidy", tidy::command),
     ("clippy", |root| {
