@@ -368,7 +368,9 @@ impl World {
         };
         let end = match outcome {
             Outcome::Acknowledged { .. } => End::Acknowledged,
-            Outcome::Indeterminate { limit } => End::Indeterminate { is_limit: limit.is_some() },
+            Outcome::Indeterminate { limit } => End::Indeterminate { is_ours: limit.is_some() },
+            // An end of a direction looks like a close by the broker.
+            Outcome::Poison { .. } => End::Indeterminate { is_ours: true },
             Outcome::Stored => End::Stored,
             Outcome::Rejected { .. } => return self.judge(Err(format!("message {number} was rejected"))),
             _ => End::Nothing,

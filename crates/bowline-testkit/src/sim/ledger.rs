@@ -64,8 +64,8 @@ pub(super) enum End {
     Nothing,
     /// Nobody knows.
     Indeterminate {
-        /// A limit of the new connection is the reason.
-        is_limit: bool,
+        /// The client gave it up: over a limit of the new connection, or because the broker closed over it.
+        is_ours: bool,
     },
     /// The engine ended, a later one goes on with it.
     Stored,
@@ -150,7 +150,7 @@ impl Ledger {
             End::Nothing if message.is_sent && !message.is_doubtful => {
                 Err(format!("message {number} ended as not sent, and it was: {message:?}"))
             }
-            End::Indeterminate { is_limit: false } if !message.may_be_unknown() => {
+            End::Indeterminate { is_ours: false } if !message.may_be_unknown() => {
                 Err(format!("message {number} ended as indeterminate, and no session was lost: {message:?}"))
             }
             _ => Ok(()),
