@@ -149,7 +149,7 @@ impl Inner {
     fn on_connected(&mut self, connected: client::Connected, effects: &mut Effects) {
         let Some(engine) = &self.engine else { return };
         self.must_connect = false;
-        self.transport_error = None;
+        effects.outdated.extend(self.transport_error.take());
         self.attempts = 0;
         let info = Arc::new(ConnectionInfo {
             endpoint: self.endpoint.clone(),
@@ -166,7 +166,7 @@ impl Inner {
     fn on_disconnected(&mut self, cause: DisconnectCause, effects: &mut Effects) {
         let why = Disconnection::new(cause, self.transport_error.take());
         self.wants_end |= self.must_connect;
-        self.last = Some(why.clone());
+        effects.outdated.extend(self.last.replace(why.clone()).and_then(Disconnection::into_transport_error));
         effects.events.push(Event::Disconnected(why));
     }
 }
