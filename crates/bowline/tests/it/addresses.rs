@@ -174,6 +174,35 @@ async fn another_address_is_checked_when_the_client_is_made() {
     }
 }
 
+#[tokio::test]
+async fn connect_fails_only_when_every_address_has_failed() {
+    let (one, two, builder) = sea();
+    let builder = builder.also("mqtt://nowhere").also("mqtt://two:1884");
+    drop(one);
+    let (client, _peer) = two.pair(builder, V5).await;
+    let info = within(client.connection().connected()).await.unwrap();
+    assert_eq!(info.endpoint.to_string(), "mqtt://two:1884");
+
+    let (one, two, builder) = sea();
+    drop((one, two));
+    let error = within(builder.also("mqtt://nowhere").connect()).await.unwrap_err();
+    assert!(error.to_string().contains("nowhere"), "the last of them: {error}");
+}
+
+#[tokio::test]
+async fn connect_follows_a_server_that_names_another_one() {
+    let (one, two, builder) = sea();
+    let refuses = async {
+        let mut peer = one.accept(V5).await;
+        peer.connect().await;
+        let properties = ConnAckProperties { server_reference: reference("two"), ..Default::default() };
+        peer.connack_with(false, ReasonCode::UseAnotherServer, properties).await;
+        two.connected(V5).await
+    };
+    let (client, _peer) = tokio::join!(builder.connect(), refuses);
+    client.unwrap();
+}
+
 /// An error that runs code of the application when it is dropped.
 #[derive(Debug)]
 struct Asks(Client);
