@@ -105,6 +105,11 @@ impl BackoffState {
         self.connected_since.is_some()
     }
 
+    /// How long the connection that is not known to be gone has been there.
+    pub(crate) fn connected_for(&self, now: Timestamp) -> Option<Duration> {
+        self.connected_since.map(|since| now.saturating_since(since))
+    }
+
     /// The connection is gone for a reason that its length does not excuse: the delays go on growing.
     pub const fn on_lost_again(&mut self) {
         self.connected_since = None;

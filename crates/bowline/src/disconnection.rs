@@ -22,6 +22,11 @@ impl Disconnection {
         Self { cause, transport }
     }
 
+    /// What the transport said.
+    pub(crate) fn into_transport_error(self) -> Option<Arc<TransportError>> {
+        self.transport
+    }
+
     /// The runtime that carried the connection is gone.
     pub(crate) fn of_ended_runtime() -> Self {
         let error: Box<TransportError> = "the runtime that carried the connection was shut down".into();

@@ -19,7 +19,7 @@ pub struct Addresses {
     /// Whether they know one another's sessions. Default: they do.
     pub sessions: AddressSessions,
     /// How often in a row a server may name another one and be followed, 0 for never. Counted anew once a connection
-    /// lasted as long as resets the delays. Default 3.
+    /// lasted as long as resets the delays, and a second. Default 3.
     pub redirects_max: u8,
 }
 

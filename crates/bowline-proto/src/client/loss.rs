@@ -1,5 +1,7 @@
 //! What follows from the loss of a connection, in one table. Makes no attempt.
 
+use core::time::Duration;
+
 use crate::backoff::Backoff;
 use crate::client::config::Reconnect;
 use crate::client::context::Context;
@@ -72,6 +74,9 @@ impl DisconnectCause {
     }
 }
 
+/// A connection shorter than this does not count the redirections anew.
+const LASTED_MIN: Duration = Duration::from_secs(1);
+
 /// What comes after the loss of a connection or an attempt.
 #[derive(Debug)]
 pub(crate) enum AfterLoss {
@@ -90,9 +95,11 @@ impl Context {
     pub(crate) fn after_loss(&mut self, cause: &DisconnectCause, now: Timestamp) -> AfterLoss {
         let Reconnect::After(backoff) = self.config.reconnect else { return AfterLoss::Stop };
         let was_connected = self.backoff.is_connected();
+        // Whatever starts the delays over, servers that send us around must come to an end.
+        let was_short = self.backoff.connected_for(now).is_none_or(|lasted| lasted < LASTED_MIN);
         if cause.is_overflow() {
             self.backoff.on_lost_again();
-        } else if self.backoff.on_lost(&backoff, now) {
+        } else if self.backoff.on_lost(&backoff, now) && !was_short {
             self.rotation.on_lasted();
         }
         let addresses = self.config.addresses;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bowline_proto::backoff::Backoff;
 use bowline_proto::client::{
     Address, AddressOrder, AddressSessions, ClientConfig, DisconnectCause, Event, Input, Outcome, Reconnect,
     SessionPolicy,
@@ -306,4 +307,21 @@ fn an_old_session_that_one_independent_broker_threw_away_is_still_at_the_other()
         rig.input(Input::Connected);
         assert!(connect_sent(&mut rig).clean_start);
     }
+}
+
+#[test]
+fn servers_that_send_us_around_make_no_tight_loop_even_where_every_connection_starts_the_delays_over() {
+    let mut config = kept(Version::V5);
+    config.reconnect = Reconnect::After(Backoff::default().reset_after(Duration::ZERO));
+    let mut rig = ClientRig::new(config);
+    rig.dial();
+    rig.broker(accepted(Version::V5, false));
+    for _ in 0..20 {
+        redirect(&mut rig, ReasonCode::UseAnotherServer, Some("around"));
+        if rig.engine.state_name() == "Backoff" {
+            return;
+        }
+        rig.broker(accepted(Version::V5, true));
+    }
+    panic!("sent around 20 times without a delay");
 }

@@ -248,3 +248,22 @@ fn the_identifier_of_a_poison_message_stays_retired_over_a_crash_until_the_broke
         assert_eq!(rig.store.recover(usize::MAX).retired, [], "the broker's last word");
     }
 }
+
+#[test]
+fn a_connection_on_which_nothing_was_sent_yet_blames_nothing() {
+    let mut rig = on_store(durable(Version::V5), bowline_testkit::Commit::AtOnce);
+    connect_durably(&mut rig);
+    publish2(&mut rig, "innocent");
+    close_and_come_back(&mut rig);
+    rig.close();
+    rig.wait_for_dial();
+    rig.sent();
+    // What the broker grants is news that must be stored before anything is sent.
+    rig.store.commit = bowline_testkit::Commit::OnDemand;
+    let properties = ConnAckProperties { session_expiry_secs: Some(1000), ..Default::default() };
+    rig.broker(connack(Version::V5, true, ReasonCode::Success, properties));
+    assert_eq!((rig.engine.state_name(), rig.sent()), ("Active", vec![]));
+    rig.close();
+    rig.commit();
+    assert_eq!(poisoned(&mut rig), []);
+}

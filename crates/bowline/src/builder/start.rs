@@ -21,8 +21,8 @@ impl<R: Role> Builder<R> {
     /// Connects, and resolves when the broker has accepted. Later losses are mended by the reconnect policy.
     ///
     /// # Errors
-    /// [`ConnectError`] if an option is not legal or the first attempt failed, whatever the reconnect policy. Nothing is left
-    /// behind.
+    /// [`ConnectError`] if an option is not legal or the first attempt failed, at every address if there are several, whatever
+    /// the reconnect policy. It says why the last of them failed. Nothing is left behind.
     ///
     /// # Cancel safety
     /// Dropping the future gives the attempt up and leaves nothing behind.

@@ -155,7 +155,9 @@ impl Driver {
     }
 
     fn fail(&mut self, input: Input, error: Box<TransportError>) {
-        self.shared.lock().transport_error = Some(Arc::from(error));
+        // The one before is dropped without the lock.
+        let before = self.shared.lock().transport_error.replace(Arc::from(error));
+        drop(before);
         self.inputs.push(input);
     }
 
@@ -192,7 +194,7 @@ impl Driver {
         if let Some(credentials) = self.credentials.take()
             && let Err(error) = set_credentials(engine, credentials)
         {
-            inner.transport_error = Some(Arc::from(error));
+            self.effects.outdated.extend(inner.transport_error.replace(Arc::from(error)));
             self.inputs = vec![Input::DialFailed];
         }
         let mut batch = packets.drain(..);

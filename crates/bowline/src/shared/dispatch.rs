@@ -62,6 +62,8 @@ impl Inner {
                 if let Some(why) = self.last.clone() {
                     effects.state = Some(ConnectionState::Waiting { attempt, delay, why });
                 }
+                // All addresses have had their turn.
+                self.wants_end |= self.must_connect;
                 effects.events.push(Event::Reconnecting { attempt, delay });
             }
             client::Event::Redirected { reference, is_permanent } => {
@@ -149,7 +151,7 @@ impl Inner {
     fn on_connected(&mut self, connected: client::Connected, effects: &mut Effects) {
         let Some(engine) = &self.engine else { return };
         self.must_connect = false;
-        self.transport_error = None;
+        effects.outdated.extend(self.transport_error.take());
         self.attempts = 0;
         let info = Arc::new(ConnectionInfo {
             endpoint: self.endpoint.clone(),
@@ -165,8 +167,7 @@ impl Inner {
 
     fn on_disconnected(&mut self, cause: DisconnectCause, effects: &mut Effects) {
         let why = Disconnection::new(cause, self.transport_error.take());
-        self.wants_end |= self.must_connect;
-        self.last = Some(why.clone());
+        effects.outdated.extend(self.last.replace(why.clone()).and_then(Disconnection::into_transport_error));
         effects.events.push(Event::Disconnected(why));
     }
 }

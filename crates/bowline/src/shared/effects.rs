@@ -1,11 +1,13 @@
 //! What a turn under the lock causes and what is done without it. Knows no engine.
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use bowline_proto::TopicName;
 use bowline_proto::client::DropReason;
 use tracing::{debug, info, warn};
 
+use crate::disconnection::TransportError;
 use crate::event::Event;
 use crate::outcome::{PublishError, PublishErrorKind};
 use crate::shared::Shared;
@@ -24,6 +26,8 @@ pub(crate) struct Effects {
     pub(super) qos0_dropped: u64,
     /// What may be the application's and must not be dropped under the lock.
     pub(super) displaced: Vec<Item>,
+    /// What transports, providers and hooks said and nobody asks for any more: the application's too.
+    pub(crate) outdated: Vec<Arc<TransportError>>,
     pub(super) failed: Vec<PublishError>,
 }
 
@@ -45,6 +49,7 @@ impl Effects {
             shared.state.send_replace(state);
         }
         self.displaced.clear();
+        self.outdated.clear();
         if let Some((messages, topic, why)) = self.dropped.take() {
             self.events.push(Event::Dropped { topic, why, messages });
         }
@@ -71,6 +76,7 @@ impl Effects {
         self.events.shrink_to(0);
         self.failed.shrink_to(0);
         self.displaced.shrink_to(0);
+        self.outdated.shrink_to(0);
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Inner {
     pub(crate) idle: Wakers,
     pub(crate) inboxes: NumberMap<StreamId, Inbox>,
     pub(crate) operations: NumberMap<OperationId, Operation>,
-    /// The first attempt decides: if it fails, the client is over.
+    /// The first round of attempts decides: if no address accepts, the client is over.
     pub(crate) must_connect: bool,
     /// What the transport said last, until the engine says what it makes of it.
     pub(crate) transport_error: Option<Arc<TransportError>>,

@@ -173,3 +173,79 @@ async fn another_address_is_checked_when_the_client_is_made() {
         assert!(text.contains(says) && !text.contains("secret"), "{text}");
     }
 }
+
+#[tokio::test]
+async fn connect_fails_only_when_every_address_has_failed() {
+    let (one, two, builder) = sea();
+    let builder = builder.also("mqtt://nowhere").also("mqtt://two:1884");
+    drop(one);
+    let (client, _peer) = two.pair(builder, V5).await;
+    let info = within(client.connection().connected()).await.unwrap();
+    assert_eq!(info.endpoint.to_string(), "mqtt://two:1884");
+
+    let (one, two, builder) = sea();
+    drop((one, two));
+    let error = within(builder.also("mqtt://nowhere").connect()).await.unwrap_err();
+    assert!(error.to_string().contains("nowhere"), "the last of them: {error}");
+}
+
+#[tokio::test]
+async fn connect_follows_a_server_that_names_another_one() {
+    let (one, two, builder) = sea();
+    let refuses = async {
+        let mut peer = one.accept(V5).await;
+        peer.connect().await;
+        let properties = ConnAckProperties { server_reference: reference("two"), ..Default::default() };
+        peer.connack_with(false, ReasonCode::UseAnotherServer, properties).await;
+        two.connected(V5).await
+    };
+    let (client, _peer) = tokio::join!(builder.connect(), refuses);
+    client.unwrap();
+}
+
+/// An error that runs code of the application when it is dropped.
+#[derive(Debug)]
+struct Asks(Client);
+
+impl std::fmt::Display for Asks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("not now")
+    }
+}
+
+impl std::error::Error for Asks {}
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        // Locks; under the lock this would never return.
+        self.0.stats();
+    }
+}
+
+#[test]
+fn an_error_that_uses_the_client_when_it_is_dropped_does_not_lock_it_up() {
+    let (done, finished) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (one, _two, builder) = sea();
+            let known = std::sync::Arc::new(std::sync::OnceLock::<Client>::new());
+            let asked = known.clone();
+            let builder = builder.before_connect(move |attempt: Attempt| {
+                let client = asked.get().expect("it is set before the driver runs").clone();
+                async move {
+                    match attempt.number() {
+                        1..=5 => Err(Asks(client).into()),
+                        _ => Ok(AttemptChanges::none()),
+                    }
+                }
+            });
+            let client = builder.connect_lazy().unwrap();
+            known.set(client.clone()).unwrap();
+            let _peer = one.connected(V5).await;
+            client.disconnect().await;
+        });
+        done.send(()).unwrap();
+    });
+    finished.recv_timeout(Duration::from_secs(20)).expect("nothing waits for ever");
+}

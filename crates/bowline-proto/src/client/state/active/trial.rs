@@ -51,6 +51,10 @@ impl Active {
     /// The broker closed the connection, perhaps because of something that is unanswered. If that is one flow alone, and it is
     /// not the first time, it is not sent again.
     pub(crate) fn blame(&mut self, cx: &mut Context) {
+        // Nothing was sent yet on this connection; what the flows say of themselves is about an earlier one.
+        if self.is_held {
+            return;
+        }
         let unanswered: Vec<u32> = cx.outbound.unanswered().collect();
         // No request is unanswered beside one that is on trial.
         let is_alone = unanswered.len() == 1;
