@@ -1,6 +1,6 @@
 //! Shows on stderr how far the runs are: a table that is drawn anew on a terminal, else a line for each run that ended.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -61,14 +61,14 @@ impl Live {
     pub(super) fn on_end(&self, run: &Run, outcome: &Outcome) {
         if matches!(self, Self::Lines) {
             let verdict = if outcome.is_clean() { "ok" } else { "FAILED" };
-            eprintln!(
+            tell(&format!(
                 "demo: MQTT {}, QoS {}, {}: {} of {} messages arrived: {verdict}",
                 run.version,
                 run.qos,
                 run.parties.name(),
                 grouped(outcome.counts.received),
                 grouped(u64::from(run.settings.messages)),
-            );
+            ));
         }
     }
 
@@ -88,9 +88,14 @@ impl Live {
         if let Self::Table { screen, .. } = self {
             // The echo has moved the cursor, so nothing may be drawn any more.
             screen.set_draw_target(ProgressDrawTarget::hidden());
-            eprintln!();
+            tell("");
         }
     }
+}
+
+/// Writes a line to stderr. That nobody reads it is no reason to end.
+pub(super) fn tell(line: &str) {
+    _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// How wide a cell is.

@@ -17,11 +17,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bowline::transport::Endpoint;
 use bowline::{QoS, Version};
 use bowline_broker::Broker;
-use clap::{Args, value_parser};
+use clap::{ArgAction, Args, value_parser};
 use tokio::task::JoinSet;
 
+use crate::exit::{USAGE, say};
 use live::Live;
 use outcome::Outcome;
 use paint::{Paint, grouped};
@@ -34,7 +36,7 @@ use summary::{Summary, Verdict};
 /// Starts a broker inside this program, on a free port of 127.0.0.1, and sends numbered messages with checksums through it:
 /// MQTT 3.1, 3.1.1 and 5.0, QoS 0, 1 and 2, from a publisher to a subscriber and from a client to itself. The table
 /// goes to standard output, progress to standard error. Exits with 0 if every message arrived once, intact and in order,
-/// and the broker found no fault with the clients; else with 1; after Ctrl-C with 130.
+/// and the broker found no fault with the clients; else with 1; with 2 if the command line is wrong; after Ctrl-C with 130.
 #[derive(Args)]
 pub(crate) struct DemoArguments {
     /// Messages in each of the 18 runs; the last ones (a half, at most 200) measure latency
@@ -49,6 +51,10 @@ pub(crate) struct DemoArguments {
     /// bowline-demo- and a random number, and at most 500 messages are under way at a time
     #[arg(long)]
     url: Option<String>,
+
+    /// Show this help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
 }
 
 /// How often the progress is shown.
@@ -59,12 +65,16 @@ const EXIT_INTERRUPTED: u8 = 130;
 
 /// Runs to its end or to Ctrl-C.
 pub(crate) async fn run(arguments: DemoArguments) -> ExitCode {
+    if let Some(Err(error)) = arguments.url.as_deref().map(str::parse::<Endpoint>) {
+        say("demo", &format!("the URL is wrong: {error}"));
+        return ExitCode::from(USAGE);
+    }
     match demonstrate(arguments).await {
         Ok(Verdict::Passed) => ExitCode::SUCCESS,
         Ok(Verdict::Failed) => ExitCode::FAILURE,
         Ok(Verdict::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
         Err(error) => {
-            eprintln!("bowline demo: {error}");
+            say("demo", &error.to_string());
             ExitCode::FAILURE
         }
     }
@@ -87,12 +97,12 @@ async fn demonstrate(arguments: DemoArguments) -> Result<Verdict, Box<dyn Error>
         has_window: broker.is_none(),
     };
     let runs = all_runs(&settings);
-    eprintln!(
+    live::tell(&format!(
         "demo: {} runs of {} messages through {}; Ctrl-C ends it",
         runs.len(),
         grouped(u64::from(settings.messages)),
-        settings.url,
-    );
+        settings.shown_url(),
+    ));
     let live = Live::new(&runs);
     let outcomes = carry_out(&runs, &live).await?;
     if outcomes.len() < runs.len() {

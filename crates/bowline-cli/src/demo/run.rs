@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bowline::transport::Endpoint;
 use bowline::{QoS, Version};
 use tokio::sync::Notify;
 
@@ -33,7 +34,7 @@ impl Parties {
 /// What all runs have in common.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
-    /// Where the broker is.
+    /// Where the broker is, perhaps with a login.
     pub(super) url: String,
     /// What all topics begin with.
     pub(super) topic_prefix: String,
@@ -53,6 +54,11 @@ pub(super) const UNDER_WAY_MAX: u64 = 500;
 const PACED_MAX: u32 = 200;
 
 impl Settings {
+    /// Where the broker is, without the login.
+    pub(super) fn shown_url(&self) -> String {
+        self.url.parse::<Endpoint>().map_or_else(|_| "(a URL)".to_owned(), |endpoint| endpoint.to_string())
+    }
+
     /// How many messages are sent as fast as possible. They come first.
     pub(super) fn full_speed(&self) -> u64 {
         u64::from(self.messages - self.paced())

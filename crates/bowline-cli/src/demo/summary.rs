@@ -55,7 +55,8 @@ impl Summary<'_> {
     }
 
     fn introduction(&self) -> String {
-        let Settings { url, messages, payload_bytes, .. } = self.settings;
+        let Settings { messages, payload_bytes, .. } = self.settings;
+        let url = self.settings.shown_url();
         let whose = match self.violations {
             Some(_) => "a strict broker inside this program",
             None => "the broker",

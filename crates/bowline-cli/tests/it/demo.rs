@@ -235,3 +235,45 @@ fn read_packet(server: &mut impl Read) -> std::io::Result<Vec<u8>> {
     server.read_exact(&mut packet[header..])?;
     Ok(packet)
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_login_in_the_url_is_in_neither_output() {
+    let broker = Broker::builder().start().await.expect("a free port");
+    let address = broker.address().expect("it listens on TCP");
+    let url = format!("mqtt://meter:tide-and-knots@{address}");
+    let Output { status, stdout, stderr } = demo(&["-n", "1", "--url", &url]).output().expect("it starts");
+    let (stdout, stderr) = (text(&stdout), text(&stderr));
+    assert_eq!(status.code(), Some(0), "{stdout}{stderr}");
+    for output in [stdout, stderr] {
+        assert!(output.contains(&format!("mqtt://{address}")), "{output}");
+        assert!(!output.contains("tide-and-knots"), "{output}");
+    }
+}
+
+#[test]
+fn a_wrong_url_ends_the_demo_with_2_before_any_run() {
+    for url in ["http://localhost", "mqtt://meter:tide/knots@localhost", ""] {
+        let Output { status, stdout, stderr } = demo(&["-n", "1", "--url", url]).output().expect("it starts");
+        let (stdout, stderr) = (text(&stdout), text(&stderr));
+        assert_eq!((status.code(), stdout.as_str()), (Some(2), ""), "{url}: {stderr}");
+        assert!(stderr.starts_with("bowline demo: the URL is wrong: "), "{stderr}");
+        assert!(!stderr.contains("knots"), "{stderr}");
+    }
+}
+
+#[test]
+fn the_demo_has_a_help_of_its_own() {
+    let Output { status, stdout, stderr } = demo(&["--help"]).output().expect("the program starts");
+    assert_eq!(status.code(), Some(0), "{}", text(&stderr));
+    assert!(text(&stdout).contains("--payload"), "{}", text(&stdout));
+}
+
+#[test]
+fn the_demo_goes_on_if_nobody_reads_its_progress() {
+    let mut command = demo(&["-n", "1"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stderr.take());
+    let Output { status, stdout, .. } = child.wait_with_output().expect("it ends");
+    assert_eq!(status.code(), Some(0), "{}", text(&stdout));
+    assert!(text(&stdout).ends_with(": OK\n"), "{}", text(&stdout));
+}
