@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use bowline_proto::Version;
-use bowline_proto::client::{Reconnect, Unmatched};
+use bowline_proto::client::{AddressOrder, AddressSessions, Reconnect, Unmatched};
+use bowline_proto::retry::Retry;
 use bowline_transport::Connector;
 
+use crate::attempt::BeforeConnect;
 use crate::blocking::runtime::on_runtime;
 use crate::blocking::same_options::same_options;
 use crate::blocking::subscription::Unrouted;
@@ -66,7 +68,7 @@ impl<R: Role> Builder<R> {
         /// As [`Builder::keep_alive`](crate::Builder::keep_alive).
         keep_alive(keep_alive: Duration);
         /// As [`Builder::connect_timeout`](crate::Builder::connect_timeout). It bounds how long [`connect`](Self::connect)
-        /// waits.
+        /// waits at each address.
         connect_timeout(limit: Duration);
         /// As [`Builder::ping_timeout`](crate::Builder::ping_timeout).
         ping_timeout(limit: Duration);
@@ -74,6 +76,8 @@ impl<R: Role> Builder<R> {
         in_flight_max(messages: u16);
         /// As [`Builder::send_queue`](crate::Builder::send_queue).
         send_queue(queue: SendQueue);
+        /// As [`Builder::retry`](crate::Builder::retry).
+        retry(retry: Retry);
         /// As [`Builder::inbound_max`](crate::Builder::inbound_max).
         inbound_max(messages: u16, bytes: usize);
         /// As [`Builder::packet_bytes_max`](crate::Builder::packet_bytes_max).
@@ -82,6 +86,17 @@ impl<R: Role> Builder<R> {
         topic_alias_max(aliases: u16);
         /// As [`Builder::reconnect`](crate::Builder::reconnect).
         reconnect(reconnect: impl Into<Reconnect>);
+        /// As [`Builder::also`](crate::Builder::also).
+        also(url: &str);
+        /// As [`Builder::address_order`](crate::Builder::address_order).
+        address_order(order: AddressOrder);
+        /// As [`Builder::address_sessions`](crate::Builder::address_sessions).
+        address_sessions(sessions: AddressSessions);
+        /// As [`Builder::redirects_max`](crate::Builder::redirects_max).
+        redirects_max(redirects: u8);
+        /// As [`Builder::before_connect`](crate::Builder::before_connect). It runs on the thread of all blocking clients and
+        /// must not block it.
+        before_connect(hook: impl BeforeConnect);
         /// As [`Builder::credentials`](crate::Builder::credentials).
         credentials(credentials: Credentials);
         /// As [`Builder::credentials_provider`](crate::Builder::credentials_provider). It runs on the thread of all blocking
