@@ -73,10 +73,10 @@ impl ClientEngine {
         Ok(publication)
     }
 
-    /// Takes back a publication that has not been given a packet identifier and is in memory; whether it was there. It
-    /// ends with [`Outcome::Cancelled`].
+    /// Takes back a publication that was never given a packet identifier and is in memory; whether it was there. It
+    /// ends with [`Outcome::Cancelled`]. One that lost its identifier with the session may have arrived, and goes out again.
     pub fn cancel(&mut self, publication: PublicationId) -> bool {
-        let Some(queued) = self.context.queue.remove(publication) else { return false };
+        let Some(queued) = self.context.queue.remove_unsent(publication) else { return false };
         self.context.fail_queued(queued, |message| Outcome::Cancelled { message });
         true
     }

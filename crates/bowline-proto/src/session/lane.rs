@@ -27,6 +27,15 @@ pub(crate) struct Waiting {
     pub(crate) due: Option<Timestamp>,
 }
 
+/// Why a publication leaves the queue when its time is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Its message expiry interval is over.
+    Expired,
+    /// It has waited too long.
+    TooOld,
+}
+
 #[derive(Debug)]
 struct Place {
     name: PublicationId,

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 
 use crate::session::PublicationId;
 use crate::session::QueueLimits;
-use crate::session::lane::Lane;
+use crate::session::lane::{Due, Lane};
 use crate::session::queued::Queued;
-use crate::session::send_queue::{Due, SendQueue};
+use crate::session::send_queue::SendQueue;
 use crate::time::Timestamp;
 use crate::types::{Message, MessageProperties, QoS, TopicName};
 

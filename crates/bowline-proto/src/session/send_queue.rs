@@ -6,7 +6,7 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::session::PublicationId;
-use crate::session::lane::{Lane, Places, Waiting};
+use crate::session::lane::{Due, Lane, Places, Waiting};
 use crate::session::queue_limits::QueueLimits;
 use crate::session::queue_tail::{Amount, QueueTail};
 use crate::session::queued::Queued;
@@ -34,15 +34,6 @@ pub(crate) struct SendQueue {
     bytes: usize,
     memory_bytes: usize,
     tail: Option<QueueTail>,
-}
-
-/// Why a publication leaves the queue when its time is up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Due {
-    /// Its message expiry interval is over.
-    Expired,
-    /// It has waited too long.
-    TooOld,
 }
 
 impl SendQueue {
@@ -243,14 +234,23 @@ impl SendQueue {
         Some(waiting.queued)
     }
 
-    /// Takes out a publication that waits in memory to be sent; `None` if there is none of this name.
-    pub(crate) fn remove(&mut self, publication: PublicationId) -> Option<Queued> {
+    /// Takes out a publication that waits in memory and was never sent; `None` if there is none of this name.
+    pub(crate) fn remove_unsent(&mut self, publication: PublicationId) -> Option<Queued> {
         let place = self.moved.get(&publication).copied().unwrap_or(publication);
         for lane in [Lane::Acknowledged, Lane::AtMostOnce] {
             // A place may have passed on to a newer publication.
             if self.lane(lane).at(place).is_some_and(|waiting| waiting.queued.publication == publication) {
                 return self.take_place(lane, place);
             }
+        }
+        None
+    }
+
+    /// Takes out a publication that waits in memory, sent before or not.
+    pub(crate) fn remove(&mut self, publication: PublicationId) -> Option<Queued> {
+        let unsent = self.remove_unsent(publication);
+        if unsent.is_some() {
+            return unsent;
         }
         let index = self.again.iter().position(|queued| queued.publication == publication)?;
         self.take_again(index)
