@@ -62,13 +62,22 @@ fn main() -> ExitCode {
     code
 }
 
-/// Shows the help, or what is wrong with the command line; without URLs that may have a password in them.
+/// Shows the help, or what is wrong with the command line; without passwords, and URLs that may have one in them.
 fn refuse(error: &clap::Error) -> ExitCode {
     let mut text = error.render().to_string();
     for argument in std::env::args_os().skip(1) {
         let argument = argument.to_string_lossy();
-        if argument.contains('@') {
-            text = text.replace(&*argument, "(a URL)");
+        // Of `--option=value` the value alone is shown; and of `-pvalue`.
+        let (option, value) = argument.split_once('=').unwrap_or(("", &argument));
+        let value = if argument.contains('@') {
+            value.find("mqtt://").map_or(value, |at| &value[at..])
+        } else {
+            value
+        };
+        if option.starts_with("--pw") && !value.is_empty() {
+            text = text.replace(&format!("'{value}'"), "(a password)");
+        } else if value.contains('@') {
+            text = text.replace(value, "(a URL)");
         }
     }
     // Whether it is read changes nothing.

@@ -26,6 +26,10 @@ pub(crate) async fn tell(program: &'static str, mut events: Events) {
                     &format!("the broker has lost the session: what became of {count} messages is unknown"),
                 );
             }
+            // What it kept for a subscriber is gone with it.
+            Event::SessionLost { .. } if program == "sub" => {
+                say(program, "the broker has lost the session: messages may be missing");
+            }
             Event::PublishFailed { kind, .. } => {
                 say(program, &format!("a message could not be sent: {kind:?}"));
             }

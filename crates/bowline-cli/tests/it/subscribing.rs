@@ -105,3 +105,15 @@ async fn a_will_is_published_when_the_program_is_killed_and_not_when_it_ends() {
     assert_eq!(broker.stats().retained, 1);
     broker.assert_no_violations();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_session_that_the_broker_has_lost_is_told() {
+    let broker = Broker::builder().start().await.expect("a free port");
+    let address = broker.address().expect("it listens on TCP");
+    let subscriber = Process::client("sub", &broker, &["-t", "a", "-q", "1", "-c", "-i", "reader", "-d"]);
+    subscriber.until_stderr("<== SUBACK");
+    broker.shut_down().await;
+    drop(broker);
+    let _another = Broker::builder().listen(address).start().await.expect("the port is free again");
+    subscriber.until_stderr("bowline sub: the broker has lost the session");
+}

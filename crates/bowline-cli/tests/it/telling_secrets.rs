@@ -92,12 +92,15 @@ async fn no_error_has_a_password_in_it() {
     let url = format!("mqtt://other:{PASSWORD}@{address}/a");
     let with_slash = format!("mqtt://meter:/{PASSWORD}@{address}/a");
     let without_host = format!("mqtt://meter:{PASSWORD}");
-    let wrong: [&[&str]; 6] = [
+    let (of_flag, of_port) = (format!("--pw-prompt={PASSWORD}"), format!("--port={url}"));
+    let wrong: [&[&str]; 8] = [
         &["pub", &url, "-m", "x", "-d"],
         &["pub", &url, &url, "-m", "x"],
         &["pub", &url, "-m", "x", "-h", "host"],
         &["pub", &with_slash, "-m", "x"],
         &["pub", &without_host, "-m", "x"],
+        &["pub", &of_flag, "-t", "a", "-m", "x"],
+        &["pub", &of_port, "-t", "a", "-m", "x"],
         &["pub", "-P", PASSWORD, "-P", PASSWORD, "-t", "a", "-m", "x"],
     ];
     for arguments in wrong {

@@ -142,7 +142,8 @@ impl SessionPolicy {
 pub struct InboundLimits {
     /// Most messages, at least 1; announced as Receive Maximum in 5.0. Default 1,024.
     pub messages_max: u16,
-    /// Most bytes of topics, payloads and properties. Default 16 MiB.
+    /// Most bytes of topics, payloads and properties; one message more in a session that ends with its connection. Default 16
+    /// MiB.
     pub bytes_max: usize,
 }
 

@@ -240,6 +240,23 @@ fn more_bytes_than_the_bound_close_the_connection_and_a_kept_session_redelivers(
     }
 }
 
+#[test]
+fn in_a_clean_session_the_message_that_crosses_the_bound_in_bytes_is_the_last_before_reading_pauses() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(bounded(clean(version), 100, 10));
+        let stream = rig.subscribed("a", QoS::AtLeastOnce);
+        rig.broker(qos1("a", "12345", 1));
+        assert!(!rig.engine.is_reading_paused(), "six bytes are below the bound");
+        rig.broker(qos1("a", "123456", 2));
+        assert_eq!(rig.engine.state_name(), "Active", "nobody would send again what does not fit");
+        assert!(rig.engine.is_reading_paused());
+        let messages = rig.arrived();
+        assert_eq!(messages.len(), 2);
+        rig.take(messages[0], stream).unwrap();
+        assert!(!rig.engine.is_reading_paused(), "seven bytes are below it again");
+    }
+}
+
 // [MQTT-4.8.0-2 of 3.1.1]
 #[test]
 fn before_version_5_the_bound_on_messages_closes_a_kept_session() {

@@ -253,7 +253,7 @@ impl<R: Role> Builder<R> {
 
     /// How much QoS 1 and 2 may be received and not be acknowledged, over all streams; the messages are announced as Receive
     /// Maximum in 5.0. Beyond it the connection is closed, and a kept session delivers again; with a clean session reading
-    /// pauses before.
+    /// pauses before, after the one message that crosses the bound in bytes.
     pub const fn inbound_max(mut self, messages: u16, bytes: usize) -> Self {
         self.config.inbound.messages_max = messages;
         self.config.inbound.bytes_max = bytes;

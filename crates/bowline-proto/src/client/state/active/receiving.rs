@@ -189,8 +189,12 @@ impl Active {
         let messages = cx.inbound.messages() + 1;
         let bytes = cx.inbound.bytes().saturating_add(message.content_bytes());
         let too_many = messages > usize::from(limits.messages_max);
+        // Nobody sends again what a session that ends with its connection does not take: there the message that crosses the
+        // bound passes, and reading pauses after it.
+        let is_last_before_pause =
+            !cx.config.session.outlives_connection() && cx.inbound.bytes() < limits.bytes_max;
         // A single message that is larger than the bound must pass, or it could never arrive.
-        if too_many || (bytes > limits.bytes_max && messages > 1) {
+        if too_many || (bytes > limits.bytes_max && messages > 1 && !is_last_before_pause) {
             return Err(DisconnectCause::InboundOverflow { messages, bytes });
         }
         Ok(())
