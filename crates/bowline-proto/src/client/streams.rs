@@ -18,7 +18,9 @@ const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Qos0Full {
-    /// Reading pauses, as long as no request of ours waits for an answer; while one does, the message is dropped.
+    /// Reading pauses, as long as nothing of ours waits to be sent or for an answer: no publication of any QoS, no request. While
+    /// something does, the message is dropped, because the broker may not read either while it cannot write. A client that
+    /// receives what it publishes can lose QoS 0 messages that way: have it bound what is under way, or use QoS 1.
     #[default]
     Pause,
     /// The stream's oldest QoS 0 message is dropped in its favour and counted: the driver takes it out when

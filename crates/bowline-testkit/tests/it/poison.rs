@@ -267,3 +267,28 @@ fn a_connection_on_which_nothing_was_sent_yet_blames_nothing() {
     rig.commit();
     assert_eq!(poisoned(&mut rig), []);
 }
+
+#[test]
+fn a_suspect_that_is_never_answered_does_not_hold_up_everything_else_for_ever() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        publish2(&mut rig, "swallowed");
+        publish1(&mut rig, "innocent");
+        rig.sent();
+        close_and_come_back(&mut rig);
+        rig.sent();
+        close_and_come_back(&mut rig);
+        assert_eq!(sent_after_ping(&mut rig).len(), 1, "one at a time");
+        publish(&mut rig, message("meanwhile", QoS::AtMostOnce));
+        rig.advance(std::time::Duration::from_secs(25));
+        assert_eq!(payloads(&mut rig), [""; 0], "the trial goes on");
+        rig.advance(std::time::Duration::from_secs(10));
+        assert_eq!(payloads(&mut rig), ["innocent", "meanwhile"]);
+        publish1(&mut rig, "later");
+        assert_eq!(payloads(&mut rig), ["later"], "this connection needs no more care");
+        // A close after that says nothing about what the broker has lived with.
+        let _ = rig.events();
+        close_and_come_back(&mut rig);
+        assert_eq!(poisoned(&mut rig), []);
+    }
+}

@@ -30,7 +30,7 @@ use crate::time_limit::TimeLimit;
 /// | [`no_local`](Self::no_local) (5.0) | no: what this client publishes comes back |
 /// | [`retain_as_published`](Self::retain_as_published) (5.0) | no |
 /// | [`retain_handling`](Self::retain_handling) (5.0) | [`RetainHandling::OnSubscribe`] |
-/// | [`qos0`](Self::qos0) | 1,024 messages, then reading pauses |
+/// | [`qos0`](Self::qos0) | 1,024 messages, then [reading pauses](crate::Qos0Full::Pause) while nothing of ours is under way |
 /// | [`timeout`](Self::timeout) | none: it waits as long as it takes |
 /// | [`manual_ack`](Self::manual_ack) | no: acknowledged when taken |
 ///

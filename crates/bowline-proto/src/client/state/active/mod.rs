@@ -50,6 +50,10 @@ pub(crate) struct Active {
     has_heard: bool,
     /// Whether it was asked to, with a PINGREQ.
     has_asked: bool,
+    /// When what is on trial has been left unanswered for too long.
+    trial_until: Option<Timestamp>,
+    /// Whether this connection has outlived a trial.
+    is_trusted: bool,
     /// Resumed flows whose PUBREL waits because something is on trial, in order.
     releases: VecDeque<(u32, PublicationId)>,
     /// Whether a packet is encoded that was sent before, and keep alive is not to be told.
@@ -102,6 +106,8 @@ impl Active {
             ping_is_at_driver: false,
             has_heard: false,
             has_asked: false,
+            trial_until: None,
+            is_trusted: false,
             releases: VecDeque::new(),
             retry_is_encoded: false,
             link,
@@ -231,7 +237,7 @@ impl Active {
         }
         self.pump_acknowledgements(cx, now);
         self.pump_stored(cx, now);
-        if cx.suspects.is_careful() && !self.may_go_on_with_care(cx, now) {
+        if self.is_careful(cx) && !self.may_go_on_with_care(cx, now) {
             return;
         }
         while self.release_next(cx, now) {}
@@ -277,13 +283,14 @@ impl Active {
 
     pub(crate) fn deadline(&self, cx: &Context) -> Option<Timestamp> {
         let stall = self.turns.deadline(cx.config.stall_after);
-        let deadlines = [self.keep_alive.deadline(), stall, self.retry_deadline(cx)];
+        let deadlines = [self.keep_alive.deadline(), stall, self.retry_deadline(cx), self.trial_until];
         deadlines.into_iter().flatten().min()
     }
 
     pub(crate) fn on_time(&mut self, cx: &mut Context, now: Timestamp) -> Transition {
         self.tell_stalls(cx, now);
         self.send_due_again(cx, now);
+        self.end_trial(cx, now);
         match self.keep_alive.poll(now) {
             KeepAliveAction::Idle => Transition::Stay,
             KeepAliveAction::SendPing => {

@@ -35,7 +35,7 @@ impl Active {
                 self.releases.push_back((slot, flow.publication));
             }
         }
-        if !cx.suspects.is_careful() {
+        if !self.is_careful(cx) {
             while self.release_next(cx, now) {}
         }
     }
@@ -101,7 +101,7 @@ impl Active {
     /// Whether a publication may go straight to the wire: connected, nothing before it, quota and buffer free.
     pub(crate) fn may_publish_at_once(&self, cx: &Context, qos: QoS) -> bool {
         !self.is_held
-            && !cx.suspects.is_careful()
+            && !self.is_careful(cx)
             && self.link.has_room()
             && match qos {
                 QoS::AtMostOnce => cx.queue.is_lane_empty(Lane::AtMostOnce),

@@ -13,13 +13,36 @@ use crate::session::stored::Entry;
 use crate::time::Timestamp;
 
 impl Active {
-    /// Whether a flow is on trial: nothing else of ours may be sent until it is answered.
-    pub(super) fn is_trying(&self, cx: &Context) -> bool {
-        cx.suspects.is_careful() && self.quota.in_use() > 0
+    /// Whether there are suspects and this connection has not outlived one of them.
+    pub(super) const fn is_careful(&self, cx: &Context) -> bool {
+        cx.suspects.is_careful() && !self.is_trusted
     }
 
-    /// Whether something may be sent while there are suspects. The PUBRELs that wait are sent here, one by one.
+    /// Whether a flow is on trial: nothing else of ours may be sent until it is answered.
+    pub(super) fn is_trying(&self, cx: &Context) -> bool {
+        self.is_careful(cx) && self.quota.in_use() > 0
+    }
+
+    /// Whether something may be sent while there are suspects. If it waits for an answer, it waits no longer than for CONNACK:
+    /// some brokers take what they do not like without a word, and all else would wait for ever.
     pub(super) fn may_go_on_with_care(&mut self, cx: &mut Context, now: Timestamp) -> bool {
+        let may_go_on = self.may_go_on_now(cx, now);
+        let waits = !may_go_on && self.has_heard;
+        self.trial_until = waits.then(|| self.trial_until.unwrap_or(now + cx.config.connect_timeout));
+        may_go_on
+    }
+
+    /// The trial has taken too long: the broker has left this connection open, and nothing has to be sent with care on it.
+    pub(super) fn end_trial(&mut self, cx: &mut Context, now: Timestamp) {
+        if self.trial_until.is_some_and(|until| until <= now) {
+            self.trial_until = None;
+            self.is_trusted = true;
+            cx.has_changed = true;
+        }
+    }
+
+    /// The PUBRELs that wait are sent here, one by one.
+    fn may_go_on_now(&mut self, cx: &mut Context, now: Timestamp) -> bool {
         if !self.has_heard {
             if !core::mem::replace(&mut self.has_asked, true) {
                 self.ping(now);
@@ -57,7 +80,7 @@ impl Active {
         }
         let unanswered: Vec<u32> = cx.outbound.unanswered().collect();
         // No request is unanswered beside one that is on trial.
-        let is_alone = unanswered.len() == 1;
+        let is_alone = unanswered.len() == 1 && !self.is_trusted;
         for slot in unanswered {
             let publication = cx.outbound.flow(slot).publication;
             if let Some(closes) = cx.suspects.blame(publication)
