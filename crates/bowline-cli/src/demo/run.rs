@@ -50,6 +50,9 @@ pub(super) struct Settings {
 /// Most messages that are sent and have not arrived, where there is a bound.
 pub(super) const UNDER_WAY_MAX: u64 = 500;
 
+/// Most bytes of payload that are sent and have not arrived, where there is a bound.
+const UNDER_WAY_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
 /// How many messages of a run are sent one by one at the end, to measure latency without a queue.
 const PACED_MAX: u32 = 200;
 
@@ -146,23 +149,26 @@ impl Run {
         self.arrival.notify_one();
     }
 
-    /// Whether at most [`UNDER_WAY_MAX`] messages may be under way. A client that has something to send itself may not stop
+    /// Most messages that may be under way, if there is a bound. A client that has something to send itself may not stop
     /// reading, or it and its broker could wait for each other; then QoS 0 that a stream has no room for, by default
-    /// beyond 1,024 messages, is dropped. The broker inside this program has its publishers wait instead.
-    fn has_window(&self) -> bool {
-        self.settings.has_window || (self.parties == Parties::OneClient && self.qos == QoS::AtMostOnce)
+    /// beyond 1,024 messages, is dropped, and above it the client ends beyond its 16 MiB. The broker inside this
+    /// program has its publishers wait instead.
+    fn under_way_max(&self) -> Option<u64> {
+        let fit = UNDER_WAY_BYTES_MAX / u64::try_from(self.settings.payload_bytes.max(1)).unwrap_or(u64::MAX);
+        let is_one = self.parties == Parties::OneClient;
+        let is_bound =
+            self.settings.has_window || is_one && (self.qos == QoS::AtMostOnce || fit < UNDER_WAY_MAX);
+        is_bound.then(|| fit.clamp(1, UNDER_WAY_MAX))
     }
 
     /// Waits until one more message may be under way. When nothing arrives for a second, what is under way counts as lost:
     /// the run goes on, and the tally finds the loss.
     pub(super) async fn wait_for_room(&self) {
-        if !self.has_window() {
-            return;
-        }
+        let Some(most) = self.under_way_max() else { return };
         let reached = || self.reached.load(Ordering::Relaxed);
         loop {
             let before = reached();
-            if self.sent().saturating_sub(before) < UNDER_WAY_MAX {
+            if self.sent().saturating_sub(before) < most {
                 return;
             }
             let arrived = tokio::time::timeout(GIVEN_UP_AFTER, self.arrival.notified()).await;
@@ -216,6 +222,13 @@ mod tests {
         assert_eq!(room(&run(Parties::OneClient, QoS::AtLeastOnce, false)).await, 2_000);
         assert_eq!(room(&run(Parties::PublisherAndSubscriber, QoS::AtMostOnce, false)).await, 2_000);
         assert_eq!(room(&run(Parties::PublisherAndSubscriber, QoS::AtLeastOnce, true)).await, UNDER_WAY_MAX);
+    }
+
+    #[tokio::test]
+    async fn large_messages_have_a_window_of_fewer_so_that_a_client_can_hold_them() {
+        let mut run = run(Parties::OneClient, QoS::ExactlyOnce, false);
+        run.settings.payload_bytes = 1024 * 1024;
+        assert_eq!(room(&run).await, 8);
     }
 
     #[tokio::test]
