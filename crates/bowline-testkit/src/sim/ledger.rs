@@ -204,10 +204,11 @@ impl Ledger {
             if number < *last && !may_come_late {
                 return Err(format!("the broker took message {number} of QoS {qos} after {last}"));
             }
-            if number < *last {
+            *last = number.max(*last);
+            let mut after = self.messages.iter().skip(number as usize);
+            if may_come_late && after.any(|one| one.client == key.0 && one.times_witnessed > 0) {
                 self.late.insert(key.0);
             }
-            *last = number.max(*last);
         }
         for &client in expecting.iter().filter(|_| !expires && qos != QoS::AtMostOnce) {
             let got = self.got.entry((client, number)).or_default();
