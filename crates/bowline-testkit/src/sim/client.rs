@@ -53,6 +53,8 @@ pub(super) struct Client {
     pub(super) expects_session: bool,
     /// The broker began a session that the client has not heard of.
     pub(super) is_loss_unheard: bool,
+    /// A CONNECT on a connection that it had left reached the broker after all, and no session began since.
+    pub(super) left_connect_came: bool,
     /// The disk's generation when the client heard of a new session: until the next one is committed, a kill makes it
     /// forget what it heard.
     pub(super) loss_heard_in: Option<u64>,
@@ -82,6 +84,7 @@ impl Client {
             active: BTreeSet::new(),
             expects_session: false,
             is_loss_unheard: false,
+            left_connect_came: false,
             loss_heard_in: None,
             is_stopped: false,
             fails_next_dial: false,

@@ -49,10 +49,6 @@ pub struct Counts {
     pub restarts_without_sessions: u64,
     /// Times that the broker's limits changed.
     pub new_limits: u64,
-    /// Packets that the broker sent again on a timer.
-    pub resent: u64,
-    /// Packets that came under another identifier than on the connection before.
-    pub renumbered: u64,
     /// Publications cancelled.
     pub cancels: u64,
     /// Messages refused by applications.
@@ -60,7 +56,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn fields(&self) -> [(&'static str, u64); 22] {
+    fn fields(&self) -> [(&'static str, u64); 21] {
         [
             ("messages published", self.published),
             ("messages delivered", self.delivered),
@@ -81,7 +77,6 @@ impl Counts {
             ("broker restarts, sessions kept", self.restarts_with_sessions),
             ("broker restarts, sessions lost", self.restarts_without_sessions),
             ("changes of limits", self.new_limits),
-            ("packets sent again on a timer", self.resent),
             ("cancels", self.cancels),
             ("refused messages", self.rejects),
         ]
@@ -110,8 +105,6 @@ impl Counts {
         self.restarts_with_sessions += other.restarts_with_sessions;
         self.restarts_without_sessions += other.restarts_without_sessions;
         self.new_limits += other.new_limits;
-        self.resent += other.resent;
-        self.renumbered += other.renumbered;
         self.cancels += other.cancels;
         self.rejects += other.rejects;
     }
@@ -120,10 +113,10 @@ impl Counts {
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "  {:32}{:14.1}", "hours simulated", self.virtual_time.as_secs_f64() / 3_600.0)?;
-        writeln!(f, "  {:32}{:12}", "steps", self.steps)?;
+        write!(f, "  {:32}{:12}", "steps", self.steps)?;
         for (name, count) in self.fields() {
-            writeln!(f, "  {name:32}{count:12}")?;
+            write!(f, "\n  {name:32}{count:12}")?;
         }
-        write!(f, "  {:32}{:12}", "packets renumbered", self.renumbered)
+        Ok(())
     }
 }

@@ -233,7 +233,10 @@ impl World {
             return false;
         }
         match link.to_server.poll(self.now) {
-            Some(Arrival::Bytes(bytes)) => self.broker.core.handle_bytes(connection, &bytes),
+            Some(Arrival::Bytes(bytes)) => {
+                self.broker.reads_from = Some(number);
+                self.broker.core.handle_bytes(connection, &bytes);
+            }
             Some(Arrival::End) => self.broker.core.handle_closed(connection, self.now),
             Some(Arrival::Cut) => self.cut(number),
             None => return false,
@@ -241,6 +244,7 @@ impl World {
         self.counts.steps += 1;
         self.broker.is_dirty = true;
         self.broker_step();
+        self.broker.reads_from = None;
         true
     }
 
