@@ -37,7 +37,6 @@ use crate::state::ConnectionState;
 use signal::DriverSignal;
 
 /// One client: the engine and everybody who waits for it.
-#[derive(Debug)]
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
     start: Instant,
@@ -49,6 +48,19 @@ pub(crate) struct Shared {
     pub(crate) state: watch::Sender<ConnectionState>,
     /// Where the driver runs, and tasks of ours beside it.
     pub(crate) runtime: Handle,
+}
+
+impl std::fmt::Debug for Shared {
+    /// Every handle holds this: it says where the connection is and not what the engine looks like inside.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = match &*self.state.borrow() {
+            ConnectionState::Connecting => "connecting",
+            ConnectionState::Connected(_) => "connected",
+            ConnectionState::Waiting { .. } => "waiting",
+            ConnectionState::Ended(_) => "ended",
+        };
+        f.debug_struct("Shared").field("state", &state).finish_non_exhaustive()
+    }
 }
 
 impl Shared {

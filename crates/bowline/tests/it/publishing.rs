@@ -297,3 +297,18 @@ fn a_payload_that_uses_the_client_when_it_is_dropped_does_not_lock_it_up() {
     });
     finished.recv_timeout(Duration::from_secs(20)).expect("nothing waits for ever");
 }
+
+#[tokio::test]
+async fn handles_and_receipts_are_short_when_they_are_printed_for_debugging() {
+    let broker = bowline_broker::Broker::builder().start().await.unwrap();
+    let url = format!("mqtt://{}", broker.address().unwrap());
+    let client = bowline::Client::connect(&url).await.unwrap();
+    let receipt = client.publish("a", "1").qos(bowline::QoS::AtLeastOnce).send().await.unwrap();
+    for text in
+        [format!("{client:?}"), format!("{receipt:?}"), format!("{:?}", client.publish("a", "secret"))]
+    {
+        assert!(text.len() < 600, "{} bytes: {text}", text.len());
+        assert!(text.contains("connected"), "{text}");
+    }
+    client.disconnect().await;
+}
