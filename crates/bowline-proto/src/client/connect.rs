@@ -81,8 +81,12 @@ impl Context {
         }
     }
 
-    /// Forgets a session whose expiry interval has passed since the connection was lost [MQTT-3.1.2-23].
+    /// Forgets a session whose expiry interval has passed since the connection was lost [MQTT-3.1.2-23]. One that takes over what the
+    /// broker holds does not: the broker noticed the loss later and may have it still, and CONNACK says so.
     pub(crate) fn forget_expired_session(&mut self, now: Timestamp) {
+        if self.config.session.adopts() {
+            return;
+        }
         if self.standing.expires_at.is_some_and(|expires_at| now >= expires_at) {
             self.reset_session();
             self.standing.expires_at = None;

@@ -353,3 +353,30 @@ fn a_qos_2_message_that_replaces_one_being_recorded_is_not_swallowed_later() {
         assert_eq!(rig.sent(), [pubrec(1, OK)]);
     }
 }
+
+// [MQTT-3.1.2-23] [MQTT-4.3.3-10]
+#[test]
+fn a_session_that_our_clock_holds_expired_and_the_broker_still_has_delivers_nothing_twice() {
+    let mut config = kept(Version::V5);
+    config.session = bowline_proto::client::SessionPolicy::InMemory { expiry_secs: 20, adopt: true };
+    let mut rig = ClientRig::connected(config);
+    let stream = rig.subscribed("a", QoS::ExactlyOnce);
+    rig.broker(qos2("a", "m", 3));
+    let [message] = rig.arrived()[..] else { panic!("one message") };
+    rig.take(message, stream).unwrap();
+    assert_eq!(rig.sent(), [pubrec(3, OK)]);
+    rig.lose();
+    // Attempts fail for longer than that.
+    for _ in 0..12 {
+        rig.wait_for_dial();
+        rig.lose();
+        rig.advance(std::time::Duration::from_secs(3));
+    }
+    if rig.engine.state_name() != "AwaitConnack" {
+        rig.wait_for_dial();
+    }
+    rig.broker(bowline_testkit::client_rig::connack(Version::V5, true, OK, Default::default()));
+    rig.sent();
+    rig.broker(again(qos2("a", "m", 3)));
+    assert_eq!((rig.arrived(), rig.sent()), (vec![], vec![pubrec(3, OK)]));
+}
