@@ -275,12 +275,7 @@ impl Active {
             let message = self.finish(cx, slot).message;
             return cx.fail_unsent_flow(publication, Outcome::Forbidden { message, limit });
         }
-        let retired = flow.is_exactly_once().then_some(flow.packet_id);
-        self.give_back_quota(cx, slot);
-        let flow = match retired {
-            Some(_) => cx.outbound.finish_retiring_id(slot),
-            None => cx.outbound.finish(slot),
-        };
+        let (flow, retired) = self.finish_sent(cx, slot);
         cx.spent.message(flow.message);
         cx.fail(
             Entry::Ended { publication, retired },
@@ -422,8 +417,19 @@ impl Active {
         cx.outbound.finish(slot)
     }
 
+    /// Ends a flow that was sent, without the broker's word. The identifier of a QoS 2 flow stays out of use (returned).
+    pub(super) fn finish_sent(&mut self, cx: &mut Context, slot: u32) -> (OutboundFlow, Option<PacketId>) {
+        self.give_back_quota(cx, slot);
+        if !cx.outbound.flow(slot).is_exactly_once() {
+            return (cx.outbound.finish(slot), None);
+        }
+        let flow = cx.outbound.finish_retiring_id(slot);
+        let retired = Some(flow.packet_id);
+        (flow, retired)
+    }
+
     // [MQTT-4.9.0-2]
-    pub(super) fn give_back_quota(&mut self, cx: &mut Context, slot: u32) {
+    fn give_back_quota(&mut self, cx: &mut Context, slot: u32) {
         let flow = cx.outbound.flow_mut(slot);
         if core::mem::take(&mut flow.holds_quota) {
             self.quota.give_back();
