@@ -39,4 +39,5 @@ mod smoke;
 mod store_failures;
 mod streams;
 mod transitions;
+mod unsent_ends;
 mod unsubscribing;
