@@ -8,6 +8,7 @@ use slab::Slab;
 use crate::reason::ReasonCode;
 use crate::routing::StreamId;
 use crate::session::DeliveryId;
+use crate::session::held::{Held, HeldState};
 use crate::session::id_table::IdTable;
 use crate::session::stream_set::StreamSet;
 use crate::types::{Message, PacketId, QoS};
@@ -44,44 +45,6 @@ enum InboundId {
         /// As above.
         is_open: bool,
     },
-}
-
-/// A message that the application has, or that waits for it.
-#[derive(Debug)]
-pub(crate) struct Held {
-    generation: u32,
-    pub(crate) packet_id: PacketId,
-    pub(crate) message: Message,
-    /// Streams that have not taken it yet.
-    waiting: StreamSet,
-    /// All streams that it was handed to.
-    handed: StreamSet,
-    /// Streams whose application has it in its hands and will finish with it later.
-    in_hand: StreamSet,
-    reason: ReasonCode,
-    pub(crate) state: HeldState,
-    /// Whether an acknowledgement for it is due on this connection.
-    pub(crate) is_in_order: bool,
-    /// The session is gone or the identifier carries another message: no acknowledgement is due.
-    is_orphan: bool,
-}
-
-impl Held {
-    /// The streams that have not taken it.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = StreamId> + '_ {
-        self.waiting.iter()
-    }
-}
-
-/// How far a held message got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HeldState {
-    /// Some stream has not taken it yet.
-    Waiting,
-    /// Taken by all; its `Received` is not durable yet (B4).
-    Recording,
-    /// May be acknowledged with this reason, in its turn.
-    Settled(ReasonCode),
 }
 
 /// What a PUBLISH that arrives turns out to be.
@@ -223,18 +186,7 @@ impl Inbound {
         self.messages += 1;
         self.open += 1;
         self.bytes += message.content_bytes();
-        let slot = self.held.insert(Held {
-            generation,
-            packet_id,
-            message,
-            handed: takers.clone(),
-            in_hand: StreamSet::new(),
-            waiting: takers,
-            reason: ReasonCode::Success,
-            state: HeldState::Waiting,
-            is_in_order: true,
-            is_orphan: false,
-        });
+        let slot = self.held.insert(Held::new(generation, packet_id, message, takers));
         let slot = u32::try_from(slot)
             .expect("held messages are bounded by 65,535 identifiers and the orphans of reconnects");
         self.ids.insert(packet_id, InboundId::Held(slot));
