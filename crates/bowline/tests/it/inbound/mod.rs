@@ -1,13 +1,14 @@
 //! The rules for what arrives (docs/inbound.md), as an application and its broker see them. Knows no reason why.
 
+mod ending;
 mod unrouted;
 
 use std::time::Duration;
 
 use bowline::proto::packet::Packet;
-use bowline::{Backoff, Builder, Client, ReasonCode, Session, Version};
+use bowline::{Backoff, Builder, Client, Event, Events, ReasonCode, Session, Version};
 
-use crate::peer::{Harbour, Peer};
+use crate::peer::{Harbour, Peer, within};
 
 const KIB_64: usize = 64 * 1024;
 
@@ -38,5 +39,15 @@ async fn acknowledged(peer: &mut Peer) -> (u16, ReasonCode) {
     match peer.packet().await {
         Packet::PubAck(ack) | Packet::PubRec(ack) => (ack.packet_id.as_u16(), ack.reason),
         other => panic!("an acknowledgement was expected: {other:?}"),
+    }
+}
+
+/// The next event that is of interest.
+async fn told<T>(events: &mut Events, mut which: impl FnMut(Event) -> Option<T>) -> T {
+    loop {
+        let event = within(events.next()).await.expect("the client goes on");
+        if let Some(found) = which(event) {
+            return found;
+        }
     }
 }
