@@ -156,6 +156,20 @@ impl Context {
         self.take(delivery, from, ReasonCode::Success);
     }
 
+    /// A message came again that applications had let go of: it goes to them again, or to whoever wants it now.
+    pub(crate) fn hand_out_abandoned(&mut self, delivery: DeliveryId) {
+        let ends_with_connection = !self.config.session.outlives_connection();
+        for stream in self.inbound.take_abandoned(delivery).iter() {
+            let Some(held) = self.inbound.held(delivery) else { return };
+            self.routes.matches(&held.message.topic, &mut self.matched);
+            if self.matched.contains(&stream) {
+                self.hand_out_again(delivery, stream);
+            } else {
+                self.pass_on(delivery, stream, ends_with_connection);
+            }
+        }
+    }
+
     /// Hands a message to the streams that match and did not have it yet; whether there was one.
     fn hand_to_matching(&mut self, delivery: DeliveryId) -> bool {
         let Some(held) = self.inbound.held(delivery) else { return false };

@@ -18,6 +18,8 @@ pub(crate) struct Held {
     pub(super) handed: StreamSet,
     /// Streams whose application has it in its hands and will finish with it later.
     pub(super) in_hand: StreamSet,
+    /// Streams whose application has let go of it without finishing with it: they have it no longer.
+    abandoned: StreamSet,
     pub(super) reason: ReasonCode,
     pub(crate) state: HeldState,
     /// Whether an acknowledgement for it is due on this connection.
@@ -45,6 +47,7 @@ impl Held {
             message,
             handed: takers.clone(),
             in_hand: StreamSet::new(),
+            abandoned: StreamSet::new(),
             waiting: takers,
             reason: ReasonCode::Success,
             state: HeldState::Waiting,
@@ -56,5 +59,29 @@ impl Held {
     /// The streams that have not taken it.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = StreamId> + '_ {
         self.waiting.iter()
+    }
+
+    /// The application has it in its hands, unless it has let go of it meanwhile.
+    pub(super) fn hand_over(&mut self, stream: StreamId) {
+        if self.waiting.contains(stream) && !self.abandoned.contains(stream) {
+            self.in_hand.insert(stream);
+        }
+    }
+
+    /// The application has let go of it.
+    pub(super) fn abandon(&mut self, stream: StreamId) {
+        self.in_hand.remove(stream);
+        self.abandoned.insert(stream);
+    }
+
+    /// The streams whose applications have let go of it and that wait for it again from now on.
+    pub(super) fn take_abandoned(&mut self) -> StreamSet {
+        let abandoned = core::mem::take(&mut self.abandoned);
+        abandoned.iter().filter(|stream| self.waiting.contains(*stream)).collect()
+    }
+
+    /// Whether nobody has it who could finish with it.
+    pub(super) fn is_let_go(&self) -> bool {
+        self.waiting.iter().all(|stream| self.abandoned.contains(stream))
     }
 }

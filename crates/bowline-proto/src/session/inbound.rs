@@ -163,8 +163,8 @@ impl Inbound {
         self.orphans += usize::from(!core::mem::replace(&mut held.is_orphan, true));
         let (packet_id, was_exactly_once) = (held.packet_id, held.message.qos == QoS::ExactlyOnce);
         self.ids.remove(packet_id);
-        // Nobody will ask for one that was taken already.
-        if self.held[slot as usize].state != HeldState::Waiting {
+        // Nobody will ask for one that was taken already, or let go of.
+        if self.held[slot as usize].is_let_go() {
             self.remove(delivery);
         }
         if was_exactly_once { Arrival::Replacing } else { Arrival::New }
@@ -243,9 +243,27 @@ impl Inbound {
 
     /// The application has it in its hands and will finish with it later.
     pub(crate) fn hand_over(&mut self, delivery: DeliveryId, stream: StreamId) {
-        if let Some(held) = self.held_mut(delivery).filter(|held| held.waiting.contains(stream)) {
-            held.in_hand.insert(stream);
+        if let Some(held) = self.held_mut(delivery) {
+            held.hand_over(stream);
         }
+    }
+
+    /// The application has let go of it without finishing with it; whether an acknowledgement is still due.
+    pub(crate) fn abandon(&mut self, delivery: DeliveryId, stream: StreamId) -> bool {
+        let Some(held) = self.held_mut(delivery).filter(|held| held.waiting.contains(stream)) else {
+            return false;
+        };
+        held.abandon(stream);
+        let is_orphan = held.is_orphan;
+        if is_orphan && held.is_let_go() {
+            self.remove(delivery);
+        }
+        !is_orphan
+    }
+
+    /// The streams that had let go of a message and wait for it again, because it came again.
+    pub(crate) fn take_abandoned(&mut self, delivery: DeliveryId) -> StreamSet {
+        self.held_mut(delivery).map(Held::take_abandoned).unwrap_or_default()
     }
 
     /// Whether the application has it in its hands.
@@ -389,7 +407,7 @@ impl Inbound {
         for (_, held) in &mut self.held {
             self.orphans += usize::from(!core::mem::replace(&mut held.is_orphan, true));
         }
-        self.forget(|held| held.state != HeldState::Waiting);
+        self.forget(Held::is_let_go);
     }
 
     /// Messages that this stream has not taken.

@@ -1,5 +1,6 @@
 //! The rules for what arrives (docs/inbound.md), as an application and its broker see them. Knows no reason why.
 
+mod abandoning;
 mod ending;
 mod unrouted;
 

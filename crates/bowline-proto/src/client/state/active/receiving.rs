@@ -90,6 +90,7 @@ impl Active {
             Arrival::Joined(delivery) => {
                 if cx.inbound.join(delivery) {
                     self.turns.push(message.qos, delivery);
+                    cx.hand_out_abandoned(delivery);
                 }
             }
             Arrival::IdInUse => return Err(protocol(ProtocolError::PacketIdInUse { packet_id })),
