@@ -3,6 +3,7 @@
 
 pub(crate) mod ended_filters;
 pub(crate) mod expiry;
+pub(crate) mod held;
 mod id_table;
 pub(crate) mod inbound;
 pub mod journal;

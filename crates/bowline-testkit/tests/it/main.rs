@@ -1,5 +1,6 @@
 //! Behaviour of the engines, seen from outside: packets and commands in, packets and events out.
 
+mod abandoning;
 mod acknowledging;
 mod addresses;
 mod back_pressure;
