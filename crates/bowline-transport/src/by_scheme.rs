@@ -17,7 +17,7 @@ use crate::tls::{Tls, TlsConnector};
 #[must_use]
 pub struct SchemeConnector {
     below: Arc<dyn Connector>,
-    handshake_timeout: Duration,
+    connect_timeout: Duration,
     #[cfg(feature = "tls")]
     tls: Tls,
 }
@@ -27,15 +27,16 @@ impl SchemeConnector {
     pub fn new(below: Arc<dyn Connector>) -> Self {
         Self {
             below,
-            handshake_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
             #[cfg(feature = "tls")]
             tls: Tls::new(),
         }
     }
 
-    /// How long a handshake above the bytes may take. Default: 10 s.
-    pub const fn handshake_timeout(mut self, limit: Duration) -> Self {
-        self.handshake_timeout = limit;
+    /// How long connecting may take in all where there is a handshake above the bytes, which gets what is left. Opening the bytes
+    /// has the limit of the connector below. Default: 10 s.
+    pub const fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
         self
     }
 
@@ -52,7 +53,7 @@ impl SchemeConnector {
             #[cfg(feature = "tls")]
             Scheme::Mqtts => {
                 let over = TlsConnector::new(self.below.clone(), self.tls.clone());
-                over.handshake_timeout(self.handshake_timeout).connect(endpoint).await
+                over.connect_timeout(self.connect_timeout).connect(endpoint).await
             }
             // Nothing can be parsed that was not built; should it be made otherwise, it must not be sent in the clear.
             other => Err(ConnectError::custom(EndpointError::not_built(other))),
@@ -69,7 +70,7 @@ impl Connector for SchemeConnector {
 impl fmt::Debug for SchemeConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SchemeConnector")
-            .field("handshake_timeout", &self.handshake_timeout)
+            .field("connect_timeout", &self.connect_timeout)
             .finish_non_exhaustive()
     }
 }

@@ -81,6 +81,18 @@ pub enum ConnectError {
         /// What came of each, in the order of the attempts; at least two.
         attempts: Vec<Self>,
     },
+    /// The other side reset the connection before it had said anything.
+    BrokenOff {
+        /// Who.
+        peer: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The other side answered in TLS what was said to it in the clear.
+    SpeaksTls {
+        /// Who.
+        peer: String,
+    },
     /// TLS could not be agreed on, or its settings cannot be used.
     #[cfg(feature = "tls")]
     Tls {
@@ -110,6 +122,10 @@ pub enum ConnectErrorKind {
     Bind,
     /// An option of the socket cannot be set: another attempt fails in the same way.
     Option,
+    /// The other side reset the connection before it had said anything.
+    BrokenOff,
+    /// The other side wants TLS.
+    SpeaksTls,
     /// TLS could not be agreed on, or its settings cannot be used. A handshake that takes too long is
     /// [`TimedOut`](Self::TimedOut).
     #[cfg(feature = "tls")]
@@ -136,6 +152,8 @@ impl ConnectError {
             Self::Addresses { attempts, .. } => {
                 attempts.last().map_or(ConnectErrorKind::Other, |attempt| attempt.kind())
             }
+            Self::BrokenOff { .. } => ConnectErrorKind::BrokenOff,
+            Self::SpeaksTls { .. } => ConnectErrorKind::SpeaksTls,
             #[cfg(feature = "tls")]
             Self::Tls { source } => match source.kind() {
                 TlsErrorKind::TimedOut => ConnectErrorKind::TimedOut,
@@ -199,6 +217,18 @@ impl fmt::Display for ConnectError {
                     List(attempts)
                 )
             }
+            Self::BrokenOff { peer, source } => {
+                write!(
+                    f,
+                    "{peer} broke off the connection before it said anything ({source}): check that it speaks MQTT there, and whether it wants TLS (mqtts://)"
+                )
+            }
+            Self::SpeaksTls { peer } => {
+                write!(
+                    f,
+                    "{peer} speaks TLS: connect with mqtts://, or to the broker's port without TLS, usually 1883"
+                )
+            }
             #[cfg(feature = "tls")]
             Self::Tls { source } => source.fmt(f),
             Self::Custom { source } => source.fmt(f),
@@ -214,13 +244,14 @@ impl Error for ConnectError {
             | Self::Unreachable { source, .. }
             | Self::Bind { source, .. }
             | Self::Option { source, .. }
+            | Self::BrokenOff { source, .. }
             | Self::Io { source, .. } => Some(source),
             Self::Addresses { attempts, .. } => attempts.last().map(|attempt| attempt as _),
             // The text is the source's own, so its own source comes next.
             #[cfg(feature = "tls")]
             Self::Tls { source } => source.source(),
             Self::Custom { source } => source.source(),
-            Self::NoAddress { .. } | Self::TimedOut { .. } => None,
+            Self::NoAddress { .. } | Self::TimedOut { .. } | Self::SpeaksTls { .. } => None,
         }
     }
 }

@@ -111,6 +111,9 @@ impl<R: Role> Builder<R> {
         /// As [`Builder::connector`](crate::Builder::connector). It runs on the thread of all blocking clients and must not
         /// block it.
         connector(connector: impl Connector);
+        /// As [`Builder::tls`](crate::Builder::tls).
+        #[cfg(feature = "tls")]
+        tls(tls: bowline_transport::Tls);
         /// As [`Builder::user_property`](crate::Builder::user_property).
         user_property(name: impl Into<String>, value: impl Into<String>);
     }

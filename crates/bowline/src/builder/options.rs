@@ -9,7 +9,7 @@ use bowline_proto::client::{AddressOrder, AddressSessions, ClientConfig, Reconne
 use bowline_proto::packet::Secret;
 use bowline_proto::retry::Retry;
 use bowline_proto::{Text, Version};
-use bowline_transport::{Connector, Endpoint, TcpConnector};
+use bowline_transport::{Connector, Endpoint, SchemeConnector, TcpConnector};
 
 use crate::attempt::BeforeConnect;
 use crate::builder::error::ConnectError;
@@ -66,7 +66,8 @@ pub(crate) mod sealed {
 /// | [`stall_after`](Self::stall_after) | 30 s | |
 /// | [`unmatched`](Self::unmatched) | hold; leave, if this is a [`Publisher`](crate::Publisher) | |
 /// | [`unrouted`](Self::unrouted) | not opened | |
-/// | [`connector`](Self::connector) | TCP, as the URL says | |
+/// | [`connector`](Self::connector) | TCP | |
+/// | `tls` (feature `tls`) | the platform's roots, no client certificate | |
 /// | [`user_property`](Self::user_property) (5.0) | none | |
 ///
 /// Values are checked when the client is made; the error names option, value and limit.
@@ -98,6 +99,8 @@ pub struct Builder<R> {
     /// Whether one who publishes waits for room in the send queue.
     pub(super) waits_for_room: bool,
     pub(super) connector: Option<Arc<dyn Connector>>,
+    #[cfg(feature = "tls")]
+    tls: bowline_transport::Tls,
     pub(super) provider: Option<Arc<dyn CredentialsProvider>>,
     pub(super) hook: Option<Arc<dyn BeforeConnect>>,
     /// The first value that is not legal.
@@ -125,6 +128,8 @@ impl<R: Role> Builder<R> {
             in_flight_max: None,
             waits_for_room: true,
             connector: None,
+            #[cfg(feature = "tls")]
+            tls: bowline_transport::Tls::new(),
             provider: None,
             hook: None,
             error: None,
@@ -327,9 +332,18 @@ impl<R: Role> Builder<R> {
         self
     }
 
-    /// How transports are opened: TCP with other options, or one's own.
+    /// How transports are opened: TCP with other options, or one's own. It opens what lies lowest: with `mqtts://`, TLS is
+    /// spoken over it. One that encrypts by itself goes with `mqtt://`.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.connector = Some(Arc::new(connector));
+        self
+    }
+
+    /// How TLS is spoken with `mqtts://`: whom to trust, who we are. Without it the platform's roots are trusted, and no client
+    /// certificate is shown.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: bowline_transport::Tls) -> Self {
+        self.tls = tls;
         self
     }
 
@@ -363,12 +377,17 @@ impl<R: Role> Builder<R> {
         }
     }
 
-    pub(super) fn connector_or_tcp(&self) -> Arc<dyn Connector> {
-        // The engine watches over the whole attempt; the transport's own limit only says more about what went wrong.
-        let tcp = || {
-            Arc::new(TcpConnector::new().connect_timeout(self.config.connect_timeout)) as Arc<dyn Connector>
-        };
-        self.connector.clone().unwrap_or_else(tcp)
+    /// What opens what the scheme of a URL says, over TCP or whatever was given instead.
+    pub(super) fn transports(&self) -> Arc<dyn Connector> {
+        // The engine watches over the whole attempt; the transport's own limits only say more about what went wrong. For
+        // that, a handshake must be given up a little before.
+        let limit = self.config.connect_timeout;
+        let tcp = || Arc::new(TcpConnector::new().connect_timeout(limit)) as Arc<dyn Connector>;
+        let below = self.connector.clone().unwrap_or_else(tcp);
+        let transports = SchemeConnector::new(below).connect_timeout(limit - limit / 10);
+        #[cfg(feature = "tls")]
+        let transports = transports.tls(self.tls.clone());
+        Arc::new(transports)
     }
 
     pub(super) fn handle(connection: Connection) -> R {

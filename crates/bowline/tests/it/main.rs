@@ -24,4 +24,6 @@ mod seed;
 mod stalling;
 mod subscribing;
 mod time_limits;
+#[cfg(feature = "tls")]
+mod tls;
 mod unsubscribing;
