@@ -58,6 +58,17 @@ struct Link {
 struct List {
     first: Option<u32>,
     last: Option<u32>,
+    /// Where a round of sending again on the same connection has stopped.
+    again: Option<u32>,
+}
+
+/// Which packet of a flow is on its way: each has an order of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leg {
+    /// PUBLISH, in the order of first sending.
+    Publish,
+    /// PUBREL, in the order of the PUBRECs.
+    Pubrel,
 }
 
 /// All outbound flows of a session, by packet identifier and in order.
@@ -215,6 +226,7 @@ impl Outbound {
             (flow.retry_at, flow.repetitions) = (None, 0);
         }
         self.resend = self.publishing.first;
+        (self.publishing.again, self.releasing.again) = (None, None);
         self.in_order(self.releasing).collect()
     }
 
@@ -230,14 +242,26 @@ impl Outbound {
         }
     }
 
-    /// The flow whose PUBLISH was sent first of those that wait for an answer to it.
-    pub(crate) const fn first_publishing(&self) -> Option<u32> {
-        self.publishing.first
+    /// When the next one is to be sent again on this connection: the first of all, or the one at which the last round has
+    /// stopped.
+    pub(crate) fn again_at(&self, leg: Leg) -> Option<Timestamp> {
+        let list = self.list(leg);
+        [list.first, list.again].into_iter().flatten().filter_map(|slot| self.flow(slot).retry_at).min()
     }
 
-    /// The flow whose PUBREC came first of those that wait for PUBCOMP.
-    pub(crate) const fn first_releasing(&self) -> Option<u32> {
-        self.releasing.first
+    /// Where to begin with sending again: where the last round has stopped, so that it comes to its end before the next one
+    /// begins.
+    pub(crate) fn next_again(&self, leg: Leg, now: Timestamp) -> Option<u32> {
+        let list = self.list(leg);
+        list.again.filter(|&slot| self.flow(slot).is_due_again(now)).or(list.first)
+    }
+
+    /// A round of sending again has stopped before this one, or come to its end.
+    pub(crate) const fn stop_again(&mut self, leg: Leg, before: Option<u32>) {
+        match leg {
+            Leg::Publish => self.publishing.again = before,
+            Leg::Pubrel => self.releasing.again = before,
+        }
     }
 
     /// The one behind it in the same order.
@@ -258,6 +282,13 @@ impl Outbound {
 
     fn in_order(&self, list: List) -> impl Iterator<Item = u32> + '_ {
         core::iter::successors(list.first, |&slot| self.flows[slot as usize].link.next)
+    }
+
+    const fn list(&self, leg: Leg) -> List {
+        match leg {
+            Leg::Publish => self.publishing,
+            Leg::Pubrel => self.releasing,
+        }
     }
 
     fn list_of(&mut self, phase: FlowPhase) -> &mut List {
@@ -297,10 +328,18 @@ impl Outbound {
         if list.last == Some(slot) {
             list.last = link.previous;
         }
+        if list.again == Some(slot) {
+            list.again = link.next;
+        }
     }
 }
 
 impl OutboundFlow {
+    /// Whether its packet is to be sent again on this connection by now.
+    pub(crate) fn is_due_again(&self, now: Timestamp) -> bool {
+        self.retry_at.is_some_and(|at| at <= now)
+    }
+
     /// Whether it is a QoS 2 flow.
     pub(crate) fn is_exactly_once(&self) -> bool {
         self.message.qos == QoS::ExactlyOnce
