@@ -7,6 +7,7 @@ use slab::Slab;
 
 use crate::session::PublicationId;
 use crate::session::packet_ids::{Holder, PacketIds};
+use crate::session::queued::Queued;
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS};
 
@@ -21,6 +22,8 @@ pub(crate) struct OutboundFlow {
     pub(crate) deadline: Option<Timestamp>,
     /// Whether a byte of it may have been written, on any connection.
     pub(crate) was_sent: bool,
+    /// It was sent in a session that is lost, under another packet identifier: the peer may have it already.
+    pub(crate) is_in_doubt: bool,
     /// Whether it holds a unit of this connection's send quota.
     pub(crate) holds_quota: bool,
     /// When its packet is to be sent again on this connection, if ever.
@@ -101,13 +104,8 @@ impl Outbound {
     }
 
     /// Starts a flow at the end of the order; `None` if no packet identifier is free.
-    pub(crate) fn start(
-        &mut self,
-        publication: PublicationId,
-        message: Message,
-        deadline: Option<Timestamp>,
-        phase: FlowPhase,
-    ) -> Option<u32> {
+    pub(crate) fn start(&mut self, queued: Queued, phase: FlowPhase) -> Option<u32> {
+        let Queued { publication, message, deadline, is_in_doubt } = queued;
         let entry = self.flows.vacant_entry();
         let slot = slot_of(entry.key());
         let packet_id = self.ids.take(Holder::Flow(slot))?;
@@ -118,6 +116,7 @@ impl Outbound {
             phase,
             deadline,
             was_sent: false,
+            is_in_doubt,
             holds_quota: false,
             retry_at: None,
             repetitions: 0,
@@ -137,6 +136,7 @@ impl Outbound {
             phase,
             deadline: flow.deadline,
             was_sent: true,
+            is_in_doubt: false,
             holds_quota: false,
             retry_at: None,
             repetitions: 0,
@@ -340,6 +340,12 @@ impl OutboundFlow {
         self.retry_at.is_some_and(|at| at <= now)
     }
 
+    /// The same without a packet identifier.
+    pub(crate) fn into_queued(self) -> Queued {
+        let Self { publication, message, deadline, was_sent, is_in_doubt, .. } = self;
+        Queued { publication, message, deadline, is_in_doubt: was_sent || is_in_doubt }
+    }
+
     /// Whether it is a QoS 2 flow.
     pub(crate) fn is_exactly_once(&self) -> bool {
         self.message.qos == QoS::ExactlyOnce
@@ -372,7 +378,9 @@ mod tests {
         let message = Message::new(TopicName::from_static("t").unwrap(), "p").with_qos(QoS::ExactlyOnce);
         let slots = (0..flows)
             .map(|n| {
-                outbound.start(PublicationId::new(n), message.clone(), None, FlowPhase::Acknowledge).unwrap()
+                let (publication, message) = (PublicationId::new(n), message.clone());
+                let queued = Queued { publication, message, deadline: None, is_in_doubt: false };
+                outbound.start(queued, FlowPhase::Acknowledge).unwrap()
             })
             .collect();
         (outbound, slots)
