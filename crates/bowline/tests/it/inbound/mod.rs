@@ -2,6 +2,7 @@
 
 mod abandoning;
 mod ending;
+mod stalling;
 mod unrouted;
 
 use std::time::Duration;

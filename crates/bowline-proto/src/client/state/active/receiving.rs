@@ -232,8 +232,9 @@ impl Active {
                 .iter()
                 .filter_map(|stream| cx.routes.filters(stream).find(|filter| filter.matches(topic)).cloned());
             let filter = filters.min();
+            let topic = topic.clone();
             let Stall { delivery, since, held } = stall;
-            cx.emit(Event::Stalled { delivery, streams, filter, held, since });
+            cx.emit(Event::Stalled { delivery, streams, topic, filter, held, since });
         }
     }
 
