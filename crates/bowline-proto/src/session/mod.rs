@@ -10,6 +10,7 @@ pub mod journal;
 pub(crate) mod lane;
 pub(crate) mod outbound;
 pub(crate) mod packet_ids;
+mod queue_index;
 mod queue_limits;
 #[cfg(test)]
 mod queue_model;

@@ -40,4 +40,5 @@ mod smoke;
 mod store_failures;
 mod streams;
 mod transitions;
+mod unsent_ends;
 mod unsubscribing;
