@@ -8,6 +8,7 @@ pub(crate) mod inbound;
 pub mod journal;
 pub(crate) mod lane;
 pub(crate) mod outbound;
+pub mod outcomes;
 pub(crate) mod packet_ids;
 mod queue_limits;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub(crate) mod subscriptions;
 use core::fmt;
 
 pub use journal::{Batch, Seq};
+pub use outcomes::{KeyState, KeyedOutcome, StoredOutcome};
 pub use queue_limits::QueueLimits;
 pub use stored::{Entry, Recovered, StoredSession};
 pub use stream_set::StreamSet;

@@ -190,8 +190,13 @@ impl Active {
             FlowSource::Queue => cx.journal.record(Entry::Assigned { publication, packet_id }),
             FlowSource::Caller => {
                 let deadline = deadline.map(|deadline| cx.wall(deadline));
-                let accepted =
-                    Accepted { publication, message: stored, deadline, packet_id: Some(packet_id) };
+                let accepted = Accepted {
+                    publication,
+                    message: stored,
+                    deadline,
+                    packet_id: Some(packet_id),
+                    key: cx.keys.of(publication),
+                };
                 cx.journal.record_before(Entry::Accepted(accepted), Gated::Accepted(publication));
             }
         }
@@ -239,7 +244,7 @@ impl Active {
             let flow = self.finish(cx, slot);
             cx.stats.publications_expired += 1;
             let outcome = Outcome::Expired { message: flow.message };
-            return cx.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+            return cx.fail(publication, None, outcome);
         }
         // [MQTT-3.3.1-1] [MQTT-3.3.1-1 of 3.1.1] [MQTT-4.3.2-2] [MQTT-4.3.3-2] [MQTT-2.3.1-3 of 3.1.1]
         let header = PublishHeader {
@@ -269,7 +274,7 @@ impl Active {
         if !flow.was_sent {
             let message = self.finish(cx, slot).message;
             let outcome = Outcome::Forbidden { message, limit };
-            return cx.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+            return cx.fail(publication, None, outcome);
         }
         let retired = flow.is_exactly_once().then_some(flow.packet_id);
         self.give_back_quota(cx, slot);
@@ -278,11 +283,7 @@ impl Active {
             None => cx.outbound.finish(slot),
         };
         cx.spent.message(flow.message);
-        cx.fail(
-            Entry::Ended { publication, retired },
-            publication,
-            Outcome::Indeterminate { limit: Some(limit) },
-        );
+        cx.fail(publication, retired, Outcome::Indeterminate { limit: Some(limit) });
     }
 
     // [MQTT-4.3.2-3] [MQTT-2.2.1-6] [MQTT-4.3.2-1 of 3.1.1] [MQTT-2.3.1-6 of 3.1.1]
@@ -447,7 +448,7 @@ fn end(cx: &mut Context, flow: OutboundFlow, ack: Ack, downgraded: bool) {
     let Ack { reason, properties, .. } = ack;
     if reason.is_failure() {
         let outcome = Outcome::Rejected { reason, properties };
-        cx.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+        cx.fail(publication, None, outcome);
     } else {
         cx.succeed(publication, Outcome::Acknowledged { reason, properties, downgraded });
     }
