@@ -15,6 +15,7 @@ mod durable;
 mod echo;
 mod faults;
 mod full_queue;
+mod inbound;
 mod peer;
 mod publishing;
 mod reconnecting;
