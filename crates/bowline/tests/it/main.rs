@@ -11,6 +11,7 @@ mod connecting;
 mod counterpart;
 mod dropping;
 mod duplex;
+mod durable;
 mod echo;
 mod faults;
 mod full_queue;
