@@ -6,6 +6,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use crate::tls_error::{TlsError, TlsErrorKind};
+
 /// Why a stream could not be opened. Its text tells a person what happened and what to change; [`Error::source`] is what
 /// the operating system said, where it said something.
 #[derive(Debug)]
@@ -78,6 +81,12 @@ pub enum ConnectError {
         /// What came of each, in the order of the attempts; at least two.
         attempts: Vec<Self>,
     },
+    /// TLS could not be agreed on, or its settings cannot be used.
+    #[cfg(feature = "tls")]
+    Tls {
+        /// What went wrong.
+        source: TlsError,
+    },
     /// A connector from outside this crate failed.
     Custom {
         /// What it said. Its text is shown as it is: it must not contain a secret.
@@ -101,6 +110,10 @@ pub enum ConnectErrorKind {
     Bind,
     /// An option of the socket cannot be set: another attempt fails in the same way.
     Option,
+    /// TLS could not be agreed on, or its settings cannot be used. A handshake that takes too long is
+    /// [`TimedOut`](Self::TimedOut).
+    #[cfg(feature = "tls")]
+    Tls(TlsErrorKind),
     /// Anything else.
     Other,
 }
@@ -123,6 +136,11 @@ impl ConnectError {
             Self::Addresses { attempts, .. } => {
                 attempts.last().map_or(ConnectErrorKind::Other, |attempt| attempt.kind())
             }
+            #[cfg(feature = "tls")]
+            Self::Tls { source } => match source.kind() {
+                TlsErrorKind::TimedOut => ConnectErrorKind::TimedOut,
+                kind => ConnectErrorKind::Tls(kind),
+            },
             Self::Io { .. } | Self::Custom { .. } => ConnectErrorKind::Other,
         }
     }
@@ -181,6 +199,8 @@ impl fmt::Display for ConnectError {
                     List(attempts)
                 )
             }
+            #[cfg(feature = "tls")]
+            Self::Tls { source } => source.fmt(f),
             Self::Custom { source } => source.fmt(f),
         }
     }
@@ -197,6 +217,8 @@ impl Error for ConnectError {
             | Self::Io { source, .. } => Some(source),
             Self::Addresses { attempts, .. } => attempts.last().map(|attempt| attempt as _),
             // The text is the source's own, so its own source comes next.
+            #[cfg(feature = "tls")]
+            Self::Tls { source } => source.source(),
             Self::Custom { source } => source.source(),
             Self::NoAddress { .. } | Self::TimedOut { .. } => None,
         }
@@ -262,6 +284,13 @@ pub enum AcceptError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The handshake with one client failed, before it could be accepted: go on with the next.
+    Handshake {
+        /// The client's address, or what else it is called.
+        peer: String,
+        /// What went wrong.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// There are no descriptors or memory for another client: wait a little, then try again, or it fails again at once.
     Exhausted {
         /// What the operating system said.
@@ -279,7 +308,12 @@ pub enum AcceptError {
 impl AcceptError {
     /// Whether another call may succeed. After [`AcceptError::Exhausted`] only once something has been given back.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::ClientGone { .. } | Self::Exhausted { .. })
+        matches!(self, Self::ClientGone { .. } | Self::Handshake { .. } | Self::Exhausted { .. })
+    }
+
+    /// Whether it was about one client only, so that the next call need not wait.
+    pub const fn is_of_one_client(&self) -> bool {
+        matches!(self, Self::ClientGone { .. } | Self::Handshake { .. })
     }
 }
 
@@ -287,6 +321,7 @@ impl fmt::Display for AcceptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ClientGone { source } => write!(f, "a client was gone before it was accepted ({source})"),
+            Self::Handshake { peer, source } => write!(f, "the handshake with {peer} failed: {source}"),
             Self::Exhausted { source } => {
                 write!(
                     f,
@@ -303,6 +338,7 @@ impl Error for AcceptError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::ClientGone { source } | Self::Exhausted { source } | Self::Io { source } => Some(source),
+            Self::Handshake { source, .. } => Some(&**source),
             Self::Closed => None,
         }
     }

@@ -3,6 +3,8 @@
 
 mod description;
 mod duplex;
+#[cfg(feature = "tls")]
+mod encrypted;
 mod pipe;
 
 use std::fmt;
@@ -17,6 +19,10 @@ use tokio::net::TcpStream;
 pub use description::StreamDescription;
 pub(crate) use duplex::pair;
 pub use duplex::{DuplexStream, duplex};
+#[cfg(feature = "tls")]
+pub(crate) use encrypted::Encrypted;
+#[cfg(feature = "tls")]
+pub use encrypted::TlsSession;
 
 /// Anything that can carry MQTT: an ordered, reliable stream of bytes in both directions. Implemented for all that fits.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -47,6 +53,8 @@ enum Carrier {
         peer: SocketAddr,
     },
     Duplex(DuplexStream),
+    #[cfg(feature = "tls")]
+    Tls(Box<Encrypted<Stream>>),
     Custom {
         io: Box<dyn ByteStream>,
         peer: Box<str>,
@@ -64,6 +72,20 @@ impl Stream {
         Ok(Self { carrier: Carrier::Tcp { socket, local, peer } })
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(encrypted: Encrypted<Self>) -> Self {
+        Self { carrier: Carrier::Tls(Box::new(encrypted)) }
+    }
+
+    /// What was agreed on, if this is TLS.
+    #[cfg(feature = "tls")]
+    pub fn tls_session(&self) -> Option<TlsSession> {
+        match &self.carrier {
+            Carrier::Tls(stream) => Some(stream.session()),
+            Carrier::Tcp { .. } | Carrier::Duplex(_) | Carrier::Custom { .. } => None,
+        }
+    }
+
     /// Who is at both ends, for logs. Contains no secret.
     pub fn description(&self) -> StreamDescription {
         match &self.carrier {
@@ -71,6 +93,8 @@ impl Stream {
                 StreamDescription::new("tcp", local.to_string(), peer.to_string())
             }
             Carrier::Duplex(stream) => stream.description(),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => stream.carrier().description().over("tls"),
             Carrier::Custom { peer, .. } => StreamDescription::new("custom", String::new(), peer.to_string()),
         }
     }
@@ -83,6 +107,8 @@ impl Stream {
             // A socket that was reset by its peer refuses the option, and there is nothing left to reset.
             Carrier::Tcp { socket, .. } => drop(socket.set_zero_linger()),
             Carrier::Duplex(stream) => stream.abort(),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => stream.into_carrier().abort(),
             Carrier::Custom { io, .. } => drop(io),
         }
     }
@@ -92,6 +118,8 @@ impl Stream {
     pub fn as_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         match &self.carrier {
             Carrier::Tcp { socket, .. } => Some(std::os::fd::AsFd::as_fd(socket)),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => stream.carrier().as_fd(),
             Carrier::Duplex(_) | Carrier::Custom { .. } => None,
         }
     }
@@ -119,6 +147,8 @@ impl AsyncRead for Stream {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_read(cx, buf),
             Carrier::Duplex(stream) => Pin::new(stream).poll_read(cx, buf),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
             Carrier::Custom { io, .. } => Pin::new(io).poll_read(cx, buf),
         }
     }
@@ -130,6 +160,8 @@ impl AsyncWrite for Stream {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_write(cx, buf),
             Carrier::Duplex(stream) => Pin::new(stream).poll_write(cx, buf),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
             Carrier::Custom { io, .. } => Pin::new(io).poll_write(cx, buf),
         }
     }
@@ -143,6 +175,8 @@ impl AsyncWrite for Stream {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_write_vectored(cx, bufs),
             Carrier::Duplex(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
             Carrier::Custom { io, .. } => Pin::new(io).poll_write_vectored(cx, bufs),
         }
     }
@@ -152,6 +186,8 @@ impl AsyncWrite for Stream {
         match &self.carrier {
             Carrier::Tcp { socket, .. } => socket.is_write_vectored(),
             Carrier::Duplex(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => stream.is_write_vectored(),
             Carrier::Custom { io, .. } => io.is_write_vectored(),
         }
     }
@@ -161,6 +197,8 @@ impl AsyncWrite for Stream {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_flush(cx),
             Carrier::Duplex(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
             Carrier::Custom { io, .. } => Pin::new(io).poll_flush(cx),
         }
     }
@@ -169,6 +207,8 @@ impl AsyncWrite for Stream {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_shutdown(cx),
             Carrier::Duplex(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
             Carrier::Custom { io, .. } => Pin::new(io).poll_shutdown(cx),
         }
     }
