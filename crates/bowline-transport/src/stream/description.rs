@@ -15,7 +15,7 @@ impl StreamDescription {
         Self { transport, local, peer }
     }
 
-    /// Which transport carries it: `tcp`, `duplex` or `custom`.
+    /// Which transport carries it: `tcp`, `unix`, `duplex` or `custom`.
     pub const fn transport(&self) -> &'static str {
         self.transport
     }

@@ -13,6 +13,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
 pub use description::StreamDescription;
 pub(crate) use duplex::pair;
@@ -46,6 +48,12 @@ enum Carrier {
         local: SocketAddr,
         peer: SocketAddr,
     },
+    #[cfg(unix)]
+    Unix {
+        socket: UnixStream,
+        local: Box<str>,
+        peer: Box<str>,
+    },
     Duplex(DuplexStream),
     Custom {
         io: Box<dyn ByteStream>,
@@ -64,11 +72,20 @@ impl Stream {
         Ok(Self { carrier: Carrier::Tcp { socket, local, peer } })
     }
 
+    #[cfg(unix)]
+    pub(crate) fn unix(socket: UnixStream, local: String, peer: String) -> Self {
+        Self { carrier: Carrier::Unix { socket, local: local.into(), peer: peer.into() } }
+    }
+
     /// Who is at both ends, for logs. Contains no secret.
     pub fn description(&self) -> StreamDescription {
         match &self.carrier {
             Carrier::Tcp { local, peer, .. } => {
                 StreamDescription::new("tcp", local.to_string(), peer.to_string())
+            }
+            #[cfg(unix)]
+            Carrier::Unix { local, peer, .. } => {
+                StreamDescription::new("unix", local.to_string(), peer.to_string())
             }
             Carrier::Duplex(stream) => stream.description(),
             Carrier::Custom { peer, .. } => StreamDescription::new("custom", String::new(), peer.to_string()),
@@ -77,11 +94,13 @@ impl Stream {
 
     /// Ends both directions at once without an orderly close: the other side's reads and writes fail with
     /// [`io::ErrorKind::ConnectionReset`], and bytes still on their way, to it or to us, may be lost. A custom stream is
-    /// only dropped.
+    /// only dropped, and so is a Unix socket, which has no such thing: its other side sees the end of the stream.
     pub fn abort(self) {
         match self.carrier {
             // A socket that was reset by its peer refuses the option, and there is nothing left to reset.
             Carrier::Tcp { socket, .. } => drop(socket.set_zero_linger()),
+            #[cfg(unix)]
+            Carrier::Unix { socket, .. } => drop(socket),
             Carrier::Duplex(stream) => stream.abort(),
             Carrier::Custom { io, .. } => drop(io),
         }
@@ -92,6 +111,7 @@ impl Stream {
     pub fn as_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         match &self.carrier {
             Carrier::Tcp { socket, .. } => Some(std::os::fd::AsFd::as_fd(socket)),
+            Carrier::Unix { socket, .. } => Some(std::os::fd::AsFd::as_fd(socket)),
             Carrier::Duplex(_) | Carrier::Custom { .. } => None,
         }
     }
@@ -118,6 +138,8 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_read(cx, buf),
+            #[cfg(unix)]
+            Carrier::Unix { socket, .. } => Pin::new(socket).poll_read(cx, buf),
             Carrier::Duplex(stream) => Pin::new(stream).poll_read(cx, buf),
             Carrier::Custom { io, .. } => Pin::new(io).poll_read(cx, buf),
         }
@@ -129,6 +151,8 @@ impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_write(cx, buf),
+            #[cfg(unix)]
+            Carrier::Unix { socket, .. } => Pin::new(socket).poll_write(cx, buf),
             Carrier::Duplex(stream) => Pin::new(stream).poll_write(cx, buf),
             Carrier::Custom { io, .. } => Pin::new(io).poll_write(cx, buf),
         }
@@ -142,6 +166,8 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_write_vectored(cx, bufs),
+            #[cfg(unix)]
+            Carrier::Unix { socket, .. } => Pin::new(socket).poll_write_vectored(cx, bufs),
             Carrier::Duplex(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Carrier::Custom { io, .. } => Pin::new(io).poll_write_vectored(cx, bufs),
         }
@@ -151,6 +177,8 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match &self.carrier {
             Carrier::Tcp { socket, .. } => socket.is_write_vectored(),
+            #[cfg(unix)]
+            Carrier::Unix { socket, .. } => socket.is_write_vectored(),
             Carrier::Duplex(stream) => stream.is_write_vectored(),
             Carrier::Custom { io, .. } => io.is_write_vectored(),
         }
@@ -160,6 +188,8 @@ impl AsyncWrite for Stream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_flush(cx),
+            #[cfg(unix)]
+            Carrier::Unix { socket, .. } => Pin::new(socket).poll_flush(cx),
             Carrier::Duplex(stream) => Pin::new(stream).poll_flush(cx),
             Carrier::Custom { io, .. } => Pin::new(io).poll_flush(cx),
         }
@@ -168,6 +198,8 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_shutdown(cx),
+            #[cfg(unix)]
+            Carrier::Unix { socket, .. } => Pin::new(socket).poll_shutdown(cx),
             Carrier::Duplex(stream) => Pin::new(stream).poll_shutdown(cx),
             Carrier::Custom { io, .. } => Pin::new(io).poll_shutdown(cx),
         }

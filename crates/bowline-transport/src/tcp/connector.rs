@@ -20,6 +20,7 @@ use crate::stream::Stream;
 /// | [`options`](Self::options) | those of [`TcpOptions::new`] |
 /// | [`connect_timeout`](Self::connect_timeout) | 10 s |
 /// | [`bind_address`](Self::bind_address) | the operating system chooses |
+/// | [`interface`](Self::interface) | the operating system chooses |
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TcpConnector {
@@ -31,7 +32,7 @@ impl TcpConnector {
     /// The defaults.
     pub const fn new() -> Self {
         Self {
-            attempt: Attempt { options: TcpOptions::new(), bind: None },
+            attempt: Attempt { options: TcpOptions::new(), bind: None, interface: None },
             connect_timeout: Duration::from_secs(10),
         }
     }
@@ -55,6 +56,13 @@ impl TcpConnector {
     /// broker at a time. Addresses of the other family than this one are not tried. Default: the operating system chooses.
     pub const fn bind_address(mut self, local: SocketAddr) -> Self {
         self.attempt.bind = Some(local);
+        self
+    }
+
+    /// The network interface that connections use, by its name: `eth0`. Default: the operating system chooses. Only Linux,
+    /// Android and Fuchsia have it; elsewhere, and if there is no such interface, connecting fails with this option's name.
+    pub fn interface(mut self, name: &str) -> Self {
+        self.attempt.interface = Some(name.into());
         self
     }
 

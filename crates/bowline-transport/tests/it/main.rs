@@ -7,3 +7,5 @@ mod seam;
 mod tcp_connect;
 mod tcp_options;
 mod tcp_stream;
+#[cfg(unix)]
+mod unix;
