@@ -1,65 +1,81 @@
-//! Which transport an endpoint asks for. Knows every connector of this crate and how none of them works.
+//! The connector that does what the scheme of a URL says. Knows which transport lies over which, and how none of them works.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connector::{ConnectFuture, Connector};
-use crate::endpoint::{Endpoint, Scheme};
+use crate::endpoint::{Endpoint, EndpointError, Scheme};
 use crate::error::ConnectError;
-use crate::tcp::TcpConnector;
+use crate::stream::Stream;
+#[cfg(feature = "tls")]
+use crate::tls::{Tls, TlsConnector};
 #[cfg(unix)]
 use crate::unix::UnixConnector;
 
-/// Connects by the transport that the endpoint's [`Scheme`] names: TCP for `mqtt`, a Unix socket for `unix`.
-///
-/// | option | default |
-/// |---|---|
-/// | [`tcp`](Self::tcp) | [`TcpConnector::new`] |
-/// | [`connect_timeout`](Self::connect_timeout) | 10 s |
-#[derive(Clone, Debug)]
+/// Opens what the scheme of each endpoint asks for, over the bytes that another connector opens: nothing more for `mqtt://`, TLS
+/// for `mqtts://`. A Unix socket (`unix://`) is opened beside them.
+#[derive(Clone)]
 #[must_use]
 pub struct SchemeConnector {
-    tcp: TcpConnector,
-    connect_timeout: Duration,
+    below: Arc<dyn Connector>,
+    handshake_timeout: Duration,
+    #[cfg(feature = "tls")]
+    tls: Tls,
 }
 
 impl SchemeConnector {
-    /// The defaults.
-    pub const fn new() -> Self {
-        Self { tcp: TcpConnector::new(), connect_timeout: Duration::from_secs(10) }
+    /// Over what this connector opens, usually TCP.
+    pub fn new(below: Arc<dyn Connector>) -> Self {
+        Self {
+            below,
+            handshake_timeout: Duration::from_secs(10),
+            #[cfg(feature = "tls")]
+            tls: Tls::new(),
+        }
     }
 
-    /// How TCP connections are made, those beneath other transports included.
-    pub fn tcp(mut self, tcp: TcpConnector) -> Self {
-        self.tcp = tcp;
+    /// How long a handshake above the bytes, or opening a Unix socket, may take. Default: 10 s.
+    pub const fn handshake_timeout(mut self, limit: Duration) -> Self {
+        self.handshake_timeout = limit;
         self
     }
 
-    /// How long each step of connecting may take, those of [`tcp`](Self::tcp) included. Default: 10 s.
-    pub fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.connect_timeout = limit;
-        self.tcp = self.tcp.connect_timeout(limit);
+    /// How TLS is spoken, where it is.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
         self
     }
-}
 
-impl Default for SchemeConnector {
-    fn default() -> Self {
-        Self::new()
+    async fn open(&self, endpoint: &Endpoint) -> Result<Stream, ConnectError> {
+        match endpoint.scheme() {
+            Scheme::Mqtt => self.below.connect(endpoint).await,
+            #[cfg(feature = "tls")]
+            Scheme::Mqtts => {
+                let over = TlsConnector::new(self.below.clone(), self.tls.clone());
+                over.handshake_timeout(self.handshake_timeout).connect(endpoint).await
+            }
+            #[cfg(unix)]
+            Scheme::Unix => {
+                UnixConnector::new().connect_timeout(self.handshake_timeout).connect(endpoint).await
+            }
+            // Nothing can be parsed that was not built; should it be made otherwise, it must not be sent in the clear.
+            other => Err(ConnectError::custom(EndpointError::not_built(other))),
+        }
     }
 }
 
 impl Connector for SchemeConnector {
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> ConnectFuture<'a> {
-        match endpoint.scheme() {
-            Scheme::Mqtt => self.tcp.connect(endpoint),
-            #[cfg(unix)]
-            Scheme::Unix => {
-                let unix = UnixConnector::new().connect_timeout(self.connect_timeout);
-                Box::pin(async move { unix.connect(endpoint).await })
-            }
-            scheme => Box::pin(async move {
-                Err(ConnectError::custom(format!("this build has no transport for {scheme}://")))
-            }),
-        }
+        Box::pin(self.open(endpoint))
+    }
+}
+
+impl fmt::Debug for SchemeConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SchemeConnector")
+            .field("handshake_timeout", &self.handshake_timeout)
+            .finish_non_exhaustive()
     }
 }

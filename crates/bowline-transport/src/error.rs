@@ -7,6 +7,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use crate::tls_error::{TlsError, TlsErrorKind};
+
 /// Why a stream could not be opened. Its text tells a person what happened and what to change; [`Error::source`] is what
 /// the operating system said, where it said something.
 #[derive(Debug)]
@@ -86,6 +89,12 @@ pub enum ConnectError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// TLS could not be agreed on, or its settings cannot be used.
+    #[cfg(feature = "tls")]
+    Tls {
+        /// What went wrong.
+        source: TlsError,
+    },
     /// A connector from outside this crate failed.
     Custom {
         /// What it said. Its text is shown as it is: it must not contain a secret.
@@ -109,6 +118,10 @@ pub enum ConnectErrorKind {
     Bind,
     /// An option of the socket cannot be set: another attempt fails in the same way.
     Option,
+    /// TLS could not be agreed on, or its settings cannot be used. A handshake that takes too long is
+    /// [`TimedOut`](Self::TimedOut).
+    #[cfg(feature = "tls")]
+    Tls(TlsErrorKind),
     /// Anything else.
     Other,
 }
@@ -135,6 +148,11 @@ impl ConnectError {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ConnectErrorKind::Refused,
                 io::ErrorKind::TimedOut => ConnectErrorKind::TimedOut,
                 _ => ConnectErrorKind::Other,
+            },
+            #[cfg(feature = "tls")]
+            Self::Tls { source } => match source.kind() {
+                TlsErrorKind::TimedOut => ConnectErrorKind::TimedOut,
+                kind => ConnectErrorKind::Tls(kind),
             },
             Self::Io { .. } | Self::Custom { .. } => ConnectErrorKind::Other,
         }
@@ -198,6 +216,8 @@ impl fmt::Display for ConnectError {
                 write!(f, "connecting to the socket {} failed ({source}): ", path.display())?;
                 f.write_str(socket_advice(source))
             }
+            #[cfg(feature = "tls")]
+            Self::Tls { source } => source.fmt(f),
             Self::Custom { source } => source.fmt(f),
         }
     }
@@ -215,6 +235,8 @@ impl Error for ConnectError {
             | Self::Io { source, .. } => Some(source),
             Self::Addresses { attempts, .. } => attempts.last().map(|attempt| attempt as _),
             // The text is the source's own, so its own source comes next.
+            #[cfg(feature = "tls")]
+            Self::Tls { source } => source.source(),
             Self::Custom { source } => source.source(),
             Self::NoAddress { .. } | Self::TimedOut { .. } => None,
         }
@@ -293,6 +315,13 @@ pub enum AcceptError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The handshake with one client failed, before it could be accepted: go on with the next.
+    Handshake {
+        /// The client's address, or what else it is called.
+        peer: String,
+        /// What went wrong.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// There are no descriptors or memory for another client: wait a little, then try again, or it fails again at once.
     Exhausted {
         /// What the operating system said.
@@ -310,7 +339,12 @@ pub enum AcceptError {
 impl AcceptError {
     /// Whether another call may succeed. After [`AcceptError::Exhausted`] only once something has been given back.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::ClientGone { .. } | Self::Exhausted { .. })
+        matches!(self, Self::ClientGone { .. } | Self::Handshake { .. } | Self::Exhausted { .. })
+    }
+
+    /// Whether it was about one client only, so that the next call need not wait.
+    pub const fn is_of_one_client(&self) -> bool {
+        matches!(self, Self::ClientGone { .. } | Self::Handshake { .. })
     }
 
     /// What a socket's error comes down to.
@@ -336,6 +370,7 @@ impl fmt::Display for AcceptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ClientGone { source } => write!(f, "a client was gone before it was accepted ({source})"),
+            Self::Handshake { peer, source } => write!(f, "the handshake with {peer} failed: {source}"),
             Self::Exhausted { source } => {
                 write!(
                     f,
@@ -352,6 +387,7 @@ impl Error for AcceptError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::ClientGone { source } | Self::Exhausted { source } | Self::Io { source } => Some(source),
+            Self::Handshake { source, .. } => Some(&**source),
             Self::Closed => None,
         }
     }

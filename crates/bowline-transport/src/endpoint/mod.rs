@@ -126,6 +126,14 @@ impl Endpoint {
     }
 }
 
+impl EndpointError {
+    /// This scheme cannot be dialed.
+    pub(crate) fn not_built(scheme: Scheme) -> Self {
+        let (scheme, feature) = scheme.name_and_lack();
+        Self::SchemeNotBuilt { scheme, feature }
+    }
+}
+
 impl FromStr for Endpoint {
     type Err = EndpointError;
 

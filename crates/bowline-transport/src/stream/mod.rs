@@ -3,6 +3,8 @@
 
 mod description;
 mod duplex;
+#[cfg(feature = "tls")]
+mod encrypted;
 mod pipe;
 
 use std::fmt;
@@ -19,6 +21,10 @@ use tokio::net::UnixStream;
 pub use description::StreamDescription;
 pub(crate) use duplex::pair;
 pub use duplex::{DuplexStream, duplex};
+#[cfg(feature = "tls")]
+pub(crate) use encrypted::Encrypted;
+#[cfg(feature = "tls")]
+pub use encrypted::TlsSession;
 
 /// Anything that can carry MQTT: an ordered, reliable stream of bytes in both directions. Implemented for all that fits.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -55,6 +61,8 @@ enum Carrier {
         peer: Box<str>,
     },
     Duplex(DuplexStream),
+    #[cfg(feature = "tls")]
+    Tls(Box<Encrypted<Stream>>),
     Custom {
         io: Box<dyn ByteStream>,
         peer: Box<str>,
@@ -77,6 +85,20 @@ impl Stream {
         Self { carrier: Carrier::Unix { socket, local: local.into(), peer: peer.into() } }
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(encrypted: Encrypted<Self>) -> Self {
+        Self { carrier: Carrier::Tls(Box::new(encrypted)) }
+    }
+
+    /// What was agreed on, if this is TLS.
+    #[cfg(feature = "tls")]
+    pub fn tls_session(&self) -> Option<TlsSession> {
+        match &self.carrier {
+            Carrier::Tls(stream) => Some(stream.session()),
+            _ => None,
+        }
+    }
+
     /// Who is at both ends, for logs. Contains no secret.
     pub fn description(&self) -> StreamDescription {
         match &self.carrier {
@@ -88,6 +110,8 @@ impl Stream {
                 StreamDescription::new("unix", local.to_string(), peer.to_string())
             }
             Carrier::Duplex(stream) => stream.description(),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => stream.carrier().description().over("tls"),
             Carrier::Custom { peer, .. } => StreamDescription::new("custom", String::new(), peer.to_string()),
         }
     }
@@ -102,6 +126,8 @@ impl Stream {
             #[cfg(unix)]
             Carrier::Unix { socket, .. } => drop(socket),
             Carrier::Duplex(stream) => stream.abort(),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => stream.into_carrier().abort(),
             Carrier::Custom { io, .. } => drop(io),
         }
     }
@@ -112,6 +138,8 @@ impl Stream {
         match &self.carrier {
             Carrier::Tcp { socket, .. } => Some(std::os::fd::AsFd::as_fd(socket)),
             Carrier::Unix { socket, .. } => Some(std::os::fd::AsFd::as_fd(socket)),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => stream.carrier().as_fd(),
             Carrier::Duplex(_) | Carrier::Custom { .. } => None,
         }
     }
@@ -141,6 +169,8 @@ impl AsyncRead for Stream {
             #[cfg(unix)]
             Carrier::Unix { socket, .. } => Pin::new(socket).poll_read(cx, buf),
             Carrier::Duplex(stream) => Pin::new(stream).poll_read(cx, buf),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
             Carrier::Custom { io, .. } => Pin::new(io).poll_read(cx, buf),
         }
     }
@@ -154,6 +184,8 @@ impl AsyncWrite for Stream {
             #[cfg(unix)]
             Carrier::Unix { socket, .. } => Pin::new(socket).poll_write(cx, buf),
             Carrier::Duplex(stream) => Pin::new(stream).poll_write(cx, buf),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
             Carrier::Custom { io, .. } => Pin::new(io).poll_write(cx, buf),
         }
     }
@@ -169,6 +201,8 @@ impl AsyncWrite for Stream {
             #[cfg(unix)]
             Carrier::Unix { socket, .. } => Pin::new(socket).poll_write_vectored(cx, bufs),
             Carrier::Duplex(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
             Carrier::Custom { io, .. } => Pin::new(io).poll_write_vectored(cx, bufs),
         }
     }
@@ -180,6 +214,8 @@ impl AsyncWrite for Stream {
             #[cfg(unix)]
             Carrier::Unix { socket, .. } => socket.is_write_vectored(),
             Carrier::Duplex(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => stream.is_write_vectored(),
             Carrier::Custom { io, .. } => io.is_write_vectored(),
         }
     }
@@ -191,6 +227,8 @@ impl AsyncWrite for Stream {
             #[cfg(unix)]
             Carrier::Unix { socket, .. } => Pin::new(socket).poll_flush(cx),
             Carrier::Duplex(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
             Carrier::Custom { io, .. } => Pin::new(io).poll_flush(cx),
         }
     }
@@ -201,6 +239,8 @@ impl AsyncWrite for Stream {
             #[cfg(unix)]
             Carrier::Unix { socket, .. } => Pin::new(socket).poll_shutdown(cx),
             Carrier::Duplex(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
             Carrier::Custom { io, .. } => Pin::new(io).poll_shutdown(cx),
         }
     }

@@ -110,7 +110,7 @@ fn a_bad_url_is_refused_for_what_is_wrong_with_it() {
 
 #[test]
 fn a_scheme_that_this_version_cannot_dial_is_said_to_be_so() {
-    for scheme in ["mqtts", "ws", "wss", "quic"] {
+    for scheme in ["ws", "wss", "quic"] {
         let error = parse(&format!("{scheme}://host")).unwrap_err();
         assert_eq!(error, EndpointError::SchemeNotBuilt { scheme, feature: None });
         let text = format!("this version cannot connect to {scheme}:// yet: use mqtt://");
@@ -118,6 +118,19 @@ fn a_scheme_that_this_version_cannot_dial_is_said_to_be_so() {
     }
     let error = EndpointError::SchemeNotBuilt { scheme: "mqtts", feature: Some("tls") };
     assert_eq!(error.to_string(), "mqtts:// needs the feature `tls`: build with it, or use mqtt://");
+    #[cfg(not(feature = "tls"))]
+    assert_eq!(parse("mqtts://host"), Err(error));
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_url_of_mqtt_over_tls_has_a_port_of_its_own() {
+    let endpoint = parse("mqtts://broker.example").unwrap();
+    assert_eq!(
+        (endpoint.scheme(), endpoint.host(), endpoint.port()),
+        (Scheme::Mqtts, "broker.example", 8883)
+    );
+    assert_eq!(endpoint.to_string(), "mqtts://broker.example:8883");
 }
 
 #[cfg(unix)]

@@ -15,6 +15,7 @@ impl Transports {
     /// What dials; each step may take this long. The engine watches over the whole attempt: the transport's own limit only
     /// says more about what went wrong.
     pub(super) fn connector(&self, connect_timeout: Duration) -> Arc<dyn Connector> {
-        Arc::new(SchemeConnector::new().tcp(self.tcp.clone()).connect_timeout(connect_timeout))
+        let tcp = self.tcp.clone().connect_timeout(connect_timeout);
+        Arc::new(SchemeConnector::new(Arc::new(tcp)).handshake_timeout(connect_timeout))
     }
 }
