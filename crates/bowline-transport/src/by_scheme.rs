@@ -10,9 +10,11 @@ use crate::error::ConnectError;
 use crate::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::tls::{Tls, TlsConnector};
+#[cfg(unix)]
+use crate::unix::UnixConnector;
 
 /// Opens what the scheme of each endpoint asks for, over the bytes that another connector opens: nothing more for `mqtt://`, TLS
-/// for `mqtts://`.
+/// for `mqtts://`. A Unix socket (`unix://`) is opened beside them.
 #[derive(Clone)]
 #[must_use]
 pub struct SchemeConnector {
@@ -33,7 +35,7 @@ impl SchemeConnector {
         }
     }
 
-    /// How long a handshake above the bytes may take. Default: 10 s.
+    /// How long a handshake above the bytes, or opening a Unix socket, may take. Default: 10 s.
     pub const fn handshake_timeout(mut self, limit: Duration) -> Self {
         self.handshake_timeout = limit;
         self
@@ -53,6 +55,10 @@ impl SchemeConnector {
             Scheme::Mqtts => {
                 let over = TlsConnector::new(self.below.clone(), self.tls.clone());
                 over.handshake_timeout(self.handshake_timeout).connect(endpoint).await
+            }
+            #[cfg(unix)]
+            Scheme::Unix => {
+                UnixConnector::new().connect_timeout(self.handshake_timeout).connect(endpoint).await
             }
             // Nothing can be parsed that was not built; should it be made otherwise, it must not be sent in the clear.
             other => Err(ConnectError::custom(EndpointError::not_built(other))),

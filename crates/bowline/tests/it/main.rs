@@ -25,4 +25,5 @@ mod seed;
 mod stalling;
 mod subscribing;
 mod time_limits;
+mod transports;
 mod unsubscribing;
