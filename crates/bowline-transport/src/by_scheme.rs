@@ -10,9 +10,11 @@ use crate::error::ConnectError;
 use crate::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::tls::{Tls, TlsConnector};
+#[cfg(unix)]
+use crate::unix::UnixConnector;
 
 /// Opens what the scheme of each endpoint asks for, over the bytes that another connector opens: nothing more for `mqtt://`, TLS
-/// for `mqtts://`.
+/// for `mqtts://`. A Unix socket (`unix://`) is opened beside them.
 #[derive(Clone)]
 #[must_use]
 pub struct SchemeConnector {
@@ -33,8 +35,8 @@ impl SchemeConnector {
         }
     }
 
-    /// How long connecting may take in all where there is a handshake above the bytes, which gets what is left. Opening the bytes
-    /// has the limit of the connector below. Default: 10 s.
+    /// How long connecting may take in all where there is a handshake above the bytes, which gets what is left, and how long
+    /// opening a Unix socket. Opening the bytes has the limit of the connector below. Default: 10 s.
     pub const fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
@@ -54,6 +56,10 @@ impl SchemeConnector {
             Scheme::Mqtts => {
                 let over = TlsConnector::new(self.below.clone(), self.tls.clone());
                 over.connect_timeout(self.connect_timeout).connect(endpoint).await
+            }
+            #[cfg(unix)]
+            Scheme::Unix => {
+                UnixConnector::new().connect_timeout(self.connect_timeout).connect(endpoint).await
             }
             // Nothing can be parsed that was not built; should it be made otherwise, it must not be sent in the clear.
             other => Err(ConnectError::custom(EndpointError::not_built(other))),

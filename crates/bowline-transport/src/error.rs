@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 #[cfg(feature = "tls")]
@@ -93,6 +94,13 @@ pub enum ConnectError {
         /// Who.
         peer: String,
     },
+    /// The Unix socket cannot be connected to.
+    Socket {
+        /// Where it is.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// TLS could not be agreed on, or its settings cannot be used.
     #[cfg(feature = "tls")]
     Tls {
@@ -154,6 +162,11 @@ impl ConnectError {
             }
             Self::BrokenOff { .. } => ConnectErrorKind::BrokenOff,
             Self::SpeaksTls { .. } => ConnectErrorKind::SpeaksTls,
+            Self::Socket { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ConnectErrorKind::Refused,
+                io::ErrorKind::TimedOut => ConnectErrorKind::TimedOut,
+                _ => ConnectErrorKind::Other,
+            },
             #[cfg(feature = "tls")]
             Self::Tls { source } => match source.kind() {
                 TlsErrorKind::TimedOut => ConnectErrorKind::TimedOut,
@@ -217,17 +230,14 @@ impl fmt::Display for ConnectError {
                     List(attempts)
                 )
             }
-            Self::BrokenOff { peer, source } => {
-                write!(
-                    f,
-                    "{peer} broke off the connection before it said anything ({source}): check that it speaks MQTT there, and whether it wants TLS (mqtts://)"
-                )
-            }
-            Self::SpeaksTls { peer } => {
-                write!(
-                    f,
-                    "{peer} speaks TLS: connect with mqtts://, or to the broker's port without TLS, usually 1883"
-                )
+            Self::BrokenOff { peer, source } => write!(
+                f,
+                "{peer} broke off the connection before it said anything ({source}): check that it speaks MQTT there, and whether it wants TLS (mqtts://)"
+            ),
+            Self::SpeaksTls { peer } => write!(f, "{peer} speaks TLS: {SPEAKS_TLS_ADVICE}"),
+            Self::Socket { path, source } => {
+                write!(f, "connecting to the socket {} failed ({source}): ", path.display())?;
+                f.write_str(socket_advice(source))
             }
             #[cfg(feature = "tls")]
             Self::Tls { source } => source.fmt(f),
@@ -235,6 +245,8 @@ impl fmt::Display for ConnectError {
         }
     }
 }
+
+const SPEAKS_TLS_ADVICE: &str = "connect with mqtts://, or to the broker's port without TLS, usually 1883";
 
 impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
@@ -245,6 +257,7 @@ impl Error for ConnectError {
             | Self::Bind { source, .. }
             | Self::Option { source, .. }
             | Self::BrokenOff { source, .. }
+            | Self::Socket { source, .. }
             | Self::Io { source, .. } => Some(source),
             Self::Addresses { attempts, .. } => attempts.last().map(|attempt| attempt as _),
             // The text is the source's own, so its own source comes next.
@@ -264,6 +277,13 @@ pub enum ListenError {
     Bind {
         /// The address.
         addr: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The Unix socket cannot be listened on.
+    Socket {
+        /// Where it was to be.
+        path: PathBuf,
         /// What the operating system said.
         source: io::Error,
     },
@@ -291,6 +311,10 @@ impl fmt::Display for ListenError {
                     _ => "choose an address of this machine",
                 })
             }
+            Self::Socket { path, source } => {
+                write!(f, "cannot listen on the socket {} ({source}): ", path.display())?;
+                f.write_str(socket_listen_advice(source))
+            }
             Self::Option { option, value, source } => {
                 write!(f, "the socket option {option} cannot be {value} ({source}): choose another value")
             }
@@ -301,7 +325,9 @@ impl fmt::Display for ListenError {
 impl Error for ListenError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Bind { source, .. } | Self::Option { source, .. } => Some(source),
+            Self::Bind { source, .. } | Self::Socket { source, .. } | Self::Option { source, .. } => {
+                Some(source)
+            }
         }
     }
 }
@@ -346,6 +372,24 @@ impl AcceptError {
     pub const fn is_of_one_client(&self) -> bool {
         matches!(self, Self::ClientGone { .. } | Self::Handshake { .. })
     }
+
+    /// What a socket's error comes down to.
+    pub(crate) fn of_socket(source: io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        match source.kind() {
+            // Linux hands errors of the new connection's network to whoever accepts it.
+            Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+            | Kind::TimedOut
+            | Kind::Interrupted => Self::ClientGone { source },
+            Kind::OutOfMemory => Self::Exhausted { source },
+            _ if is_exhaustion(&source) => Self::Exhausted { source },
+            _ => Self::Io { source },
+        }
+    }
 }
 
 impl fmt::Display for AcceptError {
@@ -372,6 +416,41 @@ impl Error for AcceptError {
             Self::Handshake { source, .. } => Some(&**source),
             Self::Closed => None,
         }
+    }
+}
+
+/// The standard library has no kind for a lack of descriptors or socket buffers.
+fn is_exhaustion(source: &io::Error) -> bool {
+    // ENFILE, EMFILE and ENOBUFS; WSAEMFILE and WSAENOBUFS.
+    const CODES: &[i32] = if cfg!(windows) {
+        &[10024, 10055]
+    } else if cfg!(any(target_os = "linux", target_os = "android")) {
+        &[23, 24, 105]
+    } else {
+        &[23, 24, 55]
+    };
+    source.raw_os_error().is_some_and(|code| CODES.contains(&code))
+}
+
+/// What to do about it.
+fn socket_advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound => "check the path and that a broker runs and listens there",
+        io::ErrorKind::ConnectionRefused => "the broker that made it runs no more; start it again",
+        io::ErrorKind::PermissionDenied => "this user may not write to it; change its permissions",
+        io::ErrorKind::TimedOut => "the broker accepts no clients; look at it, or raise the connect timeout",
+        io::ErrorKind::InvalidInput => "choose a shorter path, of at most about 100 bytes",
+        _ => "check the path",
+    }
+}
+
+/// What to do about it.
+fn socket_listen_advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => "stop the program that does, or choose another path",
+        io::ErrorKind::AlreadyExists => "what stands there is no socket; choose another path",
+        io::ErrorKind::InvalidInput => "choose a shorter path, of at most about 100 bytes",
+        _ => "choose a path in a directory that exists and may be written",
     }
 }
 

@@ -1,5 +1,5 @@
-//! Byte streams for MQTT, client and server side: the seam behind which TCP, TLS (feature `tls`) and the in-memory duplex live,
-//! and behind which the rest will. Knows no MQTT packet, no session and none of the other crates.
+//! Byte streams for MQTT, client and server side: the seam behind which TCP, Unix sockets, TLS (feature `tls`) and the in-memory
+//! duplex live, and behind which the rest will. Knows no MQTT packet, no session and none of the other crates.
 //!
 //! A client calls a [`Connector`] with an [`Endpoint`], a server a [`Listener`]; both give a [`Stream`]:
 //!
@@ -30,6 +30,8 @@ mod tcp;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_error;
+#[cfg(unix)]
+mod unix;
 
 pub use by_scheme::SchemeConnector;
 pub use connector::{ConnectFuture, Connector};
@@ -51,3 +53,5 @@ pub use tls_error::{TlsError, TlsErrorKind};
 /// The TLS library, whose types some options of [`Tls`] take.
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
+#[cfg(unix)]
+pub use unix::{UnixAcceptor, UnixConnector};

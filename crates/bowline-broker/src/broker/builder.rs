@@ -3,11 +3,15 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr};
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bowline_proto::ReasonCode;
 use bowline_proto::error::RequestError;
+#[cfg(unix)]
+use bowline_transport::UnixAcceptor;
 use bowline_transport::{ListenError, Listener, TcpAcceptor, in_process};
 #[cfg(feature = "tls")]
 use bowline_transport::{TlsAcceptor, TlsError, TlsServer};
@@ -27,6 +31,8 @@ pub struct BrokerBuilder {
     has_default_tcp: bool,
     #[cfg(feature = "tls")]
     tls: Vec<(SocketAddr, TlsServer)>,
+    #[cfg(unix)]
+    unix: Vec<PathBuf>,
     others: Vec<Arc<dyn Listener>>,
     authenticate: Option<Authenticate>,
 }
@@ -45,6 +51,8 @@ impl BrokerBuilder {
             has_default_tcp: true,
             #[cfg(feature = "tls")]
             tls: Vec::new(),
+            #[cfg(unix)]
+            unix: Vec::new(),
             others: Vec::new(),
             authenticate: None,
         }
@@ -62,6 +70,14 @@ impl BrokerBuilder {
     #[cfg(feature = "tls")]
     pub fn listen_tls(mut self, address: SocketAddr, tls: TlsServer) -> Self {
         self.tls.push((address, tls));
+        self
+    }
+
+    /// Listens on a Unix socket at this path, as [`UnixAcceptor`] does: a socket that a killed process left behind is taken
+    /// over, and the file is removed when the broker ends. May be called several times.
+    #[cfg(unix)]
+    pub fn listen_unix(mut self, path: impl Into<PathBuf>) -> Self {
+        self.unix.push(path.into());
         self
     }
 
@@ -126,6 +142,8 @@ impl BrokerBuilder {
     pub async fn start(self) -> Result<Broker, StartError> {
         #[cfg(feature = "tls")]
         let tls = self.tls;
+        #[cfg(unix)]
+        let unix = self.unix;
         let Self { mut config, mut tcp, has_default_tcp, others: mut listeners, authenticate, .. } = self;
         config.asks_authentication = authenticate.is_some();
         if config.seed == 0 {
@@ -145,6 +163,10 @@ impl BrokerBuilder {
         let tls_addresses = Vec::new();
         #[cfg(feature = "tls")]
         let tls_addresses = listen_tls(tls, &mut listeners)?;
+        #[cfg(unix)]
+        for path in unix {
+            listeners.push(Arc::new(UnixAcceptor::bind(path).map_err(StartError::Listen)?));
+        }
         let (connector, listener) = in_process("broker", IN_PROCESS_BYTES);
         listeners.push(Arc::new(listener));
 

@@ -52,7 +52,7 @@ const SCHEMES: [Row; 6] = [
     Row::new(Scheme::Mqtts, &["mqtts"], Some(8883), TLS),
     Row::new(Scheme::Ws, &["ws"], Some(80), Support::Absent),
     Row::new(Scheme::Wss, &["wss"], Some(443), Support::Absent),
-    Row::new(Scheme::Unix, &["unix"], None, Support::Absent),
+    Row::new(Scheme::Unix, &["unix"], None, if cfg!(unix) { Support::Built } else { Support::Absent }),
     Row::new(Scheme::Quic, &["quic"], None, Support::Absent),
 ];
 

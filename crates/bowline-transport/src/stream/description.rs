@@ -21,7 +21,7 @@ impl StreamDescription {
         Self { transport, ..self }
     }
 
-    /// Which transport carries it: `tcp`, `duplex`, `tls` or `custom`.
+    /// Which transport carries it: `tcp`, `unix`, `duplex`, `tls` or `custom`.
     pub const fn transport(&self) -> &'static str {
         self.transport
     }

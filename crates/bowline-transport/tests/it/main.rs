@@ -9,3 +9,5 @@ mod tcp_options;
 mod tcp_stream;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(unix)]
+mod unix;

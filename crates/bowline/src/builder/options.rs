@@ -9,13 +9,14 @@ use bowline_proto::client::{AddressOrder, AddressSessions, ClientConfig, Reconne
 use bowline_proto::packet::Secret;
 use bowline_proto::retry::Retry;
 use bowline_proto::{Text, Version};
-use bowline_transport::{Connector, Endpoint, SchemeConnector, TcpConnector};
+use bowline_transport::{Connector, Endpoint};
 
 use crate::attempt::BeforeConnect;
 use crate::builder::error::ConnectError;
 use crate::builder::id::generated_client_id;
 use crate::builder::send_queue::{OnFull, SendQueue};
 use crate::builder::session::Session;
+use crate::builder::transports::Transports;
 use crate::builder::will::Will;
 use crate::connection::Connection;
 use crate::credentials::{Credentials, CredentialsProvider};
@@ -66,8 +67,10 @@ pub(crate) mod sealed {
 /// | [`stall_after`](Self::stall_after) | 30 s | |
 /// | [`unmatched`](Self::unmatched) | hold; leave, if this is a [`Publisher`](crate::Publisher) | |
 /// | [`unrouted`](Self::unrouted) | not opened | |
-/// | [`connector`](Self::connector) | TCP | |
+/// | [`connector`](Self::connector) | TCP or what else the URL's scheme names | |
 /// | `tls` (feature `tls`) | the platform's roots, no client certificate | |
+/// | [`tcp`](Self::tcp) | those of [`TcpOptions`](bowline_transport::TcpOptions) | |
+/// | [`bind_address`](Self::bind_address), [`bind_interface`](Self::bind_interface) | the operating system chooses | |
 /// | [`user_property`](Self::user_property) (5.0) | none | |
 ///
 /// Values are checked when the client is made; the error names option, value and limit.
@@ -99,8 +102,7 @@ pub struct Builder<R> {
     /// Whether one who publishes waits for room in the send queue.
     pub(super) waits_for_room: bool,
     pub(super) connector: Option<Arc<dyn Connector>>,
-    #[cfg(feature = "tls")]
-    tls: bowline_transport::Tls,
+    pub(super) transports: Transports,
     pub(super) provider: Option<Arc<dyn CredentialsProvider>>,
     pub(super) hook: Option<Arc<dyn BeforeConnect>>,
     /// The first value that is not legal.
@@ -128,8 +130,7 @@ impl<R: Role> Builder<R> {
             in_flight_max: None,
             waits_for_room: true,
             connector: None,
-            #[cfg(feature = "tls")]
-            tls: bowline_transport::Tls::new(),
+            transports: Transports::default(),
             provider: None,
             hook: None,
             error: None,
@@ -332,21 +333,6 @@ impl<R: Role> Builder<R> {
         self
     }
 
-    /// How transports are opened: TCP with other options, or one's own. It opens what lies lowest: with `mqtts://`, TLS is
-    /// spoken over it. One that encrypts by itself goes with `mqtt://`.
-    pub fn connector(mut self, connector: impl Connector) -> Self {
-        self.connector = Some(Arc::new(connector));
-        self
-    }
-
-    /// How TLS is spoken with `mqtts://`: whom to trust, who we are. Without it the platform's roots are trusted, and no client
-    /// certificate is shown.
-    #[cfg(feature = "tls")]
-    pub fn tls(mut self, tls: bowline_transport::Tls) -> Self {
-        self.tls = tls;
-        self
-    }
-
     /// Adds a User Property to CONNECT (5.0).
     pub fn user_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         match (Text::try_from(name.into()), Text::try_from(value.into())) {
@@ -377,17 +363,8 @@ impl<R: Role> Builder<R> {
         }
     }
 
-    /// What opens what the scheme of a URL says, over TCP or whatever was given instead.
-    pub(super) fn transports(&self) -> Arc<dyn Connector> {
-        // The engine watches over the whole attempt; the transport's own limits only say more about what went wrong. For
-        // that, a handshake must be given up a little before.
-        let limit = self.config.connect_timeout;
-        let tcp = || Arc::new(TcpConnector::new().connect_timeout(limit)) as Arc<dyn Connector>;
-        let below = self.connector.clone().unwrap_or_else(tcp);
-        let transports = SchemeConnector::new(below).connect_timeout(limit - limit / 10);
-        #[cfg(feature = "tls")]
-        let transports = transports.tls(self.tls.clone());
-        Arc::new(transports)
+    pub(super) fn connector_or_default(&self) -> Arc<dyn Connector> {
+        self.transports.connector(self.connector.clone(), self.config.connect_timeout)
     }
 
     pub(super) fn handle(connection: Connection) -> R {

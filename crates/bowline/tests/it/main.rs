@@ -11,6 +11,7 @@ mod connecting;
 mod counterpart;
 mod dropping;
 mod duplex;
+mod durable;
 mod echo;
 mod faults;
 mod full_queue;
@@ -26,4 +27,5 @@ mod subscribing;
 mod time_limits;
 #[cfg(feature = "tls")]
 mod tls;
+mod transports;
 mod unsubscribing;
