@@ -187,8 +187,13 @@ impl Active {
             FlowSource::Queue => cx.journal.record(Entry::Assigned { publication, packet_id }),
             FlowSource::Caller => {
                 let deadline = deadline.map(|deadline| cx.wall(deadline));
-                let accepted =
-                    Accepted { publication, message: stored, deadline, packet_id: Some(packet_id) };
+                let accepted = Accepted {
+                    publication,
+                    message: stored,
+                    deadline,
+                    packet_id: Some(packet_id),
+                    key: cx.keys.of(publication),
+                };
                 cx.journal.record_before(Entry::Accepted(accepted), Gated::Accepted(publication));
             }
         }
@@ -268,11 +273,7 @@ impl Active {
         }
         let (flow, retired) = self.finish_sent(cx, slot);
         cx.spent.message(flow.message);
-        cx.fail(
-            Entry::Ended { publication, retired },
-            publication,
-            Outcome::Indeterminate { limit: Some(limit) },
-        );
+        cx.fail(publication, retired, Outcome::Indeterminate { limit: Some(limit) });
     }
 
     // [MQTT-4.3.2-3] [MQTT-2.2.1-6] [MQTT-4.3.2-1 of 3.1.1] [MQTT-2.3.1-6 of 3.1.1]
@@ -448,7 +449,7 @@ fn end(cx: &mut Context, flow: OutboundFlow, ack: Ack, downgraded: bool) {
     let Ack { reason, properties, .. } = ack;
     if reason.is_failure() {
         let outcome = Outcome::Rejected { reason, properties };
-        cx.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+        cx.fail(publication, None, outcome);
     } else {
         cx.succeed(publication, Outcome::Acknowledged { reason, properties, downgraded });
     }
