@@ -80,7 +80,8 @@ async fn copies_for_overlapping_filters_go_to_their_own_streams_in_5_0_and_to_al
             ids.extend(subscribe.subscription_id.map(|id| id.as_u32()));
             let reasons = vec![ReasonCode::GrantedQoS1];
             let properties = bowline::proto::packet::AckProperties::default();
-            let suback = bowline::proto::packet::SubAck { packet_id: subscribe.packet_id, reasons, properties };
+            let suback =
+                bowline::proto::packet::SubAck { packet_id: subscribe.packet_id, reasons, properties };
             peer.send(Packet::SubAck(Box::new(suback))).await;
             streams.push(within(subscribed).await.unwrap().unwrap());
         }
