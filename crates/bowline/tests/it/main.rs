@@ -16,6 +16,7 @@ mod echo;
 mod faults;
 mod full_queue;
 mod inbound;
+mod pages;
 mod peer;
 mod publishing;
 mod reconnecting;
