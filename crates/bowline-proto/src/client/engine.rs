@@ -283,6 +283,12 @@ impl ClientEngine {
         self.context.rotation.current()
     }
 
+    /// What the server named that has sent us to [`address`](Self::address), if one has: usually a host, or a host and a port;
+    /// several are divided by spaces [MQTT 5.0, 3.2.2.3.16].
+    pub const fn reference(&self) -> Option<&Text> {
+        self.context.rotation.reference()
+    }
+
     /// The version that it speaks.
     pub const fn version(&self) -> Version {
         self.context.rules.version
@@ -363,7 +369,9 @@ impl ClientEngine {
             let context = &mut self.context;
             match gated {
                 Gated::Accepted(publication) => {
-                    context.queue.on_durable(publication);
+                    if context.queue.on_durable(publication) {
+                        context.keys.remove(publication);
+                    }
                     context.emit(Event::PublishAccepted(publication));
                 }
                 Gated::Outcome => {

@@ -1,5 +1,6 @@
 //! Behaviour of the engines, seen from outside: packets and commands in, packets and events out.
 
+mod abandoning;
 mod acknowledging;
 mod addresses;
 mod back_pressure;
@@ -12,8 +13,10 @@ mod crashes;
 mod ending;
 mod floods;
 mod full_queue;
+mod holders;
 mod inbound_model;
 mod keep_alive;
+mod keyed;
 mod leniency;
 mod loss_classes;
 mod paging;

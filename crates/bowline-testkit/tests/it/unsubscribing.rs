@@ -284,6 +284,22 @@ fn what_unrouted_gave_out_before_it_was_dropped_waits_for_whoever_has_it() {
 }
 
 #[test]
+fn what_a_dropped_unrouted_stream_had_of_an_unsubscribed_filter_holds_up_nobody() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        rig.engine.open_unrouted(Qos0Limits::default());
+        rig.broker(qos1("a", "m", 1));
+        rig.broker(qos1("never/subscribed", "m", 2));
+        rig.unsubscribe("a");
+        assert_eq!(acks(&mut rig), [], "it may be taken still");
+        rig.engine.close_stream(UNROUTED, &[]);
+        rig.settle();
+        assert_eq!(acks(&mut rig), [puback(1, OK)]);
+        assert_eq!(rig.stats().unsubscribed_acknowledged, 1);
+    }
+}
+
+#[test]
 fn a_filter_that_is_subscribed_again_gets_its_messages_again() {
     for version in Version::ALL {
         let mut rig = ClientRig::connected(kept(version));

@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use crate::client::context::Context;
 use crate::client::event::{Event, Outcome};
 use crate::client::state::Active;
-use crate::session::stored::Entry;
 use crate::time::Timestamp;
 
 impl Active {
@@ -92,17 +91,11 @@ impl Active {
     }
 
     fn give_up(&mut self, cx: &mut Context, slot: u32, closes: u32) {
-        self.give_back_quota(cx, slot);
-        let flow = cx.outbound.flow(slot);
-        let retired = flow.is_exactly_once().then_some(flow.packet_id);
-        let flow = match retired {
-            Some(_) => cx.outbound.finish_retiring_id(slot),
-            None => cx.outbound.finish(slot),
-        };
+        let (flow, retired) = self.finish_sent(cx, slot);
         let publication = flow.publication;
         let (topic, qos) = (flow.message.topic.clone(), flow.message.qos);
         cx.spent.message(flow.message);
         cx.emit(Event::Poison { publication, topic, qos, closes });
-        cx.fail(Entry::Ended { publication, retired }, publication, Outcome::Poison { closes });
+        cx.fail(publication, retired, Outcome::Poison { closes });
     }
 }
