@@ -101,10 +101,11 @@ impl ClientEngine {
             if active.may_publish_at_once(context, message.qos) {
                 context.last_publication = publication;
                 context.drop_overtaken(&message);
-                match message.qos {
-                    QoS::AtMostOnce => active.send_at_most_once(context, publication, message, deadline, now),
+                let queued = Queued { publication, message, deadline, is_in_doubt: false };
+                match queued.message.qos {
+                    QoS::AtMostOnce => active.send_at_most_once(context, queued, now),
                     QoS::AtLeastOnce | QoS::ExactlyOnce => {
-                        active.start_flow(context, publication, message, deadline, FlowSource::Caller, now);
+                        active.start_flow(context, queued, FlowSource::Caller, now);
                     }
                 }
                 return Ok(publication);

@@ -27,4 +27,5 @@ mod seed;
 mod stalling;
 mod subscribing;
 mod time_limits;
+mod transports;
 mod unsubscribing;
