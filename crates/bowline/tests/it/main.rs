@@ -9,6 +9,8 @@ mod blocking;
 mod cancelling;
 mod connecting;
 mod counterpart;
+#[cfg(feature = "durable")]
+mod disk_store;
 mod dropping;
 mod duplex;
 mod durable;
