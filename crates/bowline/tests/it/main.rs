@@ -18,6 +18,7 @@ mod echo;
 mod faults;
 mod full_queue;
 mod inbound;
+mod pages;
 mod peer;
 mod publishing;
 mod reconnecting;
