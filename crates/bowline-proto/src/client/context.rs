@@ -13,6 +13,7 @@ use crate::client::spent::SpentRoom;
 use crate::client::stats::Stats;
 use crate::client::streams::Streams;
 use crate::client::suspects::Suspects;
+use crate::client::versions::Versions;
 use crate::routing::{Routes, StreamId};
 use crate::rules::Rules;
 use crate::session::PublicationId;
@@ -33,7 +34,9 @@ use crate::types::{Message, QoS, Text};
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) config: ClientConfig,
+    /// Of the version that is spoken, or was tried last.
     pub(crate) rules: &'static Rules,
+    pub(crate) versions: Versions,
     pub(crate) outbound: Outbound,
     pub(crate) inbound: Inbound,
     pub(crate) queue: SendQueue,

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::backoff::{BackoffState, Jitter};
-use crate::client::addresses::Rotation;
+use crate::client::addresses::{AddressSessions, Rotation};
 use crate::client::config::{ClientConfig, OnFull, SessionPolicy};
 use crate::client::context::{Context, Standing};
 use crate::client::requests::Requests;
@@ -12,6 +12,7 @@ use crate::client::spent::SpentRoom;
 use crate::client::stats::Stats;
 use crate::client::streams::Streams;
 use crate::client::suspects::Suspects;
+use crate::client::versions::Versions;
 use crate::routing::Routes;
 use crate::session::ended_filters::EndedFilters;
 use crate::session::inbound::Inbound;
@@ -38,6 +39,7 @@ pub(super) fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall:
     let journal = if config.session.is_durable() { Journal::durable() } else { Journal::volatile() };
     Context {
         rules: config.version.rules(),
+        versions: Versions::new(config.version, config.oldest_version()),
         outbound: Outbound::new(PacketId::new(first_id).expect("it is 1 or more")),
         inbound: Inbound::new(),
         queue: match config.on_full {
@@ -89,6 +91,11 @@ impl Context {
         if let Some(identity) = &recovered.identity {
             self.standing.client_id = identity.client_id.clone();
             self.standing.expiry_secs = identity.session_expiry_secs;
+            // The session is bound to it. Independent brokers are all met anew.
+            if self.config.addresses.sessions == AddressSessions::Shared {
+                self.versions.on_accepted(self.version_place(), identity.version);
+            }
+            self.rules = identity.version.rules();
         }
         self.standing.recorded = recovered.identity;
         self.last_publication = recovered.last_publication;
@@ -98,7 +105,8 @@ impl Context {
                 StoredPhase::Released { packet_id, .. } => (packet_id, FlowPhase::Complete),
                 StoredPhase::Waiting => continue,
             };
-            let Queued { publication, message, deadline, .. } = self.queued(stored);
+            let Queued { publication, mut message, deadline, .. } = self.queued(stored);
+            self.strip(&mut message);
             self.outbound.restore(RestoredFlow { publication, packet_id, message, phase, deadline });
         }
         for packet_id in recovered.retired {

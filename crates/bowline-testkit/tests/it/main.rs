@@ -40,3 +40,5 @@ mod store_failures;
 mod streams;
 mod transitions;
 mod unsubscribing;
+mod version_binding;
+mod version_fallback;
