@@ -243,6 +243,10 @@ impl Ring {
     }
 
     fn push(&mut self, event: Event) {
+        // `Ended` is the last one, whatever handles do that are left.
+        if self.is_closed {
+            return;
+        }
         if self.listeners == 0 {
             self.first += 1;
             return;

@@ -1,5 +1,6 @@
 //! The options of a connection that `pub` and `sub` share, and the client's builder made of them. Knows neither command.
 
+mod addresses;
 mod password;
 mod target;
 
@@ -10,6 +11,7 @@ use bowline::{Builder, Credentials, QoS, Role, Session, Version, Will};
 use clap::{ArgAction, Args};
 
 use crate::exit::Failure;
+use addresses::AddressArguments;
 use password::PasswordArguments;
 pub(crate) use target::Target;
 
@@ -63,6 +65,9 @@ pub(crate) struct ConnectArguments {
     /// Show this help
     #[arg(long, action = ArgAction::Help)]
     help: Option<bool>,
+
+    #[command(flatten)]
+    addresses: AddressArguments,
 
     #[command(flatten)]
     login: PasswordArguments,
@@ -121,7 +126,9 @@ impl ConnectArguments {
         builder: Builder<R>,
         target: &Target,
     ) -> Result<Builder<R>, Failure> {
-        let mut builder = builder
+        let mut builder = self
+            .addresses
+            .configure(builder)?
             .version(self.protocol_version)
             .allow_long_client_id()
             .keep_alive(Duration::from_secs(self.keepalive.into()))

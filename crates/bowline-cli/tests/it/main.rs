@@ -7,5 +7,6 @@ mod mosquitto;
 mod process;
 mod publishing;
 mod serving;
+mod several_brokers;
 mod subscribing;
 mod telling_secrets;

@@ -181,6 +181,15 @@ impl ClientEngine {
         self.context.inbound.hand_over(delivery, stream);
     }
 
+    /// The application has let go of a QoS 1 or 2 message without finishing with it. It stays unacknowledged, and holds up
+    /// those behind it, until the broker sends it again on a later connection of the session: then it is handed out again.
+    ///
+    /// # Errors
+    /// [`Stale`] as with [`take`](Self::take).
+    pub fn abandon(&mut self, delivery: DeliveryId, stream: StreamId) -> Result<(), Stale> {
+        if self.context.inbound.abandon(delivery, stream) { Ok(()) } else { Err(Stale) }
+    }
+
     /// A stream has taken a QoS 0 message.
     pub fn take_qos0(&mut self, stream: StreamId) {
         self.context.streams.take(stream);

@@ -60,6 +60,8 @@ pub(crate) struct Context {
     pub(crate) events: VecDeque<Event>,
     /// Outcomes that wait for barrier B7, in order.
     pub(crate) unstored_outcomes: VecDeque<(PublicationId, Outcome)>,
+    /// Flows that ended unsent and whose end is not durable: until it is, no flow's first PUBLISH leaves.
+    pub(crate) unsent_ends: usize,
     pub(crate) spent: SpentRoom,
     /// Scratch space for routing, kept to save its allocation.
     pub(crate) matched: Vec<StreamId>,
@@ -127,6 +129,15 @@ impl Context {
             Some(_) => self.emit(Event::PublishEnded { publication, outcome }),
             None => self.unstored_outcomes.push_back((publication, outcome)),
         }
+    }
+
+    /// Ends a flow whose PUBLISH was not written on any connection. Until that is durable a store has it as sent, and would
+    /// have it sent again behind whatever leaves now.
+    // [MQTT-4.6.0-1] [MQTT-4.6.0-1 of 3.1.1]
+    pub(crate) fn fail_unsent_flow(&mut self, publication: PublicationId, outcome: Outcome) {
+        self.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+        let waits = self.journal.wait(Gated::UnsentEnd).is_none();
+        self.unsent_ends += usize::from(waits);
     }
 
     /// Ends a publication that waits. One that was sent in a lost session may have arrived, whatever became of it here.

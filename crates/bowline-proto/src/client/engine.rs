@@ -385,6 +385,7 @@ impl ClientEngine {
                 }
                 Gated::Pubrec(delivery) => context.on_received_stored(delivery),
                 Gated::Request(slot) => context.requests.open_gate(slot),
+                Gated::UnsentEnd => context.unsent_ends -= 1,
                 Gated::Connect | Gated::Resume | Gated::Pubcomp(_) => {}
             }
             self.state.on_released(context, gated, now);

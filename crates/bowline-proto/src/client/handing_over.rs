@@ -1,8 +1,6 @@
 //! Messages that change hands: because a filter or a stream ends, or because a stream comes that wants what is held for
 //! nobody (rules 7 and 8 of the inbound rules). Knows no connection.
 
-use alloc::vec::Vec;
-
 use crate::client::config::Unmatched;
 use crate::client::context::Context;
 use crate::client::event::{Delivery, Event, StreamEnd};
@@ -110,17 +108,34 @@ impl Context {
         }
     }
 
-    /// Unmatched messages have no stream any more: what it has not taken follows the policy for those without one.
+    /// Unmatched messages have no stream any more: what it has not taken goes to the streams that came after it and match;
+    /// the rest follows the policy for messages without a stream.
     pub(crate) fn close_unrouted(&mut self) {
-        if !self.streams.close(UNROUTED) || self.config.unmatched != Unmatched::Acknowledge {
+        if !self.streams.close(UNROUTED) {
             return;
         }
         for delivery in self.inbound.untaken_by(UNROUTED) {
-            if !self.inbound.is_in_hand(delivery, UNROUTED) {
+            if self.inbound.is_in_hand(delivery, UNROUTED) {
+                continue;
+            }
+            if self.hand_to_matching(delivery) {
+                self.take(delivery, UNROUTED, ReasonCode::Success);
+            } else if self.config.unmatched == Unmatched::Acknowledge {
                 self.stats.unmatched_acknowledged += 1;
+                self.take(delivery, UNROUTED, ReasonCode::Success);
+            } else if self.is_of_ended_filter(delivery) {
+                self.stats.unsubscribed_acknowledged += 1;
                 self.take(delivery, UNROUTED, ReasonCode::Success);
             }
         }
+    }
+
+    /// Whether a message matches a filter that is unsubscribed, and none that is wanted.
+    fn is_of_ended_filter(&mut self, delivery: DeliveryId) -> bool {
+        let Some(held) = self.inbound.held(delivery) else { return false };
+        let topic = &held.message.topic;
+        self.ended.match_topic(topic, &mut self.matched)
+            && !self.subscriptions.iter().any(|wanted| wanted.filter.matches(topic))
     }
 
     /// A dropped stream's message goes to whoever else wants it.
@@ -128,20 +143,8 @@ impl Context {
         if !self.inbound.is_waited_for_by(delivery, from) {
             return;
         }
-        let Some(held) = self.inbound.held(delivery) else { return };
-        self.routes.matches(&held.message.topic, &mut self.matched);
-        // A stream that had it must not get it twice.
-        let younger: Vec<StreamId> = self
-            .matched
-            .iter()
-            .copied()
-            .filter(|&stream| !self.inbound.was_handed_to(delivery, stream))
-            .collect();
-        for &stream in &younger {
-            self.inbound.add_taker(delivery, stream);
-            self.hand_out_again(delivery, stream);
-        }
-        let has_other = !younger.is_empty() || self.inbound.is_waited_for_by_another(delivery, from);
+        let has_other =
+            self.hand_to_matching(delivery) || self.inbound.is_waited_for_by_another(delivery, from);
         if !has_other && self.streams.unrouted_is_open() {
             self.inbound.add_taker(delivery, UNROUTED);
             self.hand_out_again(delivery, UNROUTED);
@@ -151,6 +154,34 @@ impl Context {
             self.inbound.add_taker(delivery, UNROUTED);
         }
         self.take(delivery, from, ReasonCode::Success);
+    }
+
+    /// A message came again that applications had let go of: it goes to them again, or to whoever wants it now.
+    pub(crate) fn hand_out_abandoned(&mut self, delivery: DeliveryId) {
+        let ends_with_connection = !self.config.session.outlives_connection();
+        for stream in self.inbound.take_abandoned(delivery).iter() {
+            let Some(held) = self.inbound.held(delivery) else { return };
+            self.routes.matches(&held.message.topic, &mut self.matched);
+            if self.matched.contains(&stream) {
+                self.hand_out_again(delivery, stream);
+            } else {
+                self.pass_on(delivery, stream, ends_with_connection);
+            }
+        }
+    }
+
+    /// Hands a message to the streams that match and did not have it yet; whether there was one.
+    fn hand_to_matching(&mut self, delivery: DeliveryId) -> bool {
+        let Some(held) = self.inbound.held(delivery) else { return false };
+        self.routes.matches(&held.message.topic, &mut self.matched);
+        // A stream that had it must not get it twice.
+        let inbound = &self.inbound;
+        self.matched.retain(|&stream| !inbound.was_handed_to(delivery, stream));
+        for stream in self.matched.clone() {
+            self.inbound.add_taker(delivery, stream);
+            self.hand_out_again(delivery, stream);
+        }
+        !self.matched.is_empty()
     }
 
     pub(crate) fn hand_out_again(&mut self, delivery: DeliveryId, stream: StreamId) {

@@ -73,6 +73,7 @@ pub(super) fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall:
         last_publication: PublicationId::default(),
         events: VecDeque::new(),
         unstored_outcomes: VecDeque::new(),
+        unsent_ends: 0,
         spent: SpentRoom::default(),
         matched: Vec::new(),
         has_changed: false,

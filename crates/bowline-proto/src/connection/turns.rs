@@ -6,7 +6,8 @@ use core::time::Duration;
 
 use crate::packet::{Ack, PacketType};
 use crate::session::DeliveryId;
-use crate::session::inbound::{HeldState, Inbound};
+use crate::session::held::HeldState;
+use crate::session::inbound::Inbound;
 use crate::time::Timestamp;
 use crate::types::{PacketId, QoS};
 

@@ -8,6 +8,7 @@ use slab::Slab;
 use crate::reason::ReasonCode;
 use crate::routing::StreamId;
 use crate::session::DeliveryId;
+use crate::session::held::{Held, HeldState};
 use crate::session::id_table::IdTable;
 use crate::session::stream_set::StreamSet;
 use crate::types::{Message, PacketId, QoS};
@@ -44,44 +45,6 @@ enum InboundId {
         /// As above.
         is_open: bool,
     },
-}
-
-/// A message that the application has, or that waits for it.
-#[derive(Debug)]
-pub(crate) struct Held {
-    generation: u32,
-    pub(crate) packet_id: PacketId,
-    pub(crate) message: Message,
-    /// Streams that have not taken it yet.
-    waiting: StreamSet,
-    /// All streams that it was handed to.
-    handed: StreamSet,
-    /// Streams whose application has it in its hands and will finish with it later.
-    in_hand: StreamSet,
-    reason: ReasonCode,
-    pub(crate) state: HeldState,
-    /// Whether an acknowledgement for it is due on this connection.
-    pub(crate) is_in_order: bool,
-    /// The session is gone or the identifier carries another message: no acknowledgement is due.
-    is_orphan: bool,
-}
-
-impl Held {
-    /// The streams that have not taken it.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = StreamId> + '_ {
-        self.waiting.iter()
-    }
-}
-
-/// How far a held message got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HeldState {
-    /// Some stream has not taken it yet.
-    Waiting,
-    /// Taken by all; its `Received` is not durable yet (B4).
-    Recording,
-    /// May be acknowledged with this reason, in its turn.
-    Settled(ReasonCode),
 }
 
 /// What a PUBLISH that arrives turns out to be.
@@ -200,8 +163,8 @@ impl Inbound {
         self.orphans += usize::from(!core::mem::replace(&mut held.is_orphan, true));
         let (packet_id, was_exactly_once) = (held.packet_id, held.message.qos == QoS::ExactlyOnce);
         self.ids.remove(packet_id);
-        // Nobody will ask for one that was taken already.
-        if self.held[slot as usize].state != HeldState::Waiting {
+        // Nobody will ask for one that was taken already, or let go of.
+        if self.held[slot as usize].is_let_go() {
             self.remove(delivery);
         }
         if was_exactly_once { Arrival::Replacing } else { Arrival::New }
@@ -223,18 +186,7 @@ impl Inbound {
         self.messages += 1;
         self.open += 1;
         self.bytes += message.content_bytes();
-        let slot = self.held.insert(Held {
-            generation,
-            packet_id,
-            message,
-            handed: takers.clone(),
-            in_hand: StreamSet::new(),
-            waiting: takers,
-            reason: ReasonCode::Success,
-            state: HeldState::Waiting,
-            is_in_order: true,
-            is_orphan: false,
-        });
+        let slot = self.held.insert(Held::new(generation, packet_id, message, takers));
         let slot = u32::try_from(slot)
             .expect("held messages are bounded by 65,535 identifiers and the orphans of reconnects");
         self.ids.insert(packet_id, InboundId::Held(slot));
@@ -291,9 +243,27 @@ impl Inbound {
 
     /// The application has it in its hands and will finish with it later.
     pub(crate) fn hand_over(&mut self, delivery: DeliveryId, stream: StreamId) {
-        if let Some(held) = self.held_mut(delivery).filter(|held| held.waiting.contains(stream)) {
-            held.in_hand.insert(stream);
+        if let Some(held) = self.held_mut(delivery) {
+            held.hand_over(stream);
         }
+    }
+
+    /// The application has let go of it without finishing with it; whether an acknowledgement is still due.
+    pub(crate) fn abandon(&mut self, delivery: DeliveryId, stream: StreamId) -> bool {
+        let Some(held) = self.held_mut(delivery).filter(|held| held.waiting.contains(stream)) else {
+            return false;
+        };
+        held.abandon(stream);
+        let is_orphan = held.is_orphan;
+        if is_orphan && held.is_let_go() {
+            self.remove(delivery);
+        }
+        !is_orphan
+    }
+
+    /// The streams that had let go of a message and wait for it again, because it came again.
+    pub(crate) fn take_abandoned(&mut self, delivery: DeliveryId) -> StreamSet {
+        self.held_mut(delivery).map(Held::take_abandoned).unwrap_or_default()
     }
 
     /// Whether the application has it in its hands.
@@ -437,7 +407,7 @@ impl Inbound {
         for (_, held) in &mut self.held {
             self.orphans += usize::from(!core::mem::replace(&mut held.is_orphan, true));
         }
-        self.forget(|held| held.state != HeldState::Waiting);
+        self.forget(Held::is_let_go);
     }
 
     /// Messages that this stream has not taken.

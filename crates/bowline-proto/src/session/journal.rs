@@ -54,6 +54,8 @@ pub(crate) enum Gated {
     Resume,
     /// B7: report an outcome; the engine keeps it in order.
     Outcome,
+    /// B2, for the flows behind one that ended unsent: write their PUBLISHes.
+    UnsentEnd,
     /// B8: write the SUBSCRIBE or UNSUBSCRIBE of this request.
     Request(u32),
 }
@@ -272,7 +274,7 @@ impl Journal {
     pub(crate) fn forget_connection(&mut self) {
         self.gated.retain(|(_, gated)| match gated {
             Gated::Accepted(_) | Gated::Outcome | Gated::Pubrec(_) | Gated::Request(_) => true,
-            Gated::Publish { .. } | Gated::Pubrel { .. } => true,
+            Gated::Publish { .. } | Gated::Pubrel { .. } | Gated::UnsentEnd => true,
             Gated::Pubcomp(_) | Gated::Connect | Gated::Resume => false,
         });
     }

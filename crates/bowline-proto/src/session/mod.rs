@@ -3,12 +3,14 @@
 
 pub(crate) mod ended_filters;
 pub(crate) mod expiry;
+pub(crate) mod held;
 mod id_table;
 pub(crate) mod inbound;
 pub mod journal;
 pub(crate) mod lane;
 pub(crate) mod outbound;
 pub(crate) mod packet_ids;
+mod queue_index;
 mod queue_limits;
 #[cfg(test)]
 mod queue_model;

@@ -3,15 +3,16 @@
 //! QoS 0 waits in a lane of its own: it must be able to pass a QoS 1 or 2 message that waits for send quota
 //! [MQTT-3.3.4-8], and a durable session does not store it.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 
 use crate::session::PublicationId;
 use crate::session::lane::{Due, Lane, Places, Waiting};
+use crate::session::queue_index::QueueIndex;
 use crate::session::queue_limits::QueueLimits;
 use crate::session::queue_tail::{Amount, QueueTail};
 use crate::session::queued::Queued;
 use crate::time::Timestamp;
-use crate::types::{Message, QoS, TopicName};
+use crate::types::{Message, QoS};
 
 /// The queue of accepted publications: first in, first out within a lane.
 #[derive(Debug)]
@@ -24,12 +25,7 @@ pub(crate) struct SendQueue {
     /// QoS 1 and 2.
     acknowledged: Places,
     at_most_once: Places,
-    /// When what is in memory is to leave unsent.
-    due: BTreeSet<(Timestamp, PublicationId)>,
-    /// Who waits in a place with another name than its own.
-    moved: BTreeMap<PublicationId, PublicationId>,
-    /// By topic and RETAIN flag, who waits where. Only kept where the newest replaces the one before.
-    topics: Option<BTreeMap<(TopicName, bool), (Lane, PublicationId)>>,
+    index: QueueIndex,
     messages: usize,
     bytes: usize,
     memory_bytes: usize,
@@ -44,9 +40,7 @@ impl SendQueue {
             again_bytes: 0,
             acknowledged: Places::new(),
             at_most_once: Places::new(),
-            due: BTreeSet::new(),
-            moved: BTreeMap::new(),
-            topics: None,
+            index: QueueIndex::new(),
             messages: 0,
             bytes: 0,
             memory_bytes: 0,
@@ -56,7 +50,7 @@ impl SendQueue {
 
     /// A queue that can say who waits for a topic; for one that holds nothing in a store.
     pub(crate) fn by_topic(limits: QueueLimits) -> Self {
-        Self { topics: Some(BTreeMap::new()), ..Self::new(limits) }
+        Self { index: QueueIndex::by_topic(), ..Self::new(limits) }
     }
 
     /// Messages that wait, in memory and in the store.
@@ -82,7 +76,7 @@ impl SendQueue {
 
     /// Whether another message of this size may wait in place of the one of its topic.
     pub(crate) fn has_room_to_replace(&self, message: &Message) -> bool {
-        let (messages, bytes) = match self.of_topic(message) {
+        let (messages, bytes) = match self.index.of_topic(message) {
             Some((lane, place)) => (1, self.lane(lane).at(place).map_or(0, bytes_of)),
             None => (0, 0),
         };
@@ -118,7 +112,7 @@ impl SendQueue {
     pub(crate) fn push_replacing(&mut self, queued: Queued, too_old_at: Option<Timestamp>) -> Option<Queued> {
         let lane = Lane::of(queued.message.qos);
         let due = queued.deadline.into_iter().chain(too_old_at).min();
-        match self.of_topic(&queued.message) {
+        match self.index.of_topic(&queued.message) {
             Some((same, place)) if same == lane => {
                 let waiting = Waiting { queued, due };
                 self.enter(&waiting, place);
@@ -140,7 +134,7 @@ impl SendQueue {
 
     /// Takes out who waits with the topic and the RETAIN flag of this message.
     pub(crate) fn take_of_topic(&mut self, message: &Message) -> Option<Queued> {
-        let (lane, place) = self.of_topic(message)?;
+        let (lane, place) = self.index.of_topic(message)?;
         self.take_place(lane, place)
     }
 
@@ -154,12 +148,12 @@ impl SendQueue {
 
     /// When the next one is to leave unsent.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        self.due.first().map(|(due, _)| *due)
+        self.index.next_due().map(|(due, _)| due)
     }
 
     /// Takes out the next one whose time is up.
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Queued, Due)> {
-        let (_, publication) = *self.due.first().filter(|(due, _)| *due <= now)?;
+        let (_, publication) = self.index.next_due().filter(|(due, _)| *due <= now)?;
         let queued = self.remove(publication)?;
         let is_expired = queued.deadline.is_some_and(|deadline| deadline <= now);
         Some((queued, if is_expired { Due::Expired } else { Due::TooOld }))
@@ -187,7 +181,7 @@ impl SendQueue {
         self.bytes += bytes;
         self.memory_bytes += bytes;
         self.again_bytes += bytes;
-        self.due.extend(queued.deadline.map(|deadline| (deadline, queued.publication)));
+        self.index.enter_again(&queued);
         self.again.push_front(queued);
     }
 
@@ -236,7 +230,7 @@ impl SendQueue {
 
     /// Takes out a publication that waits in memory and was never sent; `None` if there is none of this name.
     pub(crate) fn remove_unsent(&mut self, publication: PublicationId) -> Option<Queued> {
-        let place = self.moved.get(&publication).copied().unwrap_or(publication);
+        let place = self.index.place_of(publication);
         for lane in [Lane::Acknowledged, Lane::AtMostOnce] {
             // A place may have passed on to a newer publication.
             if self.lane(lane).at(place).is_some_and(|waiting| waiting.queued.publication == publication) {
@@ -316,8 +310,7 @@ impl SendQueue {
     /// Whether an empty queue is empty in every index.
     #[cfg(test)]
     pub(crate) fn has_forgotten_all(&self) -> bool {
-        let topics = self.topics.as_ref().is_none_or(BTreeMap::is_empty);
-        topics && self.moved.is_empty() && self.due.is_empty() && self.memory_bytes + self.again_bytes == 0
+        self.index.is_empty() && self.memory_bytes + self.again_bytes == 0
     }
 
     fn drop_empty_tail(&mut self) {
@@ -338,10 +331,6 @@ impl SendQueue {
             Lane::Acknowledged => &mut self.acknowledged,
             Lane::AtMostOnce => &mut self.at_most_once,
         }
-    }
-
-    fn of_topic(&self, message: &Message) -> Option<(Lane, PublicationId)> {
-        self.topics.as_ref()?.get(&topic_key(message)).copied()
     }
 
     /// What was counted in the tail comes to the end of what is in memory.
@@ -371,55 +360,32 @@ impl SendQueue {
         self.bytes -= bytes;
         self.memory_bytes -= bytes;
         self.again_bytes -= bytes;
-        if let Some(deadline) = queued.deadline {
-            self.due.remove(&(deadline, queued.publication));
-        }
+        self.index.leave_again(&queued);
         Some(queued)
     }
 
     /// Counts and notes one that is put into a place.
     fn enter(&mut self, waiting: &Waiting, place: PublicationId) {
-        let (publication, bytes) = (waiting.queued.publication, bytes_of(waiting));
+        let bytes = bytes_of(waiting);
         self.messages += 1;
         self.bytes += bytes;
         self.memory_bytes += bytes;
-        self.due.extend(waiting.due.map(|due| (due, publication)));
-        if publication != place {
-            self.moved.insert(publication, place);
-        }
-        if let Some(topics) = &mut self.topics {
-            let message = &waiting.queued.message;
-            topics.insert(topic_key(message), (Lane::of(message.qos), place));
-        }
+        self.index.enter(waiting, place);
     }
 
     /// Undoes that for one that was taken out, or whose place another has now.
     fn leave(&mut self, waiting: &Waiting, place: PublicationId) {
-        let (publication, bytes) = (waiting.queued.publication, bytes_of(waiting));
+        let bytes = bytes_of(waiting);
         self.messages -= 1;
         self.bytes -= bytes;
         self.memory_bytes -= bytes;
-        if let Some(due) = waiting.due {
-            self.due.remove(&(due, publication));
-        }
-        if publication != place {
-            self.moved.remove(&publication);
-        }
-        let lane = Lane::of(waiting.queued.message.qos);
-        let is_vacant = self.lane(lane).at(place).is_none();
-        if let Some(topics) = self.topics.as_mut().filter(|_| is_vacant) {
-            topics.remove(&topic_key(&waiting.queued.message));
-        }
+        let is_vacant = self.lane(Lane::of(waiting.queued.message.qos)).at(place).is_none();
+        self.index.leave(waiting, place, is_vacant);
     }
 }
 
 fn bytes_of(waiting: &Waiting) -> usize {
     waiting.queued.message.content_bytes()
-}
-
-/// A retained message is news to later subscribers too, so one that is not retained does not stand in for it.
-fn topic_key(message: &Message) -> (TopicName, bool) {
-    (message.topic.clone(), message.retain)
 }
 
 #[cfg(test)]

@@ -322,3 +322,30 @@ pub struct Recovered {
     /// The wanted subscriptions.
     pub wanted: Vec<Wanted>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{QoS, TopicName};
+
+    // [MQTT-4.6.0-4] [MQTT-4.6.0-4 of 3.1.1]
+    #[test]
+    fn flows_come_back_in_the_order_of_sending_and_released_ones_behind_them_in_the_order_of_the_pubrecs() {
+        let mut session = StoredSession::default();
+        for n in 1..=5 {
+            let topic = TopicName::from_static("t").unwrap();
+            session.apply(&Entry::Accepted(Accepted {
+                publication: PublicationId::new(n),
+                message: Message::new(topic, "p").with_qos(QoS::ExactlyOnce),
+                deadline: None,
+                packet_id: PacketId::new(100 - u16::try_from(n).unwrap()),
+            }));
+        }
+        for n in [4, 1, 3] {
+            session.apply(&Entry::Pubrec { publication: PublicationId::new(n) });
+        }
+        let flows = session.recover(usize::MAX).flows;
+        let order: Vec<u64> = flows.iter().map(|flow| flow.publication.as_u64()).collect();
+        assert_eq!(order, [2, 5, 4, 1, 3]);
+    }
+}

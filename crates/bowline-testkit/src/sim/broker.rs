@@ -181,11 +181,12 @@ impl World {
             let client = &self.clients[index];
             client.life > 1 && !client.is_durable() && violation.text.contains("while")
         });
-        // What the client sends after its successors, the broker numbers so; PUBRELs then follow the last PUBRECs.
-        let is_late = index_of(&violation.client_id).is_some_and(|index| self.ledger.is_late(index))
+        // What a client began in a session whose loss it could not hear of, it ends in the order of that session.
+        let has_older_order = index_of(&violation.client_id)
+            .is_some_and(|index| self.ledger.is_confused(index))
             && (violation.text.contains("left later") || violation.text.contains("sent later"));
         // A client whose packets are on their way for too long cannot help it.
-        if !is_silence && !forgot_identifiers && !is_late {
+        if !is_silence && !forgot_identifiers && !has_older_order {
             self.judge(Err(format!("the broker complains: {violation}")));
         }
     }

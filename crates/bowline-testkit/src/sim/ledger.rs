@@ -26,8 +26,6 @@ pub(super) struct Ledger {
     /// Clients whose broker lost the session and could not tell them: what it sends under an identifier that they
     /// have recorded is swallowed, and the protocol has no answer to that.
     confused: BTreeSet<usize>,
-    /// Clients one of whose messages came after its successors, as it may.
-    late: BTreeSet<usize>,
 }
 
 /// A message that an application published.
@@ -56,8 +54,6 @@ pub(super) struct Message {
     /// Its client was killed before it had promised anything, or had no store.
     is_abandoned: bool,
     is_cancelled: bool,
-    /// It may have ended unsent before a kill that came before its end was stored: it goes on, after its successors.
-    may_come_late: bool,
 }
 
 /// How a publication ended.
@@ -120,7 +116,6 @@ impl Ledger {
             may_repeat: false,
             is_abandoned: false,
             is_cancelled: false,
-            may_come_late: false,
         });
         self.messages.len() as u64
     }
@@ -192,7 +187,7 @@ impl Ledger {
             message.witnessed_at = at;
         }
         let is_double = times > 1 && qos != QoS::AtLeastOnce && !message.may_repeat;
-        let (expires, end, may_come_late) = (message.expires, message.end, message.may_come_late);
+        let (expires, end) = (message.expires, message.end);
         if is_double {
             return Err(format!("the broker took message {number} of QoS {qos} {times} times"));
         }
@@ -201,14 +196,10 @@ impl Ledger {
         }
         if times == 1 {
             let last = self.last_witnessed.entry(key).or_default();
-            if number < *last && !may_come_late {
+            if number < *last {
                 return Err(format!("the broker took message {number} of QoS {qos} after {last}"));
             }
-            *last = number.max(*last);
-            let mut after = self.messages.iter().skip(number as usize);
-            if may_come_late && after.any(|one| one.client == key.0 && one.times_witnessed > 0) {
-                self.late.insert(key.0);
-            }
+            *last = number;
         }
         for &client in expecting.iter().filter(|_| !expires && qos != QoS::AtMostOnce) {
             let got = self.got.entry((client, number)).or_default();
@@ -322,7 +313,6 @@ impl Ledger {
         for (index, message) in messages.filter(|(_, message)| message.client == client) {
             let number = index as u64 + 1;
             if is_durable && survivors.contains(&number) {
-                message.may_come_late |= message.expires || message.is_cancelled;
                 // Success is stored lazily: it goes on, and may be told again.
                 message.end = message.end.filter(|(end, _)| !matches!(end, End::Acknowledged | End::Stored));
             }
@@ -389,11 +379,6 @@ impl Ledger {
     /// Whether what this client is sent may be swallowed.
     pub(super) fn is_confused(&self, client: usize) -> bool {
         self.confused.contains(&client)
-    }
-
-    /// Whether this client sent a message after its successors, as it may: so it goes on with both.
-    pub(super) fn is_late(&self, client: usize) -> bool {
-        self.late.contains(&client)
     }
 
     /// Whether nobody waits for anything.

@@ -1,5 +1,6 @@
 //! Behaviour of the engines, seen from outside: packets and commands in, packets and events out.
 
+mod abandoning;
 mod acknowledging;
 mod addresses;
 mod back_pressure;
@@ -39,6 +40,7 @@ mod smoke;
 mod store_failures;
 mod streams;
 mod transitions;
+mod unsent_ends;
 mod unsubscribing;
 mod version_binding;
 mod version_fallback;

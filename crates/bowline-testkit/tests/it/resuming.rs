@@ -12,8 +12,8 @@ use bowline_testkit::ClientRig;
 
 use crate::quota::receive_maximum;
 use crate::script::{
-    acknowledged, kept, message, payload, payloads, puback, pubcomp, publish, publish1, publish2, published,
-    published_id, pubrec, pubrel,
+    acknowledged, connect_durably, durable, kept, message, payload, payloads, puback, pubcomp, publish,
+    publish1, publish2, published, published_id, pubrec, pubrel,
 };
 
 /// Payload, identifier and DUP flag of a PUBLISH.
@@ -96,6 +96,33 @@ fn after_pubrec_only_pubrel_is_sent_again_in_the_order_of_the_pubrecs() {
         rig.reconnect(true);
         let sent = rig.sent();
         assert_eq!(sent[1..3], [pubrel(ids[2]), pubrel(ids[3])]);
+    }
+}
+
+// [MQTT-4.6.0-4] [MQTT-4.6.0-4 of 3.1.1]
+#[test]
+fn pubrels_keep_the_order_of_pubrecs_that_came_in_another_order_than_the_messages_after_a_restart_too() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::new(durable(version));
+        connect_durably(&mut rig);
+        for payload in ["1", "2", "3", "4"] {
+            publish2(&mut rig, payload);
+        }
+        let ids: Vec<_> = published(&mut rig).iter().map(|sent| shape(sent).1).collect();
+        for index in [2, 0, 3] {
+            rig.broker(pubrec(ids[index]));
+        }
+        for _ in 0..2 {
+            rig = rig.crash();
+            rig.connect(true);
+            let sent = rig.sent();
+            let released: Vec<_> = sent.iter().filter(|one| matches!(one, Packet::PubRel(_))).collect();
+            assert_eq!(released, [&pubrel(ids[2]), &pubrel(ids[0]), &pubrel(ids[3])], "{version:?}");
+        }
+        rig.broker(pubrec(ids[1]));
+        let mut rig = rig.crash();
+        rig.connect(true);
+        assert_eq!(rig.sent().last(), Some(&pubrel(ids[1])), "{version:?}");
     }
 }
 
@@ -293,6 +320,33 @@ fn the_identifier_of_a_forbidden_qos_2_message_is_out_of_use_until_the_brokers_l
         ending(&mut rig, id);
         assert!(is_used_again(&mut rig, id), "ending {number}");
     }
+}
+
+// [MQTT-2.2.1-3]
+#[test]
+fn the_identifier_of_a_given_up_qos_2_message_is_skipped_after_a_restart_until_the_brokers_last_word() {
+    let mut rig = ClientRig::new(durable(Version::V5));
+    connect_durably(&mut rig);
+    publish2(&mut rig, "x");
+    let id = published_id(&mut rig);
+    let low = ConnAckProperties { maximum_qos: Some(QoS::AtLeastOnce), ..Default::default() };
+    rig.reconnect_with(true, low);
+    assert!(matches!(rig.outcomes()[..], [(_, Outcome::Indeterminate { limit: Some(_) })]));
+    // A restarted rig begins with the identifier that it began with before.
+    let mut rig = rig.crash();
+    rig.connect(true);
+    rig.sent();
+    publish2(&mut rig, "the broker would swallow it");
+    let next = published_id(&mut rig);
+    assert_eq!(next.as_u16(), id.as_u16() + 1);
+    rig.broker(pubrec(next));
+    rig.broker(pubcomp(next));
+    rig.broker(pubcomp(id));
+    let mut rig = rig.crash();
+    rig.connect(true);
+    rig.sent();
+    publish2(&mut rig, "the broker has finished with it");
+    assert_eq!(published_id(&mut rig), id);
 }
 
 // [MQTT-4.4.0-2] [MQTT-2.3.1-3 of 3.1.1]

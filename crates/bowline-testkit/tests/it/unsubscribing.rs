@@ -221,6 +221,22 @@ fn messages_held_for_nobody_are_acknowledged_when_their_filter_is_unsubscribed()
 }
 
 #[test]
+fn what_a_dropped_unrouted_stream_had_of_an_unsubscribed_filter_holds_up_nobody() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        rig.engine.open_unrouted(Qos0Limits::default());
+        rig.broker(qos1("a", "m", 1));
+        rig.broker(qos1("never/subscribed", "m", 2));
+        rig.unsubscribe("a");
+        assert_eq!(acks(&mut rig), [], "it may be taken still");
+        rig.engine.close_stream(UNROUTED, &[]);
+        rig.settle();
+        assert_eq!(acks(&mut rig), [puback(1, OK)]);
+        assert_eq!(rig.stats().unsubscribed_acknowledged, 1);
+    }
+}
+
+#[test]
 fn a_filter_that_is_subscribed_again_gets_its_messages_again() {
     for version in Version::ALL {
         let mut rig = ClientRig::connected(kept(version));

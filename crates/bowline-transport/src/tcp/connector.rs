@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::attempt::Attempt;
 use super::options::TcpOptions;
+use super::race::{self, Failure, Pace, interleave};
 use super::resolve::{self, ADDRESSES_MAX};
 use crate::connector::{ConnectFuture, Connector};
 use crate::endpoint::Endpoint;
@@ -19,12 +20,16 @@ use crate::stream::Stream;
 /// |---|---|
 /// | [`options`](Self::options) | those of [`TcpOptions::new`] |
 /// | [`connect_timeout`](Self::connect_timeout) | 10 s |
+/// | [`attempt_timeout`](Self::attempt_timeout) | as long as all of them |
+/// | [`attempt_delay`](Self::attempt_delay) | 250 ms |
 /// | [`bind_address`](Self::bind_address) | the operating system chooses |
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TcpConnector {
     attempt: Attempt,
     connect_timeout: Duration,
+    attempt_timeout: Option<Duration>,
+    attempt_delay: Duration,
 }
 
 impl TcpConnector {
@@ -33,6 +38,8 @@ impl TcpConnector {
         Self {
             attempt: Attempt { options: TcpOptions::new(), bind: None },
             connect_timeout: Duration::from_secs(10),
+            attempt_timeout: None,
+            attempt_delay: Duration::from_millis(250),
         }
     }
 
@@ -44,22 +51,36 @@ impl TcpConnector {
 
     /// How long connecting may take in all: looking up the name and trying its addresses. Default: 10 s.
     ///
-    /// The addresses are tried one after the other, 16 at most. Each gets an equal share of what is left of the time, so
-    /// one that fails at once leaves its share to the others, and one that never answers cannot use up everything.
+    /// A host's addresses are tried as RFC 8305 says (happy eyeballs), 16 at most: the families take turns, beginning with
+    /// the one that the resolver names first, and while an address is silent the next one is tried beside it.
     pub const fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
     }
 
+    /// How long one address may take. Default: as long as all of them together.
+    pub const fn attempt_timeout(mut self, limit: Duration) -> Self {
+        self.attempt_timeout = Some(limit);
+        self
+    }
+
+    /// After how long without an answer the next address of the host is tried beside the ones before; one that fails makes
+    /// room for the next at once. Default: 250 ms, as RFC 8305 recommends; at least 10 ms. A delay as long as
+    /// [`connect_timeout`](Self::connect_timeout) has only one attempt at a time.
+    pub const fn attempt_delay(mut self, delay: Duration) -> Self {
+        self.attempt_delay = delay;
+        self
+    }
+
     /// The local address that connections come from; port 0 takes a free one, another port allows one connection to the same
-    /// broker at a time. Addresses of the other family than this one are not tried. Default: the operating system chooses.
+    /// broker at a time, and one attempt at a time. Addresses of the other family than this one are not tried. Default: the operating system chooses.
     pub const fn bind_address(mut self, local: SocketAddr) -> Self {
         self.attempt.bind = Some(local);
         self
     }
 
-    /// Connects to one of these addresses, tried in their order: for programs that look names up themselves. At most 16 of
-    /// them are tried.
+    /// Connects to one of these addresses, tried in their order and [`attempt_delay`](Self::attempt_delay) apart: for programs that
+    /// look names up themselves. At most 16 of them are tried.
     ///
     /// # Errors
     ///
@@ -76,7 +97,7 @@ impl TcpConnector {
             _ => "the given addresses".to_owned(),
         };
         let addresses = &addresses[..addresses.len().min(ADDRESSES_MAX)];
-        self.first_in_order(&target, addresses, Instant::now()).await
+        self.race(&target, addresses, Instant::now()).await
     }
 
     async fn resolve_and_connect(&self, endpoint: &Endpoint) -> Result<Stream, ConnectError> {
@@ -85,12 +106,11 @@ impl TcpConnector {
         let Ok(addresses) = timeout(self.connect_timeout, resolve::addresses(endpoint)).await else {
             return Err(ConnectError::TimedOut { target, after: self.connect_timeout, tried: Vec::new() });
         };
-        self.first_in_order(&target, &addresses?, started).await
+        self.race(&target, &interleave(&addresses?), started).await
     }
 
-    /// The first address that answers, one attempt at a time. What attempts share is in [`Attempt`], so an order that
-    /// runs several at a time replaces this function alone.
-    async fn first_in_order(
+    /// The first address that answers.
+    async fn race(
         &self,
         target: &str,
         addresses: &[SocketAddr],
@@ -99,22 +119,26 @@ impl TcpConnector {
         let is_reachable =
             |addr: &SocketAddr| self.attempt.bind.is_none_or(|local| local.is_ipv4() == addr.is_ipv4());
         let addresses: Vec<SocketAddr> = addresses.iter().copied().filter(is_reachable).collect();
-        let mut attempts = Vec::new();
-        for (index, &addr) in addresses.iter().enumerate() {
-            let left = self.connect_timeout.saturating_sub(started.elapsed());
-            let untried = u32::try_from(addresses.len() - index).expect("few addresses are tried");
-            match self.attempt.connect(addr, left / untried).await {
+        let pace = self.pace(addresses.len(), started);
+        let failures =
+            match race::first(&addresses, pace, |addr, limit| self.attempt.connect(addr, limit)).await {
                 Ok(stream) => return Ok(stream),
-                // Our own side is at fault, so no other address can do better.
-                Err(error) if matches!(error.kind(), ConnectErrorKind::Bind | ConnectErrorKind::Option) => {
-                    return Err(error);
-                }
-                Err(error) => attempts.push(error),
-            }
-        }
+                Err(failures) => failures,
+            };
         // Timers fire late, so more time than the limit can have gone by.
         let after = started.elapsed().min(self.connect_timeout);
-        Err(self.failure(target, after, addresses, attempts))
+        Err(self.failure(target, after, &addresses, failures))
+    }
+
+    fn pace(&self, addresses: usize, started: Instant) -> Pace {
+        let attempt_max = self.attempt_timeout.unwrap_or(self.connect_timeout);
+        let deadline = started + self.connect_timeout;
+        // One local port carries one attempt at a time, so each address gets its share of the time.
+        if self.attempt.bind.is_some_and(|local| local.port() != 0) {
+            let share = self.connect_timeout / u32::try_from(addresses.max(1)).unwrap_or(u32::MAX);
+            return Pace { delay: Duration::MAX, attempt_max: attempt_max.min(share), deadline };
+        }
+        Pace { delay: self.attempt_delay, attempt_max, deadline }
     }
 
     /// One error out of those of all attempts.
@@ -122,13 +146,14 @@ impl TcpConnector {
         &self,
         target: &str,
         after: Duration,
-        tried: Vec<SocketAddr>,
-        mut attempts: Vec<ConnectError>,
+        addresses: &[SocketAddr],
+        failures: Vec<Failure>,
     ) -> ConnectError {
         let target = target.to_owned();
-        if attempts.is_empty() {
+        if addresses.is_empty() {
             return ConnectError::NoAddress { host: target, bind: self.attempt.bind };
         }
+        let (tried, mut attempts): (Vec<SocketAddr>, Vec<ConnectError>) = failures.into_iter().unzip();
         if attempts.iter().all(|attempt| attempt.kind() == ConnectErrorKind::TimedOut) {
             return ConnectError::TimedOut { target, after, tried };
         }

@@ -4,6 +4,7 @@ mod acceptor;
 mod attempt;
 mod connector;
 mod options;
+mod race;
 mod resolve;
 
 pub use acceptor::TcpAcceptor;

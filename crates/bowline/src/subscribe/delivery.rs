@@ -61,8 +61,9 @@ pub struct Ack {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnAbandon {
-    /// The message stays unacknowledged, and an [`Event::AckAbandoned`] says so. A broker sends it again on the next
-    /// connection of a session that is kept.
+    /// The message stays unacknowledged and holds back those behind it, and an [`Event::AckAbandoned`] says so, unless no
+    /// acknowledgement is due any more. A broker sends it again on the next connection of a session that is kept: then the
+    /// stream returns it again, or another one that matches.
     #[default]
     Hold,
     /// The message is acknowledged.
@@ -126,11 +127,17 @@ impl Ack {
 
 impl Drop for Ack {
     fn drop(&mut self) {
-        if self.delivery.is_none() {
-            return;
-        }
+        let Some(delivery) = self.delivery else { return };
         match self.on_abandon {
-            OnAbandon::Hold => self.hold.feed.tell([Event::AckAbandoned { topic: self.topic.clone() }]),
+            OnAbandon::Hold => {
+                let stream = self.stream;
+                let is_due = self.hold.command(|inner, _| {
+                    inner.engine.as_mut().is_some_and(|engine| engine.abandon(delivery, stream).is_ok())
+                });
+                if is_due {
+                    self.hold.feed.tell([Event::AckAbandoned { topic: self.topic.clone() }]);
+                }
+            }
             // A stale one needs none.
             OnAbandon::Ack => drop(self.give(ReasonCode::Success)),
         }

@@ -14,6 +14,7 @@ mod duplex;
 mod echo;
 mod faults;
 mod full_queue;
+mod inbound;
 mod peer;
 mod publishing;
 mod reconnecting;

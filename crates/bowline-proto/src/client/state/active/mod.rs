@@ -177,7 +177,7 @@ impl Active {
                 self.resume(cx, now);
             }
             // These change what `pump` finds.
-            Gated::Pubrec(_) | Gated::Request(_) => {}
+            Gated::Pubrec(_) | Gated::Request(_) | Gated::UnsentEnd => {}
             // These are not about the connection, or about an earlier state of it.
             Gated::Accepted(_) | Gated::Outcome | Gated::Connect => {}
         }

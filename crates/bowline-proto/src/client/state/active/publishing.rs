@@ -54,9 +54,9 @@ impl Active {
         false
     }
 
-    /// Sends what became durable while the output was full.
+    /// Sends what became durable while the output was full, or while the end of an earlier one was not durable.
     pub(super) fn pump_stored(&mut self, cx: &mut Context, now: Timestamp) {
-        while self.link.has_room()
+        while self.may_write_first(cx)
             && let Some((slot, publication)) = self.stored.pop_front()
         {
             if cx.outbound.find(slot, publication).is_some() {
@@ -79,6 +79,7 @@ impl Active {
         while self.link.has_room()
             && !self.is_trying(cx)
             && let Some(slot) = cx.outbound.next_to_resend()
+            && (cx.outbound.flow(slot).was_sent || self.may_write_first(cx))
             && self.take_quota(cx, slot)
         {
             cx.outbound.advance_resend();
@@ -88,6 +89,11 @@ impl Active {
                 self.send_publish(cx, slot, now);
             }
         }
+    }
+
+    /// Whether the first PUBLISH of a flow may leave, once its packet identifier is durable.
+    fn may_write_first(&self, cx: &Context) -> bool {
+        self.link.has_room() && cx.unsent_ends == 0
     }
 
     /// Whether a new QoS 1 or 2 flow may start: never without a quota unit and a packet identifier [MQTT-3.3.4-7].
@@ -225,7 +231,7 @@ impl Active {
         if !may_send || self.is_held {
             return;
         }
-        if self.stored.is_empty() && self.link.has_room() {
+        if self.stored.is_empty() && self.may_write_first(cx) {
             self.send_publish(cx, slot, now);
         } else {
             self.stored.push_back((slot, publication));
@@ -239,8 +245,7 @@ impl Active {
         if !was_sent && flow.deadline.is_some_and(|deadline| deadline <= now) {
             let flow = self.finish(cx, slot);
             cx.stats.publications_expired += 1;
-            let outcome = Outcome::Expired { message: flow.message };
-            return cx.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+            return cx.fail_unsent_flow(publication, Outcome::Expired { message: flow.message });
         }
         // [MQTT-3.3.1-1] [MQTT-3.3.1-1 of 3.1.1] [MQTT-4.3.2-2] [MQTT-4.3.3-2] [MQTT-2.3.1-3 of 3.1.1]
         let header = PublishHeader {
@@ -269,15 +274,9 @@ impl Active {
         let publication = flow.publication;
         if !flow.was_sent {
             let message = self.finish(cx, slot).message;
-            let outcome = Outcome::Forbidden { message, limit };
-            return cx.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+            return cx.fail_unsent_flow(publication, Outcome::Forbidden { message, limit });
         }
-        let retired = flow.is_exactly_once().then_some(flow.packet_id);
-        self.give_back_quota(cx, slot);
-        let flow = match retired {
-            Some(_) => cx.outbound.finish_retiring_id(slot),
-            None => cx.outbound.finish(slot),
-        };
+        let (flow, retired) = self.finish_sent(cx, slot);
         cx.spent.message(flow.message);
         cx.fail(
             Entry::Ended { publication, retired },
@@ -419,8 +418,19 @@ impl Active {
         cx.outbound.finish(slot)
     }
 
+    /// Ends a flow that was sent, without the broker's word. The identifier of a QoS 2 flow stays out of use (returned).
+    pub(super) fn finish_sent(&mut self, cx: &mut Context, slot: u32) -> (OutboundFlow, Option<PacketId>) {
+        self.give_back_quota(cx, slot);
+        if !cx.outbound.flow(slot).is_exactly_once() {
+            return (cx.outbound.finish(slot), None);
+        }
+        let flow = cx.outbound.finish_retiring_id(slot);
+        let retired = Some(flow.packet_id);
+        (flow, retired)
+    }
+
     // [MQTT-4.9.0-2]
-    pub(super) fn give_back_quota(&mut self, cx: &mut Context, slot: u32) {
+    fn give_back_quota(&mut self, cx: &mut Context, slot: u32) {
         let flow = cx.outbound.flow_mut(slot);
         if core::mem::take(&mut flow.holds_quota) {
             self.quota.give_back();

@@ -10,7 +10,8 @@ use crate::error::ProtocolError;
 use crate::packet::{Ack, PacketType, Publish};
 use crate::reason::{ReasonCode, Role};
 use crate::routing::StreamId;
-use crate::session::inbound::{Arrival, HeldState, Release, Taken};
+use crate::session::held::HeldState;
+use crate::session::inbound::{Arrival, Release, Taken};
 use crate::session::journal::Gated;
 use crate::session::stored::Entry;
 use crate::session::{DeliveryId, StreamSet};
@@ -89,6 +90,7 @@ impl Active {
             Arrival::Joined(delivery) => {
                 if cx.inbound.join(delivery) {
                     self.turns.push(message.qos, delivery);
+                    cx.hand_out_abandoned(delivery);
                 }
             }
             Arrival::IdInUse => return Err(protocol(ProtocolError::PacketIdInUse { packet_id })),

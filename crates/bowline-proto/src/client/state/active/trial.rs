@@ -92,13 +92,7 @@ impl Active {
     }
 
     fn give_up(&mut self, cx: &mut Context, slot: u32, closes: u32) {
-        self.give_back_quota(cx, slot);
-        let flow = cx.outbound.flow(slot);
-        let retired = flow.is_exactly_once().then_some(flow.packet_id);
-        let flow = match retired {
-            Some(_) => cx.outbound.finish_retiring_id(slot),
-            None => cx.outbound.finish(slot),
-        };
+        let (flow, retired) = self.finish_sent(cx, slot);
         let publication = flow.publication;
         let (topic, qos) = (flow.message.topic.clone(), flow.message.qos);
         cx.spent.message(flow.message);

@@ -1,0 +1,132 @@
+//! Messages that an application has let go of without finishing with them (rules 5 and 7 of the inbound rules).
+
+use bowline_proto::client::{Qos0Limits, UNROUTED};
+use bowline_proto::session::Stale;
+use bowline_proto::types::QoS;
+use bowline_proto::{ReasonCode, Version};
+use bowline_testkit::ClientRig;
+use bowline_testkit::packets::{again, puback, pubrec, qos1, qos2};
+use bowline_testkit::subscriber::{clean, kept};
+
+const OK: ReasonCode = ReasonCode::Success;
+
+#[test]
+fn what_was_let_go_of_goes_to_its_stream_again_when_it_comes_again_and_to_no_other() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        let lets_go = rig.subscribed("a", QoS::ExactlyOnce);
+        let keeps = rig.subscribed("#", QoS::ExactlyOnce);
+        rig.broker(qos1("a", "m", 1));
+        rig.broker(qos2("a", "m", 2));
+        let messages = rig.arrived();
+        for &message in &messages {
+            rig.engine.hand_over(message, lets_go);
+            rig.engine.hand_over(message, keeps);
+            assert_eq!(rig.engine.abandon(message, lets_go), Ok(()));
+        }
+        rig.reconnect(true);
+        rig.sent();
+        for packet in [qos1("a", "m", 1), qos2("a", "m", 2)] {
+            rig.broker(again(packet));
+        }
+        let deliveries = rig.deliveries();
+        assert_eq!(deliveries.len(), 2);
+        for (delivery, &message) in deliveries.iter().zip(&messages) {
+            assert_eq!(delivery.delivery, Some(message));
+            assert_eq!(delivery.streams.iter().collect::<Vec<_>>(), [lets_go]);
+            rig.take(message, lets_go).unwrap();
+            assert_eq!(rig.sent(), [], "the other stream has it still");
+        }
+        for message in messages {
+            rig.take(message, keeps).unwrap();
+        }
+        assert_eq!(rig.sent(), [puback(1, OK), pubrec(2, OK)]);
+    }
+}
+
+#[test]
+fn what_a_stream_had_let_go_of_before_it_was_dropped_goes_to_another_when_it_comes_again() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        let stream = rig.subscribed("a", QoS::AtLeastOnce);
+        rig.broker(qos1("a", "m", 1));
+        let [message] = rig.arrived()[..] else { panic!("one message") };
+        rig.engine.hand_over(message, stream);
+        rig.engine.abandon(message, stream).unwrap();
+        rig.engine.close_stream(stream, &[]);
+        let next = rig.asks_for(&["a"], QoS::AtLeastOnce, Qos0Limits::default());
+        rig.settle();
+        assert_eq!(rig.arrived(), [], "it is not acknowledged and stays so on this connection");
+        rig.reconnect(true);
+        rig.sent();
+        rig.broker(again(qos1("a", "m", 1)));
+        assert_eq!(rig.arrived(), [message]);
+        rig.take(message, next).unwrap();
+        assert_eq!(rig.sent(), [puback(1, OK)]);
+    }
+}
+
+#[test]
+fn what_was_let_go_of_and_nobody_wants_any_more_is_held_or_unrouted() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        let stream = rig.subscribed("a", QoS::AtLeastOnce);
+        rig.broker(qos1("a", "m", 1));
+        let [message] = rig.arrived()[..] else { panic!("one message") };
+        rig.engine.abandon(message, stream).unwrap();
+        rig.engine.close_stream(stream, &[]);
+        rig.reconnect(true);
+        rig.sent();
+        rig.broker(again(qos1("a", "m", 1)));
+        assert_eq!((rig.arrived(), rig.sent()), (vec![], vec![]));
+        rig.engine.open_unrouted(Qos0Limits::default());
+        rig.settle();
+        assert_eq!(rig.arrived(), [message]);
+        rig.take(message, UNROUTED).unwrap();
+        assert_eq!(rig.sent(), [puback(1, OK)]);
+    }
+}
+
+#[test]
+fn what_was_let_go_of_is_acknowledged_when_its_filter_is_unsubscribed() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        let stream = rig.subscribed("a", QoS::AtLeastOnce);
+        rig.broker(qos1("a", "m", 1));
+        let [message] = rig.arrived()[..] else { panic!("one message") };
+        rig.engine.hand_over(message, stream);
+        rig.engine.abandon(message, stream).unwrap();
+        // A driver may tell this late.
+        rig.engine.hand_over(message, stream);
+        rig.unsubscribe("a");
+        assert_eq!(rig.sent()[0], puback(1, OK), "or it would hold up all that come after it");
+        assert_eq!(rig.stats().unsubscribed_acknowledged, 1);
+    }
+}
+
+#[test]
+fn what_was_let_go_of_in_lost_sessions_does_not_keep_others_out() {
+    for version in Version::ALL {
+        for is_lost_before in [false, true] {
+            let mut config = clean(version);
+            config.inbound.messages_max = 2;
+            let mut rig = ClientRig::connected(config);
+            let stream = rig.subscribed("a", QoS::AtLeastOnce);
+            for _ in 0..5 {
+                rig.broker(qos1("a", "m", 1));
+                let [message] = rig.arrived()[..] else { panic!("one message") };
+                rig.engine.hand_over(message, stream);
+                if !is_lost_before {
+                    rig.engine.abandon(message, stream).unwrap();
+                }
+                rig.reconnect(false);
+                rig.grant_all();
+                rig.events();
+                if is_lost_before {
+                    assert_eq!(rig.engine.abandon(message, stream), Err(Stale));
+                }
+                assert!(!rig.engine.is_reading_paused(), "nothing is left of it");
+            }
+        }
+    }
+}
