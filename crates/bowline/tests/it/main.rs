@@ -25,3 +25,4 @@ mod stalling;
 mod subscribing;
 mod time_limits;
 mod unsubscribing;
+mod version_fallback;
