@@ -43,6 +43,7 @@ mod publisher;
 mod shared;
 mod state;
 mod stats;
+pub mod store;
 mod stream_end;
 mod subscribe;
 mod subscriber;

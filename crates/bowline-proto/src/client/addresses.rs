@@ -98,6 +98,14 @@ impl Rotation {
         rotation
     }
 
+    /// The first attempt goes to this address of the list.
+    pub(crate) fn begin_with(&mut self, address: u16) {
+        if let Some(place) = self.round.iter().position(|&listed| listed == address) {
+            self.next = place;
+            self.advance();
+        }
+    }
+
     /// Where the attempt goes, or the connection leads.
     pub(crate) const fn current(&self) -> Address {
         self.current

@@ -1,5 +1,6 @@
 //! What a client is made with. Checked when the engine is made, so that nothing has to be checked again later.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::backoff::Backoff;
@@ -33,6 +34,7 @@ use crate::version::Version;
 /// | `topic_alias_maximum` | 16 |
 /// | `reconnect` | full jitter, 1 s to 60 s, reset after 30 s |
 /// | `addresses` | one |
+/// | `address_names` | none |
 /// | `unmatched` | [`Unmatched::Hold`] |
 /// | `stall_after` | 30 s |
 #[derive(Clone, Debug)]
@@ -88,6 +90,12 @@ pub struct ClientConfig {
     pub reconnect: Reconnect,
     /// Where to connect to.
     pub addresses: Addresses,
+    /// By what name a durable session remembers the address that has it, in the order of the list, where the addresses are
+    /// brokers of their own ([`AddressSessions::Independent`]). An address without a name is forgotten with the program,
+    /// and the next one starts anew everywhere.
+    ///
+    /// [`AddressSessions::Independent`]: crate::client::AddressSessions::Independent
+    pub address_names: Vec<Text>,
     /// What becomes of a message that no stream wants.
     pub unmatched: Unmatched,
     /// How long a message may hold up the acknowledgements of later ones before [`Event::Stalled`] names it.
@@ -237,6 +245,7 @@ impl ClientConfig {
             user_properties: UserProperties::new(),
             reconnect: Reconnect::After(Backoff::default()),
             addresses: Addresses::default(),
+            address_names: Vec::new(),
             unmatched: Unmatched::Hold,
             stall_after: Duration::from_secs(30),
         }

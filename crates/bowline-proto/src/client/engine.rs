@@ -364,7 +364,9 @@ impl ClientEngine {
             let context = &mut self.context;
             match gated {
                 Gated::Accepted(publication) => {
-                    context.queue.on_durable(publication);
+                    if context.queue.on_durable(publication) {
+                        context.keys.remove(publication);
+                    }
                     context.emit(Event::PublishAccepted(publication));
                 }
                 Gated::Outcome => {

@@ -116,6 +116,8 @@ pub enum Event {
         delivery: DeliveryId,
         /// The streams that have not taken it; [`UNROUTED`](crate::client::UNROUTED) if it waits for nobody yet.
         streams: StreamSet,
+        /// The topic of the message.
+        topic: TopicName,
         /// A filter of theirs that it matches, if there is one.
         filter: Option<TopicFilter>,
         /// How many acknowledgements wait, its own included.

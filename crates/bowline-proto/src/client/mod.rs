@@ -30,6 +30,7 @@ mod engine;
 pub mod event;
 mod handing_over;
 pub mod io;
+mod keys;
 mod loss;
 mod probing;
 mod requests;

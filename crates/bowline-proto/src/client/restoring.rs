@@ -4,9 +4,10 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::backoff::{BackoffState, Jitter};
-use crate::client::addresses::{AddressSessions, Rotation};
+use crate::client::addresses::{Address, AddressSessions, Rotation};
 use crate::client::config::{ClientConfig, OnFull, SessionPolicy};
 use crate::client::context::{Context, Standing};
+use crate::client::keys::Keys;
 use crate::client::requests::Requests;
 use crate::client::spent::SpentRoom;
 use crate::client::stats::Stats;
@@ -24,7 +25,7 @@ use crate::session::stored::{Recovered, StoredPhase, StoredPublication};
 use crate::session::subscriptions::Subscriptions;
 use crate::session::{PublicationId, packet_ids};
 use crate::time::Timestamp;
-use crate::types::PacketId;
+use crate::types::{PacketId, Text};
 
 pub(super) fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp) -> Context {
     let mut jitter = Jitter::new(seed);
@@ -46,6 +47,7 @@ pub(super) fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall:
             OnFull::KeepLastPerTopic => SendQueue::by_topic(config.queue),
             OnFull::Refuse | OnFull::DropOldest | OnFull::DropNewest => SendQueue::new(config.queue),
         },
+        keys: Keys::default(),
         subscriptions: Subscriptions::new(first_subscription),
         ended: EndedFilters::with_seed(jitter.next_u64()),
         journal,
@@ -92,11 +94,12 @@ impl Context {
         if let Some(identity) = &recovered.identity {
             self.standing.client_id = identity.client_id.clone();
             self.standing.expiry_secs = identity.session_expiry_secs;
-            // The session is bound to it. Independent brokers are all met anew.
-            if self.config.addresses.sessions == AddressSessions::Shared {
-                self.versions.on_accepted(self.version_place(), identity.version);
-            }
+            self.restore_holder(identity.holder.as_ref());
+            // The session is bound to it.
             self.rules = identity.version.rules();
+            if !self.starts_anew() {
+                self.on_version_accepted();
+            }
         }
         self.standing.recorded = recovered.identity;
         self.last_publication = recovered.last_publication;
@@ -127,7 +130,23 @@ impl Context {
         }
     }
 
-    pub(super) fn queued(&self, stored: StoredPublication) -> Queued {
+    /// Finds the address that has the session, and begins there.
+    fn restore_holder(&mut self, name: Option<&Text>) {
+        if self.config.addresses.sessions == AddressSessions::Shared {
+            return;
+        }
+        let names = &self.config.address_names;
+        let Some(place) = name.and_then(|name| names.iter().position(|one| one == name)) else { return };
+        let Ok(number) = u16::try_from(place) else { return };
+        self.standing.holder = Some(Address::Listed(number));
+        self.rotation.begin_with(number);
+    }
+
+    /// A publication comes from the store into memory.
+    pub(super) fn queued(&mut self, stored: StoredPublication) -> Queued {
+        if let Some(key) = stored.key {
+            self.keys.add(stored.publication, key);
+        }
         let deadline = stored.deadline.map(|deadline| self.since_wall(deadline));
         Queued { publication: stored.publication, message: stored.message, deadline, is_in_doubt: false }
     }

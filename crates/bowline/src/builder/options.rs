@@ -11,13 +11,14 @@ use bowline_proto::client::{
 use bowline_proto::packet::Secret;
 use bowline_proto::retry::Retry;
 use bowline_proto::{Text, Version};
-use bowline_transport::{Connector, Endpoint, TcpConnector};
+use bowline_transport::{Connector, Endpoint};
 
 use crate::attempt::BeforeConnect;
 use crate::builder::error::ConnectError;
 use crate::builder::id::generated_client_id;
 use crate::builder::send_queue::{OnFull, SendQueue};
 use crate::builder::session::Session;
+use crate::builder::transports::Transports;
 use crate::builder::will::Will;
 use crate::connection::Connection;
 use crate::credentials::{Credentials, CredentialsProvider};
@@ -69,7 +70,9 @@ pub(crate) mod sealed {
 /// | [`stall_after`](Self::stall_after) | 30 s | |
 /// | [`unmatched`](Self::unmatched) | hold; leave, if this is a [`Publisher`](crate::Publisher) | |
 /// | [`unrouted`](Self::unrouted) | not opened | |
-/// | [`connector`](Self::connector) | TCP, as the URL says | |
+/// | [`connector`](Self::connector) | TCP or what else the URL's scheme names | |
+/// | [`tcp`](Self::tcp) | those of [`TcpOptions`](bowline_transport::TcpOptions) | |
+/// | [`bind_address`](Self::bind_address), [`bind_interface`](Self::bind_interface) | the operating system chooses | |
 /// | [`user_property`](Self::user_property) (5.0) | none | |
 ///
 /// Values are checked when the client is made; the error names option, value and limit.
@@ -101,6 +104,7 @@ pub struct Builder<R> {
     /// Whether one who publishes waits for room in the send queue.
     pub(super) waits_for_room: bool,
     pub(super) connector: Option<Arc<dyn Connector>>,
+    pub(super) transports: Transports,
     pub(super) provider: Option<Arc<dyn CredentialsProvider>>,
     pub(super) hook: Option<Arc<dyn BeforeConnect>>,
     /// The first value that is not legal.
@@ -128,6 +132,7 @@ impl<R: Role> Builder<R> {
             in_flight_max: None,
             waits_for_room: true,
             connector: None,
+            transports: Transports::default(),
             provider: None,
             hook: None,
             error: None,
@@ -350,12 +355,6 @@ impl<R: Role> Builder<R> {
         self
     }
 
-    /// How transports are opened: TCP with other options, or one's own.
-    pub fn connector(mut self, connector: impl Connector) -> Self {
-        self.connector = Some(Arc::new(connector));
-        self
-    }
-
     /// Adds a User Property to CONNECT (5.0).
     pub fn user_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         match (Text::try_from(name.into()), Text::try_from(value.into())) {
@@ -388,12 +387,9 @@ impl<R: Role> Builder<R> {
         }
     }
 
-    pub(super) fn connector_or_tcp(&self) -> Arc<dyn Connector> {
-        // The engine watches over the whole attempt; the transport's own limit only says more about what went wrong.
-        let tcp = || {
-            Arc::new(TcpConnector::new().connect_timeout(self.config.connect_timeout)) as Arc<dyn Connector>
-        };
-        self.connector.clone().unwrap_or_else(tcp)
+    pub(super) fn connector_or_default(&self) -> Arc<dyn Connector> {
+        let default = || self.transports.connector(self.config.connect_timeout);
+        self.connector.clone().unwrap_or_else(default)
     }
 
     pub(super) fn handle(connection: Connection) -> R {

@@ -9,7 +9,7 @@ use bowline_proto::session::StreamSet;
 use crate::disconnection::Disconnection;
 use crate::event::Event;
 use crate::message::Message;
-use crate::shared::effects::Effects;
+use crate::shared::effects::{Effects, Stall};
 use crate::shared::inbox::Item;
 use crate::shared::inner::{Inner, Operation, OperationResult};
 use crate::state::{ConnectionInfo, ConnectionState};
@@ -48,8 +48,8 @@ impl Inner {
                     effects.displaced.extend(inbox.withdraw(delivery));
                 }
             }
-            client::Event::Stalled { filter, held, .. } => {
-                effects.events.push(Event::Stalled { filter, held });
+            client::Event::Stalled { topic, filter, held, since, .. } => {
+                effects.stalls.push(Stall { topic, filter, held, since });
             }
             client::Event::StreamEnded { stream, reason } => {
                 if let Some(inbox) = self.inboxes.get_mut(&stream) {

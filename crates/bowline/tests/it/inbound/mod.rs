@@ -1,7 +1,10 @@
 //! The rules for what arrives (docs/inbound.md), as an application and its broker see them. Knows no reason why.
 
 mod abandoning;
+mod bounds;
 mod ending;
+mod sharing;
+mod stalling;
 mod unrouted;
 
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Sending unanswered packets again on the same connection, in the versions that know it. Off unless asked for.
 //!
 //! Each list of flows is in the order of sending, and a flow goes out again only when all before it have: so the first of
-//! each list has the deadline, and a message costs nothing but a note of its own. What was sent behind a large message
-//! cannot be answered before it either.
+//! each list has the deadline, or the one at which a round has stopped, and a message costs nothing but a note of its own. What
+//! was sent behind a large message cannot be answered before it either.
 
 use alloc::vec::Vec;
 
@@ -10,6 +10,7 @@ use crate::client::context::Context;
 use crate::client::requests::RequestKind;
 use crate::client::state::Active;
 use crate::packet::Ack;
+use crate::session::outbound::Leg;
 use crate::time::Timestamp;
 use crate::types::TopicFilter;
 
@@ -19,9 +20,8 @@ impl Active {
         if cx.config.retry.is_none() || self.is_held || !self.link.has_room() {
             return None;
         }
-        let flows = [cx.outbound.first_publishing(), cx.outbound.first_releasing()].into_iter().flatten();
-        let flows = flows.filter_map(|slot| cx.outbound.flow(slot).retry_at);
-        flows.chain(cx.requests.first_retry()).min()
+        let flows = [cx.outbound.again_at(Leg::Publish), cx.outbound.again_at(Leg::Pubrel)];
+        flows.into_iter().flatten().chain(cx.requests.first_retry()).min()
     }
 
     /// Sends again what is due.
@@ -30,27 +30,31 @@ impl Active {
         if self.retry_deadline(cx).is_none_or(|due| now < due) {
             return;
         }
-        let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-        let mut next = cx.outbound.first_releasing();
-        while self.link.has_room()
-            && let Some(slot) = next.filter(|&slot| is_due(cx.outbound.flow(slot).retry_at))
-        {
-            next = cx.outbound.next(slot);
-            self.note_retry(cx);
-            self.release(cx, slot, cx.rules.pubrel_carries_dup, now);
-        }
-        let mut next = cx.outbound.first_publishing();
-        while self.link.has_room()
-            && let Some(slot) = next.filter(|&slot| is_due(cx.outbound.flow(slot).retry_at))
-        {
-            next = cx.outbound.next(slot);
-            self.note_retry(cx);
-            self.send_publish(cx, slot, now);
-        }
+        self.send_flows_again(cx, Leg::Pubrel, now);
+        self.send_flows_again(cx, Leg::Publish, now);
         for number in cx.requests.due_again(now) {
+            if !self.link.has_room() {
+                return;
+            }
             self.note_retry(cx);
             self.send_request_again(cx, number, now);
         }
+    }
+
+    /// Goes on with a round, as far as there is room and flows are due.
+    fn send_flows_again(&mut self, cx: &mut Context, leg: Leg, now: Timestamp) {
+        let mut next = cx.outbound.next_again(leg, now);
+        while self.link.has_room()
+            && let Some(slot) = next.filter(|&slot| cx.outbound.flow(slot).is_due_again(now))
+        {
+            next = cx.outbound.next(slot);
+            self.note_retry(cx);
+            match leg {
+                Leg::Publish => self.send_publish(cx, slot, now),
+                Leg::Pubrel => self.release(cx, slot, cx.rules.pubrel_carries_dup, now),
+            }
+        }
+        cx.outbound.stop_again(leg, next);
     }
 
     /// Sends the PUBREL of a flow whose PUBREC is durable.
