@@ -284,6 +284,12 @@ impl ClientEngine {
         self.context.rotation.current()
     }
 
+    /// What the server named that has sent us to [`address`](Self::address), if one has: usually a host, or a host and a port;
+    /// several are divided by spaces [MQTT 5.0, 3.2.2.3.16].
+    pub const fn reference(&self) -> Option<&Text> {
+        self.context.rotation.reference()
+    }
+
     /// The version that it speaks; without a connection, the one that was spoken or tried last.
     pub const fn version(&self) -> Version {
         self.context.rules.version

@@ -125,7 +125,7 @@ impl Context {
             }
             LossClass::AnotherServer => match cause.server_reference() {
                 Some((reference, is_permanent)) if addresses.redirects_max > 0 => {
-                    if self.rotation.redirect(addresses, is_permanent) {
+                    if self.rotation.redirect(addresses, reference, is_permanent) {
                         return AfterLoss::Redirect { reference: reference.clone(), is_permanent };
                     }
                 }

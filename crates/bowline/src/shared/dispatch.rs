@@ -67,7 +67,6 @@ impl Inner {
                 effects.events.push(Event::Reconnecting { attempt, delay });
             }
             client::Event::Redirected { reference, is_permanent } => {
-                self.reference = Some(reference.clone());
                 effects.events.push(Event::Redirected { reference, is_permanent });
             }
             client::Event::Stopped => self.wants_end = true,

@@ -9,6 +9,8 @@ mod blocking;
 mod cancelling;
 mod connecting;
 mod counterpart;
+#[cfg(feature = "durable")]
+mod disk_store;
 mod dropping;
 mod duplex;
 mod durable;
@@ -16,6 +18,7 @@ mod echo;
 mod faults;
 mod full_queue;
 mod inbound;
+mod pages;
 mod peer;
 mod publishing;
 mod reconnecting;

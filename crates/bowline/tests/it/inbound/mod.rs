@@ -3,9 +3,12 @@
 mod abandoning;
 mod bounds;
 mod ending;
+mod handlers;
+mod roles;
 mod sharing;
 mod stalling;
 mod unrouted;
+mod unsubscribing;
 
 use std::time::Duration;
 
