@@ -31,3 +31,4 @@ mod subscribing;
 mod time_limits;
 mod transports;
 mod unsubscribing;
+mod version_fallback;
