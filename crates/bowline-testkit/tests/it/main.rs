@@ -45,3 +45,5 @@ mod streams;
 mod transitions;
 mod unsent_ends;
 mod unsubscribing;
+mod version_binding;
+mod version_fallback;

@@ -68,7 +68,7 @@ impl Active {
 
 /// A packet of a flow was written: when to write it again.
 pub(super) fn note_flow(cx: &mut Context, slot: u32, bytes: usize, now: Timestamp) {
-    let Some(retry) = cx.config.retry else { return };
+    let Some(retry) = cx.config.retry.filter(|_| cx.rules.may_retry_on_timer) else { return };
     let flow = cx.outbound.flow_mut(slot);
     flow.retry_at = Some(now + retry.delay(flow.repetitions, bytes, &mut cx.jitter));
     flow.repetitions = flow.repetitions.saturating_add(1);
