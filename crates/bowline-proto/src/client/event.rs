@@ -94,7 +94,8 @@ pub enum Event {
     Subscribed {
         /// Which request.
         operation: OperationId,
-        /// One reason code per filter, in the order of the request.
+        /// One reason code per filter, in the order of the request. `UnspecifiedError` also for one that was unsubscribed
+        /// before it was answered, and is not asked for a second time.
         results: Vec<(TopicFilter, ReasonCode)>,
         /// What the broker said besides; of the last SUBACK if there were several.
         properties: Box<AckProperties>,

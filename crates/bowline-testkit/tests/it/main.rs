@@ -31,6 +31,7 @@ mod reconnecting;
 mod redelivery;
 mod requests_again;
 mod requests_on_the_wire;
+mod requests_overtaken;
 mod resuming;
 mod retrying;
 mod review_core;

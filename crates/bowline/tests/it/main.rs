@@ -20,6 +20,7 @@ mod full_queue;
 mod inbound;
 mod pages;
 mod peer;
+mod peers;
 mod publishing;
 mod reconnecting;
 mod retrying;

@@ -12,6 +12,7 @@ use crate::error::ProtocolError;
 use crate::packet::{AckProperties, PacketType, Subscribe, Subscription, Unsubscribe};
 use crate::reason::ReasonCode;
 use crate::session::packet_ids::Holder;
+use crate::session::subscriptions::Subscriptions;
 use crate::time::Timestamp;
 use crate::types::{PacketId, SubscriptionOptions, TopicFilter, UserProperties};
 
@@ -23,7 +24,7 @@ impl Active {
         while self.link.has_room()
             && let Some(slot) = cx.requests.next_unsent()
         {
-            if self.refuse_forbidden(cx, slot) {
+            if self.refuse_forbidden(cx, slot) || end_overtaken(cx, slot) {
                 finish_if_done(cx, slot);
                 continue;
             }
@@ -200,6 +201,28 @@ impl Context {
     }
 }
 
+/// Ends what was asked for on an earlier connection, or in a packet that was taken back, and what the application has undone
+/// since with a request that was answered; whether there was any. What follows with a later request is not ended: order
+/// is kept.
+fn end_overtaken(cx: &mut Context, slot: u32) -> bool {
+    let operation = cx.requests.operation(slot);
+    let kind = operation.kind;
+    let unsent = operation.items.iter().enumerate().filter(|(_, item)| item.state == ItemState::Unsent);
+    let undone = unsent.filter(|(_, item)| !is_meant(&cx.subscriptions, kind, &item.filter));
+    let mut undone: Vec<(usize, TopicFilter)> =
+        undone.map(|(index, item)| (index, item.filter.clone())).collect();
+    undone.retain(|(_, filter)| !cx.requests.will_ask(kind.opposite(), filter));
+    for (index, _) in &undone {
+        cx.requests.operation(slot).items[*index].state = ItemState::Answered(kind.overtaken());
+    }
+    !undone.is_empty()
+}
+
+/// Whether a request still says what the application wants.
+pub(super) fn is_meant(subscriptions: &Subscriptions, kind: RequestKind, filter: &TopicFilter) -> bool {
+    subscriptions.find(filter).is_some() == (kind == RequestKind::Subscribe)
+}
+
 /// Notes the answers to some filters of an operation: each filter has its own result, by position.
 // [MQTT-3.8.4-5] [MQTT-3.8.4-8] [MQTT-3.8.4-4 of 3.1.1] [MQTT-3.8.4-6 of 3.1.1] [MQTT-3.9.3-1 of 3.1.1]
 // [MQTT-3.10.4-5 of 3.1.1]
@@ -224,7 +247,7 @@ fn answer(cx: &mut Context, slot: u32, items: &[usize], reasons: &[ReasonCode]) 
 }
 
 /// Tells the result of an operation whose filters are all answered.
-fn finish_if_done(cx: &mut Context, slot: u32) {
+pub(super) fn finish_if_done(cx: &mut Context, slot: u32) {
     let Some(operation) = cx.requests.take_if_done(slot) else { return };
     if let Some(id) = operation.id {
         cx.emit(operation.into_event(id));

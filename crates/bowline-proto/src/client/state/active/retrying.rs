@@ -7,12 +7,12 @@
 use alloc::vec::Vec;
 
 use crate::client::context::Context;
-use crate::client::requests::RequestKind;
+use crate::client::requests::ItemState;
 use crate::client::state::Active;
+use crate::client::state::active::requesting::{finish_if_done, is_meant};
 use crate::packet::Ack;
 use crate::session::outbound::Leg;
 use crate::time::Timestamp;
-use crate::types::TopicFilter;
 
 impl Active {
     /// When to look again. Without room for more, the next written buffer has the engine look.
@@ -36,7 +36,6 @@ impl Active {
             if !self.link.has_room() {
                 return;
             }
-            self.note_retry(cx);
             self.send_request_again(cx, number, now);
         }
     }
@@ -70,16 +69,32 @@ impl Active {
         self.retry_is_encoded = true;
     }
 
-    /// Sends a SUBSCRIBE or UNSUBSCRIBE again, unless the application has changed its mind about one of its filters
-    /// meanwhile: a later request says so, and must not be undone.
+    /// Sends a SUBSCRIBE or UNSUBSCRIBE again. If the application has changed its mind about one of its filters meanwhile, a later
+    /// request says so and must not be undone: that one is over, and the rest goes into a new packet.
     fn send_request_again(&mut self, cx: &mut Context, number: u32, now: Timestamp) {
         let sent = cx.requests.packet(number);
         let (slot, packet_id, items) = (sent.operation, sent.packet_id, sent.items.clone());
-        note_request(cx, number, now);
-        if still_meant(cx, slot, &items) {
+        let operation = cx.requests.operation(slot);
+        let kind = operation.kind;
+        let undone: Vec<usize> = items
+            .iter()
+            .copied()
+            .filter(|&item| !is_meant(&cx.subscriptions, kind, &operation.items[item].filter))
+            .collect();
+        if undone.is_empty() {
+            self.note_retry(cx);
+            note_request(cx, number, now);
             // It fitted the first time.
             let _ = self.encode_request(cx, slot, packet_id, &items, true);
+            return;
         }
+        let packet = cx.requests.take_back(number);
+        cx.outbound.ids.free(packet.packet_id);
+        for item in undone {
+            cx.requests.operation(slot).items[item].state = ItemState::Answered(kind.overtaken());
+        }
+        finish_if_done(cx, slot);
+        cx.has_changed = true;
     }
 }
 
@@ -97,11 +112,4 @@ pub(super) fn note_request(cx: &mut Context, number: u32, now: Timestamp) {
     let sent = cx.requests.packet_mut(number);
     sent.retry_at = Some(now + retry.delay(sent.repetitions, 0, &mut cx.jitter));
     sent.repetitions = sent.repetitions.saturating_add(1);
-}
-
-fn still_meant(cx: &mut Context, slot: u32, items: &[usize]) -> bool {
-    let operation = cx.requests.operation(slot);
-    let wants = operation.kind == RequestKind::Subscribe;
-    let filters: Vec<TopicFilter> = items.iter().map(|&item| operation.items[item].filter.clone()).collect();
-    filters.iter().all(|filter| cx.subscriptions.find(filter).is_some() == wants)
 }
