@@ -4,6 +4,7 @@
 mod publishing;
 mod receiving;
 mod requesting;
+mod retry_times;
 mod retrying;
 mod trial;
 

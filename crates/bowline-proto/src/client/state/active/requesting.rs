@@ -6,7 +6,7 @@ use crate::client::context::Context;
 use crate::client::event::{DisconnectCause, StreamEnd};
 use crate::client::requests::{ItemState, Operation, RequestItem, RequestKind, SentPacket};
 use crate::client::state::Active;
-use crate::client::state::active::retrying::note_request;
+use crate::client::state::active::retry_times::note_request;
 use crate::codec::EncodeError;
 use crate::error::ProtocolError;
 use crate::packet::{AckProperties, PacketType, Subscribe, Subscription, Unsubscribe};

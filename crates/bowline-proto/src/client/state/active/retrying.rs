@@ -10,6 +10,7 @@ use crate::client::context::Context;
 use crate::client::requests::ItemState;
 use crate::client::state::Active;
 use crate::client::state::active::requesting::{finish_if_done, is_meant};
+use crate::client::state::active::retry_times::{note_flow, note_request};
 use crate::packet::Ack;
 use crate::session::outbound::Leg;
 use crate::time::Timestamp;
@@ -96,20 +97,4 @@ impl Active {
         finish_if_done(cx, slot);
         cx.has_changed = true;
     }
-}
-
-/// A packet of a flow was written: when to write it again.
-pub(super) fn note_flow(cx: &mut Context, slot: u32, bytes: usize, now: Timestamp) {
-    let Some(retry) = cx.config.retry.filter(|_| cx.rules.may_retry_on_timer) else { return };
-    let flow = cx.outbound.flow_mut(slot);
-    flow.retry_at = Some(now + retry.delay(flow.repetitions, bytes, &mut cx.jitter));
-    flow.repetitions = flow.repetitions.saturating_add(1);
-}
-
-/// A SUBSCRIBE or UNSUBSCRIBE was written: when to write it again.
-pub(super) fn note_request(cx: &mut Context, number: u32, now: Timestamp) {
-    let Some(retry) = cx.config.retry.filter(|_| cx.rules.may_retry_requests) else { return };
-    let sent = cx.requests.packet_mut(number);
-    sent.retry_at = Some(now + retry.delay(sent.repetitions, 0, &mut cx.jitter));
-    sent.repetitions = sent.repetitions.saturating_add(1);
 }
