@@ -13,7 +13,7 @@ use crate::{conformance, fuzz, instructions, mosquitto, say, sim, tidy};
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 /// What is off by default and is to be checked and tested like the rest.
-const FEATURES: &str = "bowline/tls,bowline-broker/tls,bowline-transport/tls";
+const FEATURES: &str = "bowline/durable,bowline/tls,bowline-broker/tls,bowline-transport/tls";
 
 type Action = fn(&Path) -> Result<(), String>;
 
