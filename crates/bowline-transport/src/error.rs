@@ -4,7 +4,11 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
+
+#[cfg(feature = "tls")]
+use crate::tls_error::{TlsError, TlsErrorKind};
 
 /// Why a stream could not be opened. Its text tells a person what happened and what to change; [`Error::source`] is what
 /// the operating system said, where it said something.
@@ -78,6 +82,19 @@ pub enum ConnectError {
         /// What came of each, in the order of the attempts; at least two.
         attempts: Vec<Self>,
     },
+    /// The Unix socket cannot be connected to.
+    Socket {
+        /// Where it is.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// TLS could not be agreed on, or its settings cannot be used.
+    #[cfg(feature = "tls")]
+    Tls {
+        /// What went wrong.
+        source: TlsError,
+    },
     /// A connector from outside this crate failed.
     Custom {
         /// What it said. Its text is shown as it is: it must not contain a secret.
@@ -101,6 +118,10 @@ pub enum ConnectErrorKind {
     Bind,
     /// An option of the socket cannot be set: another attempt fails in the same way.
     Option,
+    /// TLS could not be agreed on, or its settings cannot be used. A handshake that takes too long is
+    /// [`TimedOut`](Self::TimedOut).
+    #[cfg(feature = "tls")]
+    Tls(TlsErrorKind),
     /// Anything else.
     Other,
 }
@@ -123,6 +144,16 @@ impl ConnectError {
             Self::Addresses { attempts, .. } => {
                 attempts.last().map_or(ConnectErrorKind::Other, |attempt| attempt.kind())
             }
+            Self::Socket { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ConnectErrorKind::Refused,
+                io::ErrorKind::TimedOut => ConnectErrorKind::TimedOut,
+                _ => ConnectErrorKind::Other,
+            },
+            #[cfg(feature = "tls")]
+            Self::Tls { source } => match source.kind() {
+                TlsErrorKind::TimedOut => ConnectErrorKind::TimedOut,
+                kind => ConnectErrorKind::Tls(kind),
+            },
             Self::Io { .. } | Self::Custom { .. } => ConnectErrorKind::Other,
         }
     }
@@ -181,6 +212,12 @@ impl fmt::Display for ConnectError {
                     List(attempts)
                 )
             }
+            Self::Socket { path, source } => {
+                write!(f, "connecting to the socket {} failed ({source}): ", path.display())?;
+                f.write_str(socket_advice(source))
+            }
+            #[cfg(feature = "tls")]
+            Self::Tls { source } => source.fmt(f),
             Self::Custom { source } => source.fmt(f),
         }
     }
@@ -194,9 +231,12 @@ impl Error for ConnectError {
             | Self::Unreachable { source, .. }
             | Self::Bind { source, .. }
             | Self::Option { source, .. }
+            | Self::Socket { source, .. }
             | Self::Io { source, .. } => Some(source),
             Self::Addresses { attempts, .. } => attempts.last().map(|attempt| attempt as _),
             // The text is the source's own, so its own source comes next.
+            #[cfg(feature = "tls")]
+            Self::Tls { source } => source.source(),
             Self::Custom { source } => source.source(),
             Self::NoAddress { .. } | Self::TimedOut { .. } => None,
         }
@@ -211,6 +251,13 @@ pub enum ListenError {
     Bind {
         /// The address.
         addr: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The Unix socket cannot be listened on.
+    Socket {
+        /// Where it was to be.
+        path: PathBuf,
         /// What the operating system said.
         source: io::Error,
     },
@@ -238,6 +285,10 @@ impl fmt::Display for ListenError {
                     _ => "choose an address of this machine",
                 })
             }
+            Self::Socket { path, source } => {
+                write!(f, "cannot listen on the socket {} ({source}): ", path.display())?;
+                f.write_str(socket_listen_advice(source))
+            }
             Self::Option { option, value, source } => {
                 write!(f, "the socket option {option} cannot be {value} ({source}): choose another value")
             }
@@ -248,7 +299,9 @@ impl fmt::Display for ListenError {
 impl Error for ListenError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Bind { source, .. } | Self::Option { source, .. } => Some(source),
+            Self::Bind { source, .. } | Self::Socket { source, .. } | Self::Option { source, .. } => {
+                Some(source)
+            }
         }
     }
 }
@@ -261,6 +314,13 @@ pub enum AcceptError {
     ClientGone {
         /// What the operating system said.
         source: io::Error,
+    },
+    /// The handshake with one client failed, before it could be accepted: go on with the next.
+    Handshake {
+        /// The client's address, or what else it is called.
+        peer: String,
+        /// What went wrong.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// There are no descriptors or memory for another client: wait a little, then try again, or it fails again at once.
     Exhausted {
@@ -279,7 +339,30 @@ pub enum AcceptError {
 impl AcceptError {
     /// Whether another call may succeed. After [`AcceptError::Exhausted`] only once something has been given back.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::ClientGone { .. } | Self::Exhausted { .. })
+        matches!(self, Self::ClientGone { .. } | Self::Handshake { .. } | Self::Exhausted { .. })
+    }
+
+    /// Whether it was about one client only, so that the next call need not wait.
+    pub const fn is_of_one_client(&self) -> bool {
+        matches!(self, Self::ClientGone { .. } | Self::Handshake { .. })
+    }
+
+    /// What a socket's error comes down to.
+    pub(crate) fn of_socket(source: io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        match source.kind() {
+            // Linux hands errors of the new connection's network to whoever accepts it.
+            Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+            | Kind::TimedOut
+            | Kind::Interrupted => Self::ClientGone { source },
+            Kind::OutOfMemory => Self::Exhausted { source },
+            _ if is_exhaustion(&source) => Self::Exhausted { source },
+            _ => Self::Io { source },
+        }
     }
 }
 
@@ -287,6 +370,7 @@ impl fmt::Display for AcceptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ClientGone { source } => write!(f, "a client was gone before it was accepted ({source})"),
+            Self::Handshake { peer, source } => write!(f, "the handshake with {peer} failed: {source}"),
             Self::Exhausted { source } => {
                 write!(
                     f,
@@ -303,8 +387,44 @@ impl Error for AcceptError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::ClientGone { source } | Self::Exhausted { source } | Self::Io { source } => Some(source),
+            Self::Handshake { source, .. } => Some(&**source),
             Self::Closed => None,
         }
+    }
+}
+
+/// The standard library has no kind for a lack of descriptors or socket buffers.
+fn is_exhaustion(source: &io::Error) -> bool {
+    // ENFILE, EMFILE and ENOBUFS; WSAEMFILE and WSAENOBUFS.
+    const CODES: &[i32] = if cfg!(windows) {
+        &[10024, 10055]
+    } else if cfg!(any(target_os = "linux", target_os = "android")) {
+        &[23, 24, 105]
+    } else {
+        &[23, 24, 55]
+    };
+    source.raw_os_error().is_some_and(|code| CODES.contains(&code))
+}
+
+/// What to do about it.
+fn socket_advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound => "check the path and that a broker runs and listens there",
+        io::ErrorKind::ConnectionRefused => "the broker that made it runs no more; start it again",
+        io::ErrorKind::PermissionDenied => "this user may not write to it; change its permissions",
+        io::ErrorKind::TimedOut => "the broker accepts no clients; look at it, or raise the connect timeout",
+        io::ErrorKind::InvalidInput => "choose a shorter path, of at most about 100 bytes",
+        _ => "check the path",
+    }
+}
+
+/// What to do about it.
+fn socket_listen_advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => "stop the program that does, or choose another path",
+        io::ErrorKind::AlreadyExists => "what stands there is no socket; choose another path",
+        io::ErrorKind::InvalidInput => "choose a shorter path, of at most about 100 bytes",
+        _ => "choose a path in a directory that exists and may be written",
     }
 }
 

@@ -1,5 +1,5 @@
-//! Byte streams for MQTT, client and server side: the seam behind which TCP and the in-memory duplex live, and behind
-//! which TLS, WebSocket and the rest will. Knows no MQTT packet, no session and none of the other crates.
+//! Byte streams for MQTT, client and server side: the seam behind which TCP, Unix sockets, TLS (feature `tls`) and the in-memory
+//! duplex live, and behind which the rest will. Knows no MQTT packet, no session and none of the other crates.
 //!
 //! A client calls a [`Connector`] with an [`Endpoint`], a server a [`Listener`]; both give a [`Stream`]:
 //!
@@ -18,6 +18,7 @@
 //! stream, connector and listener is `Send`, and every future can be dropped at any time; what that does is said where
 //! the future is made.
 
+mod by_scheme;
 mod connector;
 mod endpoint;
 mod error;
@@ -25,11 +26,32 @@ mod in_process;
 mod listener;
 mod stream;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls_error;
+#[cfg(unix)]
+mod unix;
 
+pub use by_scheme::SchemeConnector;
 pub use connector::{ConnectFuture, Connector};
 pub use endpoint::{Credentials, Endpoint, EndpointError, Scheme};
 pub use error::{AcceptError, ConnectError, ConnectErrorKind, ListenError};
 pub use in_process::{DuplexConnector, DuplexListener, in_process};
 pub use listener::{AcceptFuture, Listener};
+#[cfg(feature = "tls")]
+pub use stream::TlsSession;
 pub use stream::{ByteStream, DuplexStream, Stream, StreamDescription, duplex};
 pub use tcp::{TcpAcceptor, TcpConnector, TcpKeepAlive, TcpOptions};
+#[cfg(feature = "tls")]
+pub use tls::{
+    Certificates, Identity, LoadedTlsServer, PrivateKey, RevocationLists, Tls, TlsAcceptor, TlsConnector,
+    TlsServer, TlsVersion,
+};
+#[cfg(feature = "tls")]
+pub use tls_error::{TlsError, TlsErrorKind};
+/// The TLS library, whose types some options of [`Tls`] take.
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
+#[cfg(unix)]
+pub use unix::{UnixAcceptor, UnixConnector};

@@ -3,11 +3,15 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr};
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bowline_proto::ReasonCode;
 use bowline_proto::error::RequestError;
+#[cfg(unix)]
+use bowline_transport::UnixAcceptor;
 use bowline_transport::{AcceptError, ListenError, Listener, TcpAcceptor, in_process};
 use tokio::task::JoinHandle;
 
@@ -23,6 +27,8 @@ pub struct BrokerBuilder {
     config: BrokerConfig,
     tcp: Vec<SocketAddr>,
     has_default_tcp: bool,
+    #[cfg(unix)]
+    unix: Vec<PathBuf>,
     others: Vec<Arc<dyn Listener>>,
     authenticate: Option<Authenticate>,
 }
@@ -39,6 +45,8 @@ impl BrokerBuilder {
             config: BrokerConfig::new(),
             tcp: Vec::new(),
             has_default_tcp: true,
+            #[cfg(unix)]
+            unix: Vec::new(),
             others: Vec::new(),
             authenticate: None,
         }
@@ -48,6 +56,14 @@ impl BrokerBuilder {
     /// broker listens on 127.0.0.1 and a free port.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.tcp.push(address);
+        self
+    }
+
+    /// Listens on a Unix socket at this path, as [`UnixAcceptor`] does: a socket that a killed process left behind is taken
+    /// over, and the file is removed when the broker ends. May be called several times.
+    #[cfg(unix)]
+    pub fn listen_unix(mut self, path: impl Into<PathBuf>) -> Self {
+        self.unix.push(path.into());
         self
     }
 
@@ -110,7 +126,9 @@ impl BrokerBuilder {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn start(self) -> Result<Broker, StartError> {
-        let Self { mut config, mut tcp, has_default_tcp, others: mut listeners, authenticate } = self;
+        #[cfg(unix)]
+        let unix = self.unix;
+        let Self { mut config, mut tcp, has_default_tcp, others: mut listeners, authenticate, .. } = self;
         config.asks_authentication = authenticate.is_some();
         if config.seed == 0 {
             config.seed = RandomState::new().hash_one(0_u8);
@@ -124,6 +142,10 @@ impl BrokerBuilder {
             let acceptor = TcpAcceptor::bind(address).map_err(StartError::Listen)?;
             addresses.push(acceptor.local_addr());
             listeners.push(Arc::new(acceptor));
+        }
+        #[cfg(unix)]
+        for path in unix {
+            listeners.push(Arc::new(UnixAcceptor::bind(path).map_err(StartError::Listen)?));
         }
         let (connector, listener) = in_process("broker", IN_PROCESS_BYTES);
         listeners.push(Arc::new(listener));

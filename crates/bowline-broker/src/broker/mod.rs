@@ -139,6 +139,10 @@ impl Broker {
     pub async fn shut_down(&self) {
         self.stop();
         self.hub.wait_until_over().await;
+        // They were told to end, and hold their ports and sockets until they have.
+        while !self.accepting.iter().all(JoinHandle::is_finished) {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn stop(&self) {

@@ -14,6 +14,7 @@ use crate::client::spent::SpentRoom;
 use crate::client::stats::Stats;
 use crate::client::streams::Streams;
 use crate::client::suspects::Suspects;
+use crate::client::versions::Versions;
 use crate::routing::{Routes, StreamId};
 use crate::rules::Rules;
 use crate::session::PublicationId;
@@ -34,7 +35,9 @@ use crate::types::{Message, PacketId, QoS, Text};
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) config: ClientConfig,
+    /// Of the version that is spoken, or was tried last.
     pub(crate) rules: &'static Rules,
+    pub(crate) versions: Versions,
     pub(crate) outbound: Outbound,
     pub(crate) inbound: Inbound,
     pub(crate) queue: SendQueue,
@@ -146,8 +149,8 @@ impl Context {
     /// Ends a flow whose PUBLISH was not written on any connection. Until that is durable a store has it as sent, and would
     /// have it sent again behind whatever leaves now.
     // [MQTT-4.6.0-1] [MQTT-4.6.0-1 of 3.1.1]
-    pub(crate) fn fail_unsent_flow(&mut self, publication: PublicationId, outcome: Outcome) {
-        self.fail(publication, None, outcome);
+    pub(crate) fn fail_unsent_flow(&mut self, flow: OutboundFlow, unsent: impl FnOnce(Message) -> Outcome) {
+        self.fail_queued(flow.into_queued(), unsent);
         let waits = self.journal.wait(Gated::UnsentEnd).is_none();
         self.unsent_ends += usize::from(waits);
     }
@@ -215,8 +218,7 @@ impl Context {
     fn requeue(&mut self, flow: OutboundFlow) {
         let publication = flow.publication;
         self.journal.record(Entry::Requeued { publication });
-        let OutboundFlow { message, deadline, was_sent: is_in_doubt, .. } = flow;
-        self.queue.push_front(Queued { publication, message, deadline, is_in_doubt });
+        self.queue.push_front(flow.into_queued());
     }
 
     /// Records who we are to the broker, if that is news (B9).

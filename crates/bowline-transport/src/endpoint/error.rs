@@ -24,7 +24,7 @@ pub enum EndpointError {
         /// The feature that brings it; none if this version has it not.
         feature: Option<&'static str>,
     },
-    /// A `%` in user name or password is not followed by two hexadecimal digits.
+    /// A `%` in user name, password or the path of a Unix socket is not followed by two hexadecimal digits.
     PercentInvalid,
     /// The user name, decoded, is not UTF-8.
     UserNotUtf8,
@@ -54,6 +54,12 @@ pub enum EndpointError {
     PortInvalid,
     /// The scheme has no default port, and there is none in the URL.
     PortMissing,
+    /// The URL of a Unix socket has a host, or no path, or the path does not begin at the root.
+    SocketPath,
+    /// The URL of a Unix socket has a `?`.
+    SocketQuery,
+    /// The path of a Unix socket has a NUL.
+    SocketPathNul,
 }
 
 impl fmt::Display for EndpointError {
@@ -73,7 +79,7 @@ impl fmt::Display for EndpointError {
                 write!(f, "this version cannot connect to {scheme}:// yet: use mqtt://")
             }
             Self::PercentInvalid => f.write_str(
-                "a `%` in user name or password is not followed by two hexadecimal digits: write `%25` for `%`",
+                "a `%` in user name, password or socket path is not followed by two hexadecimal digits: write `%25` for `%`",
             ),
             Self::UserNotUtf8 => f.write_str("the user name is not utf-8 once it is percent-decoded"),
             Self::AtAfterHost => f.write_str(
@@ -100,6 +106,11 @@ impl fmt::Display for EndpointError {
                 "the port is no number from 1 to 65535: correct it, or add `@host` if it was meant as a password",
             ),
             Self::PortMissing => f.write_str("this scheme has no default port: write one, as in host:14567"),
+            Self::SocketPath => f.write_str(
+                "a unix socket has an absolute path and no host: write unix:///run/mosquitto.sock, with three slashes",
+            ),
+            Self::SocketQuery => f.write_str("a unix socket has no query: write %3F if its path has a `?`"),
+            Self::SocketPathNul => f.write_str("the path of the unix socket has a nul character: remove it"),
         }
     }
 }

@@ -4,10 +4,12 @@ mod credentials;
 mod error;
 mod host;
 mod parse;
+mod place;
 mod scheme;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::str::FromStr;
 
 pub use credentials::Credentials;
@@ -15,6 +17,7 @@ pub use error::EndpointError;
 pub use scheme::Scheme;
 
 use host::Host;
+use place::Place;
 
 /// Where a client connects to: parsed from `mqtt://[user[:password]@]host[:port][/path]`, or from `host` or `host:port`
 /// alone, which mean `mqtt://`. The default port is that of the [`Scheme`], 1883 for `mqtt`.
@@ -23,7 +26,11 @@ use host::Host;
 /// password the characters `% / ? # @ :` and those outside ASCII are percent-encoded (`%40` for `@`); encoding others does
 /// no harm. A path or query is kept for the transports that have one, plain TCP ignores it. A fragment is refused.
 ///
-/// Neither `Display` nor `Debug` shows credentials, path or query, because any of them may hold a secret:
+/// `unix:///run/mosquitto.sock` is the Unix socket at that path, percent-encoded where it has other characters than letters,
+/// digits, `/ - . _ ~` and those outside ASCII; credentials stand before the path: `unix://user:password@/run/mosquitto.sock`.
+///
+/// Neither `Display` nor `Debug` shows credentials, path or query, because any of them may hold a secret (the path of a Unix
+/// socket is its address and is shown):
 ///
 /// ```
 /// use bowline_transport::Endpoint;
@@ -36,8 +43,7 @@ use host::Host;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     scheme: Scheme,
-    host: Host,
-    port: u16,
+    place: Place,
     path_and_query: Box<str>,
     credentials: Option<Credentials>,
 }
@@ -54,8 +60,22 @@ impl Endpoint {
         }
         Ok(Self {
             scheme: Scheme::Mqtt,
-            host: Host::bare(host)?,
-            port,
+            place: Place::Host { host: Host::bare(host)?, port },
+            path_and_query: Box::default(),
+            credentials: None,
+        })
+    }
+
+    /// The Unix socket at this absolute path.
+    ///
+    /// # Errors
+    ///
+    /// If the path is not absolute or contains a NUL.
+    #[cfg(unix)]
+    pub fn unix(path: impl AsRef<Path>) -> Result<Self, EndpointError> {
+        Ok(Self {
+            scheme: Scheme::Unix,
+            place: Place::socket(path.as_ref())?,
             path_and_query: Box::default(),
             credentials: None,
         })
@@ -66,14 +86,28 @@ impl Endpoint {
         self.scheme
     }
 
-    /// The name or address of the host; an IPv6 address has no brackets, and its zone follows a `%`.
+    /// The name or address of the host; an IPv6 address has no brackets, and its zone follows a `%`. Empty for a Unix socket.
     pub fn host(&self) -> &str {
-        self.host.as_str()
+        match &self.place {
+            Place::Host { host, .. } => host.as_str(),
+            Place::Socket(_) => "",
+        }
     }
 
-    /// The port, never 0.
+    /// The port: above 0, except for a Unix socket, which has none.
     pub const fn port(&self) -> u16 {
-        self.port
+        match &self.place {
+            Place::Host { port, .. } => *port,
+            Place::Socket(_) => 0,
+        }
+    }
+
+    /// The path of the Unix socket, if it is one.
+    pub fn unix_path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Host { .. } => None,
+            Place::Socket(path) => Some(path),
+        }
     }
 
     /// What follows host and port, as it was written: empty, or from its `/` or `?` on.
@@ -83,12 +117,20 @@ impl Endpoint {
 
     /// Host and port as they stand in a URL, for texts.
     pub(crate) fn host_and_port(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        self.place.to_string()
     }
 
     /// The user name and password, if the URL has any.
     pub const fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
+    }
+}
+
+impl EndpointError {
+    /// This scheme cannot be dialed.
+    pub(crate) fn not_built(scheme: Scheme) -> Self {
+        let (scheme, feature) = scheme.name_and_lack();
+        Self::SchemeNotBuilt { scheme, feature }
     }
 }
 
@@ -99,8 +141,7 @@ impl FromStr for Endpoint {
         let parts = parse::parts(url)?;
         Ok(Self {
             scheme: parts.scheme,
-            host: parts.host,
-            port: parts.port,
+            place: parts.place,
             path_and_query: parts.path_and_query.into(),
             credentials: parts.credentials,
         })
@@ -112,8 +153,7 @@ impl From<SocketAddr> for Endpoint {
     fn from(addr: SocketAddr) -> Self {
         Self {
             scheme: Scheme::Mqtt,
-            host: Host::of(addr),
-            port: addr.port(),
+            place: Place::Host { host: Host::of(addr), port: addr.port() },
             path_and_query: Box::default(),
             credentials: None,
         }
@@ -122,7 +162,7 @@ impl From<SocketAddr> for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}:{}", self.scheme, self.host, self.port)
+        write!(f, "{}://{}", self.scheme, self.place)
     }
 }
 

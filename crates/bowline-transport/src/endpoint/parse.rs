@@ -1,4 +1,4 @@
-//! Takes a URL apart. Knows no scheme by name and does not look into a host.
+//! Takes a URL apart. Knows no scheme by name but that of sockets which are files, and does not look into a host.
 //!
 //! Own code instead of a URL crate: `http::Uri` neither splits nor decodes user names and passwords, does not check IPv6
 //! addresses, and says only "invalid uri character" of whatever is wrong; `url` and `fluent-uri` bring more crates than
@@ -9,13 +9,13 @@ use bytes::Bytes;
 use super::credentials::Credentials;
 use super::error::EndpointError;
 use super::host::Host;
+use super::place::Place;
 use super::scheme::Scheme;
 
 /// What a URL says.
 pub(super) struct Parts<'a> {
     pub(super) scheme: Scheme,
-    pub(super) host: Host,
-    pub(super) port: u16,
+    pub(super) place: Place,
     pub(super) path_and_query: &'a str,
     pub(super) credentials: Option<Credentials>,
 }
@@ -41,12 +41,27 @@ pub(super) fn parts(url: &str) -> Result<Parts<'_>, EndpointError> {
         Some((user_info, host_and_port)) => (user_info, host_and_port),
         None => ("", authority),
     };
+    let credentials = credentials_of(user_info)?;
+    if scheme == Scheme::Unix {
+        let place = socket_of(host_and_port, path_and_query)?;
+        return Ok(Parts { scheme, place, path_and_query: "", credentials });
+    }
     let (host, port) = host_and_port_of(host_and_port)?;
     let port = match port {
         Some(digits) => port_of(digits)?,
         None => scheme.default_port().ok_or(EndpointError::PortMissing)?,
     };
-    Ok(Parts { scheme, host, port, path_and_query, credentials: credentials_of(user_info)? })
+    Ok(Parts { scheme, place: Place::Host { host, port }, path_and_query, credentials })
+}
+
+fn socket_of(host_and_port: &str, path: &str) -> Result<Place, EndpointError> {
+    if !host_and_port.is_empty() {
+        return Err(EndpointError::SocketPath);
+    }
+    if path.contains('?') {
+        return Err(EndpointError::SocketQuery);
+    }
+    Place::socket_of_bytes(percent_decoded(path)?)
 }
 
 fn scheme(name: &str) -> Result<Scheme, EndpointError> {

@@ -26,6 +26,9 @@ pub enum Scheme {
 enum Support {
     /// It can.
     Built,
+    /// It takes a feature with which this was not built.
+    #[cfg_attr(feature = "tls", expect(dead_code, reason = "it was built with all features that there are"))]
+    NeedsFeature(&'static str),
     /// It is known, but this version cannot.
     Absent,
 }
@@ -38,13 +41,18 @@ struct Row {
     support: Support,
 }
 
+#[cfg(feature = "tls")]
+const TLS: Support = Support::Built;
+#[cfg(not(feature = "tls"))]
+const TLS: Support = Support::NeedsFeature("tls");
+
 /// Every scheme. A transport that comes behind a feature gets a `Support` that says whether the feature is on.
 const SCHEMES: [Row; 6] = [
     Row::new(Scheme::Mqtt, &["mqtt", "tcp"], Some(1883), Support::Built),
-    Row::new(Scheme::Mqtts, &["mqtts"], Some(8883), Support::Absent),
+    Row::new(Scheme::Mqtts, &["mqtts"], Some(8883), TLS),
     Row::new(Scheme::Ws, &["ws"], Some(80), Support::Absent),
     Row::new(Scheme::Wss, &["wss"], Some(443), Support::Absent),
-    Row::new(Scheme::Unix, &["unix"], None, Support::Absent),
+    Row::new(Scheme::Unix, &["unix"], None, if cfg!(unix) { Support::Built } else { Support::Absent }),
     Row::new(Scheme::Quic, &["quic"], None, Support::Absent),
 ];
 
@@ -62,8 +70,18 @@ impl Scheme {
         };
         match row.support {
             Support::Built => Ok(row.scheme),
-            Support::Absent => Err(EndpointError::SchemeNotBuilt { scheme: row.names[0], feature: None }),
+            Support::NeedsFeature(_) | Support::Absent => Err(EndpointError::not_built(row.scheme)),
         }
+    }
+
+    /// How it is printed, and the feature that it lacks.
+    pub(super) fn name_and_lack(self) -> (&'static str, Option<&'static str>) {
+        let row = self.row();
+        let lack = match row.support {
+            Support::NeedsFeature(feature) => Some(feature),
+            Support::Built | Support::Absent => None,
+        };
+        (row.names[0], lack)
     }
 
     fn row(self) -> &'static Row {

@@ -15,7 +15,13 @@ impl StreamDescription {
         Self { transport, local, peer }
     }
 
-    /// Which transport carries it: `tcp`, `duplex` or `custom`.
+    /// The same ends, reached by another transport over this one.
+    #[cfg(feature = "tls")]
+    pub(super) fn over(self, transport: &'static str) -> Self {
+        Self { transport, ..self }
+    }
+
+    /// Which transport carries it: `tcp`, `unix`, `duplex`, `tls` or `custom`.
     pub const fn transport(&self) -> &'static str {
         self.transport
     }

@@ -3,6 +3,8 @@
 
 mod description;
 mod duplex;
+#[cfg(feature = "tls")]
+mod encrypted;
 mod pipe;
 
 use std::fmt;
@@ -13,10 +15,16 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
 pub use description::StreamDescription;
 pub(crate) use duplex::pair;
 pub use duplex::{DuplexStream, duplex};
+#[cfg(feature = "tls")]
+pub(crate) use encrypted::Encrypted;
+#[cfg(feature = "tls")]
+pub use encrypted::TlsSession;
 
 /// Anything that can carry MQTT: an ordered, reliable stream of bytes in both directions. Implemented for all that fits.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -46,7 +54,15 @@ enum Carrier {
         local: SocketAddr,
         peer: SocketAddr,
     },
+    #[cfg(unix)]
+    Unix {
+        socket: UnixStream,
+        local: Box<str>,
+        peer: Box<str>,
+    },
     Duplex(DuplexStream),
+    #[cfg(feature = "tls")]
+    Tls(Box<Encrypted<Stream>>),
     Custom {
         io: Box<dyn ByteStream>,
         peer: Box<str>,
@@ -64,25 +80,54 @@ impl Stream {
         Ok(Self { carrier: Carrier::Tcp { socket, local, peer } })
     }
 
+    #[cfg(unix)]
+    pub(crate) fn unix(socket: UnixStream, local: String, peer: String) -> Self {
+        Self { carrier: Carrier::Unix { socket, local: local.into(), peer: peer.into() } }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(encrypted: Encrypted<Self>) -> Self {
+        Self { carrier: Carrier::Tls(Box::new(encrypted)) }
+    }
+
+    /// What was agreed on, if this is TLS.
+    #[cfg(feature = "tls")]
+    pub fn tls_session(&self) -> Option<TlsSession> {
+        match &self.carrier {
+            Carrier::Tls(stream) => Some(stream.session()),
+            _ => None,
+        }
+    }
+
     /// Who is at both ends, for logs. Contains no secret.
     pub fn description(&self) -> StreamDescription {
         match &self.carrier {
             Carrier::Tcp { local, peer, .. } => {
                 StreamDescription::new("tcp", local.to_string(), peer.to_string())
             }
+            #[cfg(unix)]
+            Carrier::Unix { local, peer, .. } => {
+                StreamDescription::new("unix", local.to_string(), peer.to_string())
+            }
             Carrier::Duplex(stream) => stream.description(),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => stream.carrier().description().over("tls"),
             Carrier::Custom { peer, .. } => StreamDescription::new("custom", String::new(), peer.to_string()),
         }
     }
 
     /// Ends both directions at once without an orderly close: the other side's reads and writes fail with
     /// [`io::ErrorKind::ConnectionReset`], and bytes still on their way, to it or to us, may be lost. A custom stream is
-    /// only dropped.
+    /// only dropped, and so is a Unix socket, which has no such thing: its other side sees the end of the stream.
     pub fn abort(self) {
         match self.carrier {
             // A socket that was reset by its peer refuses the option, and there is nothing left to reset.
             Carrier::Tcp { socket, .. } => drop(socket.set_zero_linger()),
+            #[cfg(unix)]
+            Carrier::Unix { socket, .. } => drop(socket),
             Carrier::Duplex(stream) => stream.abort(),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => stream.into_carrier().abort(),
             Carrier::Custom { io, .. } => drop(io),
         }
     }
@@ -92,6 +137,9 @@ impl Stream {
     pub fn as_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         match &self.carrier {
             Carrier::Tcp { socket, .. } => Some(std::os::fd::AsFd::as_fd(socket)),
+            Carrier::Unix { socket, .. } => Some(std::os::fd::AsFd::as_fd(socket)),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => stream.carrier().as_fd(),
             Carrier::Duplex(_) | Carrier::Custom { .. } => None,
         }
     }
@@ -118,7 +166,11 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_read(cx, buf),
+            #[cfg(unix)]
+            Carrier::Unix { socket, .. } => Pin::new(socket).poll_read(cx, buf),
             Carrier::Duplex(stream) => Pin::new(stream).poll_read(cx, buf),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
             Carrier::Custom { io, .. } => Pin::new(io).poll_read(cx, buf),
         }
     }
@@ -129,7 +181,11 @@ impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_write(cx, buf),
+            #[cfg(unix)]
+            Carrier::Unix { socket, .. } => Pin::new(socket).poll_write(cx, buf),
             Carrier::Duplex(stream) => Pin::new(stream).poll_write(cx, buf),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
             Carrier::Custom { io, .. } => Pin::new(io).poll_write(cx, buf),
         }
     }
@@ -142,7 +198,11 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_write_vectored(cx, bufs),
+            #[cfg(unix)]
+            Carrier::Unix { socket, .. } => Pin::new(socket).poll_write_vectored(cx, bufs),
             Carrier::Duplex(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
             Carrier::Custom { io, .. } => Pin::new(io).poll_write_vectored(cx, bufs),
         }
     }
@@ -151,7 +211,11 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match &self.carrier {
             Carrier::Tcp { socket, .. } => socket.is_write_vectored(),
+            #[cfg(unix)]
+            Carrier::Unix { socket, .. } => socket.is_write_vectored(),
             Carrier::Duplex(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => stream.is_write_vectored(),
             Carrier::Custom { io, .. } => io.is_write_vectored(),
         }
     }
@@ -160,7 +224,11 @@ impl AsyncWrite for Stream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_flush(cx),
+            #[cfg(unix)]
+            Carrier::Unix { socket, .. } => Pin::new(socket).poll_flush(cx),
             Carrier::Duplex(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
             Carrier::Custom { io, .. } => Pin::new(io).poll_flush(cx),
         }
     }
@@ -168,7 +236,11 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.carrier {
             Carrier::Tcp { socket, .. } => Pin::new(socket).poll_shutdown(cx),
+            #[cfg(unix)]
+            Carrier::Unix { socket, .. } => Pin::new(socket).poll_shutdown(cx),
             Carrier::Duplex(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(feature = "tls")]
+            Carrier::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
             Carrier::Custom { io, .. } => Pin::new(io).poll_shutdown(cx),
         }
     }

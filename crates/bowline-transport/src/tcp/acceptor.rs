@@ -1,6 +1,5 @@
 //! The server side of TCP. Knows no MQTT and no TLS.
 
-use std::io;
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket};
@@ -59,7 +58,7 @@ impl TcpAcceptor {
     }
 
     async fn accept_one(&self) -> Result<Stream, AcceptError> {
-        let (connection, _) = self.listener.accept().await.map_err(accept_failed)?;
+        let (connection, _) = self.listener.accept().await.map_err(AcceptError::of_socket)?;
         // From here on nothing waits, so a dropped future cannot lose the connection.
         let gone = |source| AcceptError::ClientGone { source };
         self.options.apply_to_accepted(&connection).map_err(|refused| gone(refused.source))?;
@@ -82,34 +81,4 @@ impl From<OptionRefused> for ListenError {
         let OptionRefused { option, value, source } = refused;
         Self::Option { option, value, source }
     }
-}
-
-fn accept_failed(source: io::Error) -> AcceptError {
-    use io::ErrorKind as Kind;
-    match source.kind() {
-        // Linux hands errors of the new connection's network to whoever accepts it.
-        Kind::ConnectionAborted
-        | Kind::ConnectionReset
-        | Kind::HostUnreachable
-        | Kind::NetworkUnreachable
-        | Kind::NetworkDown
-        | Kind::TimedOut
-        | Kind::Interrupted => AcceptError::ClientGone { source },
-        Kind::OutOfMemory => AcceptError::Exhausted { source },
-        _ if is_exhaustion(&source) => AcceptError::Exhausted { source },
-        _ => AcceptError::Io { source },
-    }
-}
-
-/// The standard library has no kind for a lack of descriptors or socket buffers.
-fn is_exhaustion(source: &io::Error) -> bool {
-    // ENFILE, EMFILE and ENOBUFS; WSAEMFILE and WSAENOBUFS.
-    const CODES: &[i32] = if cfg!(windows) {
-        &[10024, 10055]
-    } else if cfg!(any(target_os = "linux", target_os = "android")) {
-        &[23, 24, 105]
-    } else {
-        &[23, 24, 55]
-    };
-    source.raw_os_error().is_some_and(|code| CODES.contains(&code))
 }

@@ -17,6 +17,7 @@ use crate::stream::Stream;
 pub(super) struct Attempt {
     pub(super) options: TcpOptions,
     pub(super) bind: Option<SocketAddr>,
+    pub(super) interface: Option<Box<str>>,
 }
 
 impl Attempt {
@@ -38,6 +39,9 @@ impl Attempt {
         let made = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         let socket = made.map_err(|source| ConnectError::Io { addr, source })?;
         self.options.apply_before_handshake(&socket)?;
+        if let Some(interface) = &self.interface {
+            super::options::bind_interface(&socket, interface)?;
+        }
         if let Some(local) = self.bind {
             socket.bind(local).map_err(|source| ConnectError::Bind { addr: local, source })?;
         }

@@ -23,6 +23,7 @@ use crate::stream::Stream;
 /// | [`attempt_timeout`](Self::attempt_timeout) | as long as all of them |
 /// | [`attempt_delay`](Self::attempt_delay) | 250 ms |
 /// | [`bind_address`](Self::bind_address) | the operating system chooses |
+/// | [`interface`](Self::interface) | the operating system chooses |
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TcpConnector {
@@ -36,7 +37,7 @@ impl TcpConnector {
     /// The defaults.
     pub const fn new() -> Self {
         Self {
-            attempt: Attempt { options: TcpOptions::new(), bind: None },
+            attempt: Attempt { options: TcpOptions::new(), bind: None, interface: None },
             connect_timeout: Duration::from_secs(10),
             attempt_timeout: None,
             attempt_delay: Duration::from_millis(250),
@@ -76,6 +77,13 @@ impl TcpConnector {
     /// broker at a time, and one attempt at a time. Addresses of the other family than this one are not tried. Default: the operating system chooses.
     pub const fn bind_address(mut self, local: SocketAddr) -> Self {
         self.attempt.bind = Some(local);
+        self
+    }
+
+    /// The network interface that connections use, by its name: `eth0`. Default: the operating system chooses. Only Linux,
+    /// Android and Fuchsia have it; elsewhere, and if there is no such interface, connecting fails with this option's name.
+    pub fn interface(mut self, name: &str) -> Self {
+        self.attempt.interface = Some(name.into());
         self
     }
 

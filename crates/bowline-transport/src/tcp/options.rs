@@ -183,6 +183,21 @@ fn set_unacknowledged_max(_: &SockRef<'_>, _: Duration) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Has a socket send and receive by this network interface alone.
+pub(super) fn bind_interface(socket: &TcpSocket, name: &str) -> Result<(), OptionRefused> {
+    set_interface(&SockRef::from(socket), name).map_err(OptionRefused::new("interface", name))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+fn set_interface(socket: &SockRef<'_>, name: &str) -> io::Result<()> {
+    socket.bind_device(Some(name.as_bytes()))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "fuchsia")))]
+fn set_interface(_: &SockRef<'_>, _: &str) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// The operating system counts in seconds and would round down, 0 being refused.
 fn whole_seconds(duration: Duration) -> Duration {
     let has_rest = duration.subsec_nanos() > 0 || duration.is_zero();

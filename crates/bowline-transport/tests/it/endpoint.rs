@@ -110,7 +110,7 @@ fn a_bad_url_is_refused_for_what_is_wrong_with_it() {
 
 #[test]
 fn a_scheme_that_this_version_cannot_dial_is_said_to_be_so() {
-    for scheme in ["mqtts", "ws", "wss", "unix", "quic"] {
+    for scheme in ["ws", "wss", "quic"] {
         let error = parse(&format!("{scheme}://host")).unwrap_err();
         assert_eq!(error, EndpointError::SchemeNotBuilt { scheme, feature: None });
         let text = format!("this version cannot connect to {scheme}:// yet: use mqtt://");
@@ -118,6 +118,49 @@ fn a_scheme_that_this_version_cannot_dial_is_said_to_be_so() {
     }
     let error = EndpointError::SchemeNotBuilt { scheme: "mqtts", feature: Some("tls") };
     assert_eq!(error.to_string(), "mqtts:// needs the feature `tls`: build with it, or use mqtt://");
+    #[cfg(not(feature = "tls"))]
+    assert_eq!(parse("mqtts://host"), Err(error));
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_url_of_mqtt_over_tls_has_a_port_of_its_own() {
+    let endpoint = parse("mqtts://broker.example").unwrap();
+    assert_eq!(
+        (endpoint.scheme(), endpoint.host(), endpoint.port()),
+        (Scheme::Mqtts, "broker.example", 8883)
+    );
+    assert_eq!(endpoint.to_string(), "mqtts://broker.example:8883");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_url_of_a_unix_socket_is_its_path_percent_encoded() {
+    use std::path::Path;
+
+    let endpoint = parse("unix:///run/mosquitto/a%20b.sock").unwrap();
+    assert_eq!(endpoint.scheme(), Scheme::Unix);
+    assert_eq!(endpoint.unix_path(), Some(Path::new("/run/mosquitto/a b.sock")));
+    assert_eq!((endpoint.host(), endpoint.port(), endpoint.path_and_query()), ("", 0, ""));
+    assert_eq!(endpoint.to_string(), "unix:///run/mosquitto/a%20b.sock");
+    assert_eq!(parse(&endpoint.to_string()), Ok(endpoint));
+    let endpoint = parse("unix://zuser:zword@/run/x.sock").unwrap();
+    assert_eq!(endpoint.credentials().map(|credentials| credentials.user()), Some("zuser"));
+    assert_eq!(printed("unix://zuser:zword@/run/x.sock").matches('z').count(), 0);
+    assert_eq!(parse("mqtt://host").unwrap().unix_path(), None);
+    let table = [
+        ("unix://run/x.sock", EndpointError::SocketPath),
+        ("unix://localhost/x.sock", EndpointError::SocketPath),
+        ("unix://", EndpointError::SocketPath),
+        ("unix:///x.sock?a=b", EndpointError::SocketQuery),
+        ("unix:///x.sock#a", EndpointError::Fragment),
+        ("unix:///x%00.sock", EndpointError::SocketPathNul),
+        ("unix:///x%.sock", EndpointError::PercentInvalid),
+    ];
+    for (url, expected) in table {
+        assert_eq!(parse(url), Err(expected), "{url}");
+    }
+    assert_eq!(Endpoint::unix("x.sock"), Err(EndpointError::SocketPath));
 }
 
 #[test]

@@ -7,3 +7,7 @@ mod seam;
 mod tcp_connect;
 mod tcp_options;
 mod tcp_stream;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(unix)]
+mod unix;

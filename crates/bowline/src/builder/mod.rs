@@ -7,6 +7,8 @@ mod options;
 mod send_queue;
 mod session;
 mod start;
+mod transport_options;
+mod transports;
 mod will;
 
 pub use error::ConnectError;

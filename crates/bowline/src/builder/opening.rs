@@ -69,7 +69,9 @@ fn check_owner(config: &ClientConfig, recovered: &Recovered) -> Result<(), Store
         let (stored, asked) = (identity.client_id.clone(), config.client_id.clone());
         return Err(StoreErrorKind::OtherClientId { stored, asked });
     }
-    if config.version != identity.version {
+    // With a fallback the session keeps the version that it was made in.
+    let oldest = config.version_fallback.map_or(config.version, |fallback| fallback.oldest);
+    if identity.version < oldest || identity.version > config.version {
         return Err(StoreErrorKind::OtherVersion { stored: identity.version, asked: config.version });
     }
     Ok(())

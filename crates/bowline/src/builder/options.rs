@@ -5,17 +5,20 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowline_proto::client::{AddressOrder, AddressSessions, ClientConfig, Reconnect, Unmatched};
+use bowline_proto::client::{
+    AddressOrder, AddressSessions, ClientConfig, Reconnect, Unmatched, VersionFallback,
+};
 use bowline_proto::packet::Secret;
 use bowline_proto::retry::Retry;
 use bowline_proto::{Text, Version};
-use bowline_transport::{Connector, Endpoint, TcpConnector};
+use bowline_transport::{Connector, Endpoint};
 
 use crate::attempt::BeforeConnect;
 use crate::builder::error::ConnectError;
 use crate::builder::id::generated_client_id;
 use crate::builder::send_queue::{OnFull, SendQueue};
 use crate::builder::session::Session;
+use crate::builder::transports::Transports;
 use crate::builder::will::Will;
 use crate::connection::Connection;
 use crate::credentials::{Credentials, CredentialsProvider};
@@ -45,6 +48,7 @@ pub(crate) mod sealed {
 /// | option | default | range |
 /// |---|---|---|
 /// | [`version`](Self::version) | [`Version::V5`] | |
+/// | [`version_fallback`](Self::version_fallback) | none: this version or none | older than `version` |
 /// | [`client_id`](Self::client_id) | generated: `bowline` and 16 letters and digits | 23 bytes in 3.1, 65,535 else |
 /// | [`session`](Self::session) | [`Session::clean`] | clean, in memory, or durable |
 /// | [`keep_alive`](Self::keep_alive) | 60 s | 0 (off) to 65,535 s |
@@ -67,7 +71,9 @@ pub(crate) mod sealed {
 /// | [`stall_after`](Self::stall_after) | 30 s | |
 /// | [`unmatched`](Self::unmatched) | hold; leave, if this is a [`Publisher`](crate::Publisher) | |
 /// | [`unrouted`](Self::unrouted) | not opened | |
-/// | [`connector`](Self::connector) | TCP, as the URL says | |
+/// | [`connector`](Self::connector) | TCP or what else the URL's scheme names | |
+/// | [`tcp`](Self::tcp) | those of [`TcpOptions`](bowline_transport::TcpOptions) | |
+/// | [`bind_address`](Self::bind_address), [`bind_interface`](Self::bind_interface) | the operating system chooses | |
 /// | [`user_property`](Self::user_property) (5.0) | none | |
 ///
 /// Values are checked when the client is made; the error names option, value and limit.
@@ -103,6 +109,7 @@ pub struct Builder<R> {
     /// Whether one who publishes waits for room in the send queue.
     pub(super) waits_for_room: bool,
     pub(super) connector: Option<Arc<dyn Connector>>,
+    pub(super) transports: Transports,
     pub(super) provider: Option<Arc<dyn CredentialsProvider>>,
     pub(super) hook: Option<Arc<dyn BeforeConnect>>,
     /// The first value that is not legal.
@@ -132,6 +139,7 @@ impl<R: Role> Builder<R> {
             in_flight_max: None,
             waits_for_room: true,
             connector: None,
+            transports: Transports::default(),
             provider: None,
             hook: None,
             error: None,
@@ -188,9 +196,29 @@ impl<R: Role> Builder<R> {
         self
     }
 
-    /// The version of MQTT to speak.
+    /// The version of MQTT to speak: this one and no other, unless a [fallback](Self::version_fallback) is allowed.
     pub const fn version(mut self, version: Version) -> Self {
         self.config.version = version;
+        self
+    }
+
+    /// Lets the client fall back to older versions where the broker does not speak [`version`](Self::version), which is
+    /// tried first. What the broker accepts is kept as long as the client lives, and
+    /// [`ConnectionInfo::version`](crate::ConnectionInfo::version) says which it is.
+    ///
+    /// Options of the client that only 5.0 has are refused when it is made, and messages and subscriptions with such options
+    /// fail when an older version is spoken; [`VersionFallback::strip`] has both left out instead.
+    ///
+    /// ```
+    /// use bowline::{Client, Version, VersionFallback};
+    ///
+    /// // 5.0, or else 3.1.1.
+    /// let builder = Client::builder("mqtt://localhost")?
+    ///     .version_fallback(VersionFallback::to(Version::V3_1_1));
+    /// # Ok::<(), bowline::ConnectError>(())
+    /// ```
+    pub const fn version_fallback(mut self, fallback: VersionFallback) -> Self {
+        self.config.version_fallback = Some(fallback);
         self
     }
 
@@ -334,12 +362,6 @@ impl<R: Role> Builder<R> {
         self
     }
 
-    /// How transports are opened: TCP with other options, or one's own.
-    pub fn connector(mut self, connector: impl Connector) -> Self {
-        self.connector = Some(Arc::new(connector));
-        self
-    }
-
     /// Adds a User Property to CONNECT (5.0).
     pub fn user_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         match (Text::try_from(name.into()), Text::try_from(value.into())) {
@@ -366,6 +388,8 @@ impl<R: Role> Builder<R> {
             self.config.in_flight_max = messages;
         } else if !self.config.version.rules().has_properties {
             self.config.in_flight_max = IN_FLIGHT_MAX_UNTOLD;
+        } else if let Some(fallback) = &mut self.config.version_fallback {
+            fallback.in_flight_max.get_or_insert(IN_FLIGHT_MAX_UNTOLD);
         }
         if let Some(error) = self.error.take() {
             return Err(error);
@@ -375,12 +399,9 @@ impl<R: Role> Builder<R> {
         Ok(self)
     }
 
-    pub(super) fn connector_or_tcp(&self) -> Arc<dyn Connector> {
-        // The engine watches over the whole attempt; the transport's own limit only says more about what went wrong.
-        let tcp = || {
-            Arc::new(TcpConnector::new().connect_timeout(self.config.connect_timeout)) as Arc<dyn Connector>
-        };
-        self.connector.clone().unwrap_or_else(tcp)
+    pub(super) fn connector_or_default(&self) -> Arc<dyn Connector> {
+        let default = || self.transports.connector(self.config.connect_timeout);
+        self.connector.clone().unwrap_or_else(default)
     }
 
     pub(super) fn handle(connection: Connection) -> R {

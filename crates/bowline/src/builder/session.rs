@@ -51,6 +51,27 @@ impl Session {
         Self { kind: Kind::Durable(Box::new(store)), expiry: None, adopts: false }
     }
 
+    /// It outlives the program, in a file with this path, which is made if it is not there: [`stored_in`](Self::stored_in) a
+    /// [`DiskStore`](crate::store::DiskStore) with its defaults. For how often to sync, how much to remember and sealing, make that
+    /// one yourself.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use bowline::{Client, QoS, Session};
+    ///
+    /// let session = Session::durable("/var/lib/meter/session.bowline");
+    /// let client = Client::builder("mqtt://broker.example")?.client_id("meter-7").session(session).connect_lazy()?;
+    /// // On the disk when `send` returns, and delivered even if the program is killed now.
+    /// let receipt = client.publish("meter/7/kwh", "21.5").qos(QoS::ExactlyOnce).send().await?;
+    /// # drop(receipt);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "durable")]
+    pub fn durable(path: impl Into<std::path::PathBuf>) -> Self {
+        Self::stored_in(crate::store::DiskStore::new(path))
+    }
+
     /// Takes over what the broker holds for the client identifier, although this program (or the store) knows nothing of it. A
     /// deviation from the standard ([MQTT-3.2.2-4] of 5.0) that every other client has too. The default of
     /// [`in_memory`](Self::in_memory); without effect on a clean session.

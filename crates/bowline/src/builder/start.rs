@@ -115,7 +115,7 @@ fn start<R: Role>(
     let Opened { builder, recovered, store } = opened;
     let dialer = Dialer {
         endpoints: builder.endpoints.clone().into(),
-        connector: builder.connector_or_tcp(),
+        connector: builder.connector_or_default(),
         credentials: builder.provider.clone(),
         hook: builder.hook.clone(),
     };

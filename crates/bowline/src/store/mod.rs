@@ -5,6 +5,8 @@
 //! to; [`MemoryStore`] is a store around it. Whoever writes a store runs [`conformance::check`] on it.
 
 pub mod conformance;
+#[cfg(feature = "durable")]
+mod disk;
 mod error;
 mod link;
 mod memory;
@@ -17,6 +19,8 @@ pub use bowline_proto::session::stored::{
     Accepted, Entry, Identity, Recovered, StoredPhase, StoredPublication, StoredSession, Wanted,
 };
 pub use bowline_proto::session::{PublicationId, QueueLimits};
+#[cfg(feature = "durable")]
+pub use disk::{DiskStore, Seal, SealError, StoreFile, SyncPolicy};
 pub use error::{StoreError, StoreErrorKind};
 pub(crate) use link::StoreLink;
 pub use memory::MemoryStore;

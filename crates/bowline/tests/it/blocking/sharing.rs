@@ -24,7 +24,10 @@ fn missing(asynchronous: &'static str, blocking: &'static str) -> Vec<&'static s
 
 #[test]
 fn every_option_of_the_async_builders_has_its_name_in_the_blocking_ones() {
-    let builder = include_str!("../../../src/builder/options.rs");
+    let builder = concat!(
+        include_str!("../../../src/builder/options.rs"),
+        include_str!("../../../src/builder/transport_options.rs")
+    );
     assert_eq!(missing(builder, include_str!("../../../src/blocking/builder.rs")), [""; 0]);
     let subscribe = include_str!("../../../src/subscribe/request.rs");
     assert_eq!(missing(subscribe, include_str!("../../../src/blocking/subscribe.rs")), [""; 0]);

@@ -3,5 +3,7 @@
 mod barriers;
 mod failing;
 mod gate;
+#[cfg(feature = "durable")]
+mod on_disk;
 mod restarting;
 mod stores;

@@ -84,8 +84,15 @@ async fn a_client_ends_although_its_store_hangs() {
     let (harbour, gate) = (Harbour::new(64 * 1024), Gate::new());
     let (client, _peer) = pair(&harbour, &gate, Version::V5).await;
     gate.set(Commits::Wait);
+    let before = gate.begun();
     let receipt = client.publish("a", "x").qos(QoS::AtLeastOnce).try_send().unwrap();
-    within(client.disconnect()).await;
+    gate.until_begun(before + 1).await;
+    // The others wait for the thread of the stores: no more than they must.
+    tokio::time::pause();
+    let start = tokio::time::Instant::now();
+    client.disconnect().await;
+    assert!(start.elapsed() >= std::time::Duration::from_secs(5), "it gave the store time");
+    tokio::time::resume();
     let error = within(receipt).await.unwrap_err();
     assert_eq!(error.kind(), &PublishErrorKind::Indeterminate { limit: None });
     gate.set(Commits::Succeed);

@@ -1,0 +1,81 @@
+//! The connector that does what the scheme of a URL says. Knows which transport lies over which, and how none of them works.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::connector::{ConnectFuture, Connector};
+use crate::endpoint::{Endpoint, EndpointError, Scheme};
+use crate::error::ConnectError;
+use crate::stream::Stream;
+#[cfg(feature = "tls")]
+use crate::tls::{Tls, TlsConnector};
+#[cfg(unix)]
+use crate::unix::UnixConnector;
+
+/// Opens what the scheme of each endpoint asks for, over the bytes that another connector opens: nothing more for `mqtt://`, TLS
+/// for `mqtts://`. A Unix socket (`unix://`) is opened beside them.
+#[derive(Clone)]
+#[must_use]
+pub struct SchemeConnector {
+    below: Arc<dyn Connector>,
+    handshake_timeout: Duration,
+    #[cfg(feature = "tls")]
+    tls: Tls,
+}
+
+impl SchemeConnector {
+    /// Over what this connector opens, usually TCP.
+    pub fn new(below: Arc<dyn Connector>) -> Self {
+        Self {
+            below,
+            handshake_timeout: Duration::from_secs(10),
+            #[cfg(feature = "tls")]
+            tls: Tls::new(),
+        }
+    }
+
+    /// How long a handshake above the bytes, or opening a Unix socket, may take. Default: 10 s.
+    pub const fn handshake_timeout(mut self, limit: Duration) -> Self {
+        self.handshake_timeout = limit;
+        self
+    }
+
+    /// How TLS is spoken, where it is.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    async fn open(&self, endpoint: &Endpoint) -> Result<Stream, ConnectError> {
+        match endpoint.scheme() {
+            Scheme::Mqtt => self.below.connect(endpoint).await,
+            #[cfg(feature = "tls")]
+            Scheme::Mqtts => {
+                let over = TlsConnector::new(self.below.clone(), self.tls.clone());
+                over.handshake_timeout(self.handshake_timeout).connect(endpoint).await
+            }
+            #[cfg(unix)]
+            Scheme::Unix => {
+                UnixConnector::new().connect_timeout(self.handshake_timeout).connect(endpoint).await
+            }
+            // Nothing can be parsed that was not built; should it be made otherwise, it must not be sent in the clear.
+            other => Err(ConnectError::custom(EndpointError::not_built(other))),
+        }
+    }
+}
+
+impl Connector for SchemeConnector {
+    fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> ConnectFuture<'a> {
+        Box::pin(self.open(endpoint))
+    }
+}
+
+impl fmt::Debug for SchemeConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SchemeConnector")
+            .field("handshake_timeout", &self.handshake_timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,7 @@
+//! MQTT over Unix sockets: the connector and the acceptor. Knows no MQTT and no TCP.
+
+mod acceptor;
+mod connector;
+
+pub use acceptor::UnixAcceptor;
+pub use connector::UnixConnector;
