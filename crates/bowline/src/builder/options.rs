@@ -70,6 +70,7 @@ pub(crate) mod sealed {
 /// | [`connector`](Self::connector) | TCP or what else the URL's scheme names | |
 /// | [`tcp`](Self::tcp) | those of [`TcpOptions`](bowline_transport::TcpOptions) | |
 /// | [`bind_address`](Self::bind_address), [`bind_interface`](Self::bind_interface) | the operating system chooses | |
+/// | `websocket` (feature `websocket`) | those of `WebSocket` | |
 /// | [`user_property`](Self::user_property) (5.0) | none | |
 ///
 /// Values are checked when the client is made; the error names option, value and limit.

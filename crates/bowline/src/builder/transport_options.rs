@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+#[cfg(feature = "websocket")]
+use bowline_transport::WebSocket;
 use bowline_transport::{Connector, TcpOptions};
 
 use crate::builder::options::{Builder, Role};
@@ -28,6 +30,26 @@ impl<R: Role> Builder<R> {
     /// there is no such interface, connecting fails.
     pub fn bind_interface(mut self, name: &str) -> Self {
         self.transports.tcp = self.transports.tcp.interface(name);
+        self
+    }
+
+    /// How WebSocket is spoken (`ws://` and `wss://`): headers, a hook that signs or rewrites each handshake, limits. Path and query are
+    /// those of the URL. The sub-protocol is `mqtt`, or `mqttv3.1` in an attempt that speaks 3.1.
+    ///
+    /// User name and password of the URL are those of CONNECT; if the web server wants some too, set the header.
+    ///
+    /// ```
+    /// use bowline::Client;
+    /// use bowline::transport::WebSocket;
+    ///
+    /// let options = WebSocket::new().header("Authorization", "Bearer what-the-proxy-wants");
+    /// let builder = Client::builder("ws://broker.example/mqtt")?.websocket(options);
+    /// # drop(builder);
+    /// # Ok::<(), bowline::ConnectError>(())
+    /// ```
+    #[cfg(feature = "websocket")]
+    pub fn websocket(mut self, options: WebSocket) -> Self {
+        self.transports.websocket = options;
         self
     }
 

@@ -7,6 +7,8 @@ mod directory;
 mod tcp;
 #[cfg(unix)]
 mod unix;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use std::time::Duration;
 
