@@ -6,6 +6,7 @@ mod ci;
 mod conformance;
 mod fuzz;
 mod instructions;
+mod long;
 mod mosquitto;
 mod sim;
 mod source;
@@ -32,6 +33,8 @@ usage: cargo xtask COMMAND
   sim            simulate clients, disks and a broker from fixed and random seeds
                  --seeds N [--from S]: from these seeds; --seed X [--trace]: one, with its history
   std-net        run the example without a runtime against a real Mosquitto, in every version
+  long [PART..]  what takes longer or needs root: features, deny, network (hosts in namespaces), cluster (three NATS
+                 servers); all of them if none is named
   ci             run everything that has to pass before a change lands";
 
 /// Runs the command that the arguments name and says whether it succeeded.
@@ -53,6 +56,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
         ["instructions", "--accept"] => instructions::command(&root(), instructions::Mode::Accept),
         ["sim", options @ ..] => sim::command(&root(), options),
         ["std-net"] => mosquitto::std_net(&root()),
+        ["long", parts @ ..] => long::command(&root(), parts),
         ["ci"] => ci::command(&root()),
         _ => Err(USAGE.to_owned()),
     };

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bowline_proto::client::Input;
-use bowline_proto::session::{Batch, Entry, PublicationId, Recovered, StoredSession};
+use bowline_proto::session::{Batch, Entry, KeyState, PublicationId, Recovered, StoredSession};
 
 /// When batches are committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +107,11 @@ impl TestStore {
     /// What is left after a crash: all that was committed, nothing that was not.
     pub fn recover(&self, queue_bytes_max: usize) -> Recovered {
         self.committed.recover(queue_bytes_max)
+    }
+
+    /// What it knows of a key.
+    pub fn outcome(&self, key: &str) -> KeyState {
+        self.committed.outcome(key)
     }
 
     /// The store after a crash.

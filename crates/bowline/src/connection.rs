@@ -59,6 +59,7 @@ impl Connection {
             qos0_dropped: counted.qos0_dropped,
             unmatched_acknowledged: counted.unmatched_acknowledged,
             unmatched_left: counted.unmatched_left,
+            unmatched_forgotten: counted.unmatched_forgotten,
             unsubscribed_acknowledged: counted.unsubscribed_acknowledged,
             sent_again: counted.sent_again,
             publications_dropped: counted.publications_dropped,

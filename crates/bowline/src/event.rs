@@ -5,11 +5,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bowline_proto::client::DropReason;
 use bowline_proto::types::TopicName;
-use bowline_proto::{QoS, ReasonCode, Text, TopicFilter};
+use bowline_proto::{QoS, ReasonCode, Text, TopicFilter, Version};
 use futures_core::Stream;
 
 use crate::disconnection::Disconnection;
@@ -41,6 +41,14 @@ pub enum Event {
         /// Whether it is moved for good.
         is_permanent: bool,
     },
+    /// The broker does not take this version of MQTT, and another one is tried at once
+    /// ([`Builder::version_fallback`](crate::Builder::version_fallback)).
+    VersionRefused {
+        /// The version that it refused.
+        refused: Version,
+        /// The one that is tried.
+        next: Version,
+    },
     /// The broker does not have the session (any more) that we had.
     SessionLost {
         /// Publications that go out again as new ones.
@@ -50,10 +58,14 @@ pub enum Event {
     },
     /// A message waits to be taken, and the acknowledgements of all later ones with it. Told once per message.
     Stalled {
+        /// The topic of the message.
+        topic: TopicName,
         /// The filter of the stream that has not taken it, if a stream wants it.
         filter: Option<TopicFilter>,
         /// How many acknowledgements wait, its own included.
         held: usize,
+        /// Since when it has been the first of those that are not acknowledged.
+        since: Instant,
     },
     /// A publication failed and nobody holds its receipt; also a QoS 0 one that could not be sent after all.
     PublishFailed {

@@ -43,6 +43,7 @@ mod publisher;
 mod shared;
 mod state;
 mod stats;
+pub mod store;
 mod stream_end;
 mod subscribe;
 mod subscriber;
@@ -54,6 +55,7 @@ pub use bowline_transport as transport;
 pub use bowline_proto::backoff::Backoff;
 pub use bowline_proto::client::{
     AddressOrder, AddressSessions, DisconnectCause, DropReason, LossClass, Qos0Full, Reconnect, Unmatched,
+    V5Options, VersionFallback,
 };
 pub use bowline_proto::connection::Limits;
 pub use bowline_proto::error::RequestError;

@@ -24,6 +24,8 @@ pub struct Stats {
     pub unmatched_acknowledged: u64,
     /// QoS 1 and 2 messages that no stream wanted; left to the broker.
     pub unmatched_left: u64,
+    /// QoS 1 and 2 messages that no stream wanted, of sessions that are gone: forgotten to make room.
+    pub unmatched_forgotten: u64,
     /// Messages of dropped or unsubscribed streams that were acknowledged without having been taken.
     pub unsubscribed_acknowledged: u64,
     /// Packets that were sent again while the connection lasted.

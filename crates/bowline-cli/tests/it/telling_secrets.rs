@@ -85,6 +85,37 @@ async fn a_password_is_asked_for_on_the_terminal_and_not_shown_there() {
     broker.assert_no_violations();
 }
 
+/// The arguments of a running process, as everybody on the machine sees them.
+fn list_of_processes(id: u32) -> String {
+    if let Ok(arguments) = std::fs::read(format!("/proc/{id}/cmdline")) {
+        return String::from_utf8_lossy(&arguments).replace('\0', " ");
+    }
+    let listed = Command::new("ps").args(["-o", "args=", "-p", &id.to_string()]).output();
+    String::from_utf8_lossy(&listed.expect("the system lists processes").stdout).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_from_environment_or_file_is_not_in_the_list_of_processes() {
+    let broker = broker().await;
+    let file = File::new(&format!("{PASSWORD}\r\n"));
+    let login = ["-t", "a", "-u", "meter", "-d"];
+    let path = file.0.to_str().unwrap();
+    for (way, environment) in [(&["--pw-file", path][..], None), (&[][..], Some(PASSWORD))] {
+        let mut command = bowline(client_arguments("sub", &broker, &[&login[..], way].concat()));
+        if let Some(password) = environment {
+            command.env("BOWLINE_PASSWORD", password);
+        }
+        let subscriber = Process::start(&mut command);
+        subscriber.until_stderr("<== SUBACK");
+        let seen = list_of_processes(subscriber.id());
+        assert!(seen.contains("-u meter"), "{seen}");
+        assert!(!seen.contains(PASSWORD), "{seen}");
+        subscriber.signal(rustix::process::Signal::TERM);
+        drop(subscriber.wait_and_finish());
+    }
+    broker.assert_no_violations();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_error_has_a_password_in_it() {
     let broker = broker().await;

@@ -1,8 +1,9 @@
-//! Which of several addresses the next attempt goes to. Knows their number, never what they are.
+//! Which of several addresses the next attempt goes to. Of those that are listed it knows the number, never what they are.
 
 use alloc::vec::Vec;
 
 use crate::backoff::Jitter;
+use crate::types::Text;
 
 /// The addresses that a client may connect to, by number; the driver knows what they are.
 ///
@@ -63,7 +64,9 @@ impl Default for Addresses {
 pub enum Address {
     /// An address of the list, by its place in it.
     Listed(u16),
-    /// Where a server has sent us. Each time has a number of its own.
+    /// Where a server has sent us: what it named is [`ClientEngine::reference`]. Each time has a number of its own.
+    ///
+    /// [`ClientEngine::reference`]: crate::client::ClientEngine::reference
     Redirected(u32),
 }
 
@@ -78,8 +81,10 @@ pub(crate) struct Rotation {
     failed: usize,
     redirects: u8,
     redirections: u32,
-    /// Whether the server that sent us here is there no more.
-    is_permanent: bool,
+    /// What the server named that has sent us to `current`.
+    reference: Option<Text>,
+    /// Where a server has sent us that is there no more.
+    home: Option<(Address, Text)>,
 }
 
 impl Rotation {
@@ -91,16 +96,30 @@ impl Rotation {
             failed: 0,
             redirects: 0,
             redirections: 0,
-            is_permanent: false,
+            reference: None,
+            home: None,
         };
         rotation.begin_round(addresses, jitter);
         rotation.advance();
         rotation
     }
 
+    /// The first attempt goes to this address of the list.
+    pub(crate) fn begin_with(&mut self, address: u16) {
+        if let Some(place) = self.round.iter().position(|&listed| listed == address) {
+            self.next = place;
+            self.advance();
+        }
+    }
+
     /// Where the attempt goes, or the connection leads.
     pub(crate) const fn current(&self) -> Address {
         self.current
+    }
+
+    /// What the server named that has sent us there.
+    pub(crate) const fn reference(&self) -> Option<&Text> {
+        self.reference.as_ref()
     }
 
     /// An attempt has failed; whether the next address is to be tried at once.
@@ -109,7 +128,10 @@ impl Rotation {
             Address::Listed(_) => self.failed += 1,
             // The list has its turn, from where it was left.
             Address::Redirected(_) => {
-                self.advance();
+                if !self.go_home() {
+                    self.home = None;
+                    self.advance();
+                }
                 return true;
             }
         }
@@ -125,7 +147,7 @@ impl Rotation {
     pub(crate) fn on_connection_lost(&mut self, addresses: Addresses, jitter: &mut Jitter) {
         self.failed = 0;
         match (self.current, addresses.order) {
-            (Address::Redirected(_), _) if self.is_permanent => {}
+            (Address::Redirected(_), _) if self.is_home() || self.go_home() => {}
             (Address::Listed(_), AddressOrder::Listed) => {}
             _ => {
                 self.begin_round(addresses, jitter);
@@ -135,20 +157,36 @@ impl Rotation {
     }
 
     /// A server has named another one; whether it is to be followed.
-    pub(crate) const fn redirect(&mut self, addresses: Addresses, is_permanent: bool) -> bool {
+    pub(crate) fn redirect(&mut self, addresses: Addresses, reference: &Text, is_permanent: bool) -> bool {
         if self.redirects >= addresses.redirects_max {
             return false;
         }
         self.redirects += 1;
         self.redirections = self.redirections.wrapping_add(1);
         self.current = Address::Redirected(self.redirections);
-        self.is_permanent = is_permanent;
+        self.reference = Some(reference.clone());
+        if is_permanent {
+            self.home = Some((self.current, reference.clone()));
+        }
         true
     }
 
     /// A connection lasted: redirections are counted anew.
     pub(crate) const fn on_lasted(&mut self) {
         self.redirects = 0;
+    }
+
+    fn is_home(&self) -> bool {
+        self.home.as_ref().is_some_and(|(home, _)| *home == self.current)
+    }
+
+    /// Back from where we were sent for a while to where we were sent for good; whether there is such a place.
+    fn go_home(&mut self) -> bool {
+        let Some((home, reference)) = self.home.as_ref().filter(|(home, _)| *home != self.current) else {
+            return false;
+        };
+        (self.current, self.reference) = (*home, Some(reference.clone()));
+        true
     }
 
     fn begin_round(&mut self, addresses: Addresses, jitter: &mut Jitter) {
@@ -164,6 +202,7 @@ impl Rotation {
 
     fn advance(&mut self) {
         self.current = Address::Listed(self.round[self.next % self.round.len()]);
+        self.reference = None;
         self.next = (self.next + 1) % self.round.len();
     }
 }

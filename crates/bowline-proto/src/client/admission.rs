@@ -38,13 +38,15 @@ impl Context {
         if !has_room {
             let (messages, bytes) = (self.queue.messages(), self.queue.bytes());
             let kind = PublishErrorKind::Full { messages, bytes };
+            self.keys.remove(queued.publication);
             return Err(Box::new(PublishError { message: queued.message, kind }));
         }
         self.last_publication = queued.publication;
         if stores {
             let Queued { publication, message, deadline, .. } = queued.clone();
             let deadline = deadline.map(|deadline| self.wall(deadline));
-            let accepted = Accepted { publication, message, deadline, packet_id: None };
+            let key = self.keys.of(publication);
+            let accepted = Accepted { publication, message, deadline, packet_id: None, key };
             self.journal.record_before(Entry::Accepted(accepted), Gated::Accepted(publication));
         }
         let too_old_at = self.config.queue_age_max.map(|age_max| now + age_max);
@@ -100,6 +102,7 @@ impl Context {
     fn drop_newest(&mut self, queued: Queued) {
         let Queued { publication, message, .. } = queued;
         self.last_publication = publication;
+        self.keys.remove(publication);
         self.stats.publications_dropped += 1;
         let outcome = Outcome::Dropped { message, why: DropReason::Newest };
         self.emit(Event::PublishEnded { publication, outcome });

@@ -8,6 +8,7 @@ use core::time::Duration;
 use crate::client::context::Context;
 use crate::client::engine::ClientEngine;
 use crate::client::event::{OperationId, Outcome};
+use crate::client::keys::check_key;
 use crate::client::requests::{Operation, RequestItem, RequestKind};
 use crate::client::state::ClientState;
 use crate::client::state::active::FlowSource;
@@ -22,7 +23,7 @@ use crate::session::stored::{Entry, Wanted};
 use crate::session::{DeliveryId, PublicationId, Stale};
 use crate::time::Timestamp;
 use crate::types::varint::VARINT_MAX;
-use crate::types::{Message, MessageProperties, QoS, TopicFilter, UserProperties};
+use crate::types::{Message, MessageProperties, QoS, Text, TopicFilter, UserProperties};
 
 impl ClientEngine {
     /// Accepts a message for publication. With QoS 1 and 2 its outcome comes as [`Event::PublishEnded`]; with QoS 0 it
@@ -39,6 +40,42 @@ impl ClientEngine {
     /// [`PublishError`], with the message in it: the queue is full, the store is failed, or the message cannot be sent
     /// as it is (needs 5.0, too large, not allowed by what the broker said in CONNACK).
     pub fn publish(&mut self, message: Message, now: Timestamp) -> Result<PublicationId, Box<PublishError>> {
+        self.admit(message, None, now)
+    }
+
+    /// As [`publish`](Self::publish), for QoS 1 and 2 in a durable session, with a key by which the store remembers how the
+    /// publication ended, also across restarts. Its end is told once the store has it, success too (B7).
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish), and [`PublishErrorKind::KeyPending`] if a publication with this key is in memory and
+    /// has not ended. Whether the store knows the key is for the caller to ask before.
+    pub fn publish_keyed(
+        &mut self,
+        message: Message,
+        key: Text,
+        now: Timestamp,
+    ) -> Result<PublicationId, Box<PublishError>> {
+        let refuse = |message, kind| Err(Box::new(PublishError { message, kind }));
+        if let Err(error) = check_key(&key, message.qos, self.context.journal.is_durable()) {
+            return refuse(message, PublishErrorKind::Request(error));
+        }
+        if let Some(publication) = self.pending(&key) {
+            return refuse(message, PublishErrorKind::KeyPending(publication));
+        }
+        self.admit(message, Some(key), now)
+    }
+
+    /// The publication with this key that is in memory and has not ended. One that is only in the store is not found.
+    pub fn pending(&self, key: &Text) -> Option<PublicationId> {
+        self.context.keys.find(key)
+    }
+
+    fn admit(
+        &mut self,
+        mut message: Message,
+        key: Option<Text>,
+        now: Timestamp,
+    ) -> Result<PublicationId, Box<PublishError>> {
         let refuse = |message, kind| Err(Box::new(PublishError { message, kind }));
         if let Err(error) = self.context.check_message(&message) {
             return refuse(message, PublishErrorKind::Request(error));
@@ -50,19 +87,26 @@ impl ClientEngine {
         }
         self.context.drop_due(now);
         let publication = self.context.last_publication.next();
-        if let ClientState::Active(active) = &mut self.state {
+        if let ClientState::Active(active) = &self.state {
+            self.context.strip(&mut message);
             if let Err(limit) = active.check(&message) {
                 return refuse(message, PublishErrorKind::Request(RequestError::Limit(limit)));
             }
+        }
+        if let Some(key) = key {
+            self.context.keys.add(publication, key);
+        }
+        if let ClientState::Active(active) = &mut self.state {
             let context = &mut self.context;
             context.has_changed |= active.keep_alive_is_paused();
             if active.may_publish_at_once(context, message.qos) {
                 context.last_publication = publication;
                 context.drop_overtaken(&message);
-                match message.qos {
-                    QoS::AtMostOnce => active.send_at_most_once(context, publication, message, deadline, now),
+                let queued = Queued { publication, message, deadline, is_in_doubt: false };
+                match queued.message.qos {
+                    QoS::AtMostOnce => active.send_at_most_once(context, queued, now),
                     QoS::AtLeastOnce | QoS::ExactlyOnce => {
-                        active.start_flow(context, publication, message, deadline, FlowSource::Caller, now);
+                        active.start_flow(context, queued, FlowSource::Caller, now);
                     }
                 }
                 return Ok(publication);
@@ -102,6 +146,7 @@ impl ClientEngine {
             !subscriptions[..*index].iter().any(|earlier| earlier.filter == one.filter)
         });
         let stream = context.streams.open(qos0, distinct.count()).ok_or(too_many)?;
+        let has_ids = context.may_have_properties();
         let mut items = Vec::with_capacity(subscriptions.len());
         for Subscription { filter, options } in subscriptions {
             // [MQTT-3.8.4-3 of 3.1.1]: a filter that others have is shared, and their delivery goes on.
@@ -110,7 +155,7 @@ impl ClientEngine {
             if let Some(reason) = wanted.granted {
                 item.answer(reason);
             } else {
-                let id = context.rules.has_properties.then_some(wanted.subscription_id);
+                let id = has_ids.then_some(wanted.subscription_id);
                 let wanted = Wanted { filter: filter.clone(), options, subscription_id: id };
                 context.journal.record(Entry::Wanted(wanted));
             }
@@ -143,7 +188,7 @@ impl ClientEngine {
         if filters.is_empty() {
             return Err(RequestError::NoFilters);
         }
-        if !user_properties.is_empty() && !self.context.rules.has_properties {
+        if !user_properties.is_empty() && !self.context.takes_v5_options() {
             return Err(RequestError::NeedsVersion5 { option: "user_properties" });
         }
         let context = &mut self.context;
@@ -241,12 +286,12 @@ impl ClientEngine {
         if subscriptions.is_empty() {
             return Err(RequestError::NoFilters);
         }
-        if !user_properties.is_empty() && !context.rules.has_properties {
+        if !user_properties.is_empty() && !context.takes_v5_options() {
             return Err(RequestError::NeedsVersion5 { option: "user_properties" });
         }
         for (index, Subscription { filter, options }) in subscriptions.iter().enumerate() {
             // [MQTT-3.8.3-4 of 3.1.1]
-            if options.needs_version_5() && !context.rules.has_properties {
+            if options.needs_version_5() && !context.takes_v5_options() {
                 return Err(RequestError::NeedsVersion5 { option: "subscription options" });
             }
             // [MQTT-3.8.3-4]
@@ -275,7 +320,7 @@ impl Context {
     /// Checks a message against the version. Before 5.0 an expiry interval is ours alone; nothing else has a meaning.
     fn check_message(&self, message: &Message) -> Result<(), RequestError> {
         let needs_version_5 = message.properties.as_deref().is_some_and(MessageProperties::needs_version_5);
-        if needs_version_5 && !self.rules.has_properties {
+        if needs_version_5 && !self.takes_v5_options() {
             return Err(RequestError::NeedsVersion5 { option: "message properties" });
         }
         let (value, most) = (message.content_bytes(), VARINT_MAX as usize);

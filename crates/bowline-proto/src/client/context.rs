@@ -5,14 +5,16 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::backoff::{BackoffState, Jitter};
-use crate::client::addresses::{Address, Rotation};
+use crate::client::addresses::{Address, AddressSessions, Rotation};
 use crate::client::config::ClientConfig;
 use crate::client::event::{Event, Outcome};
+use crate::client::keys::Keys;
 use crate::client::requests::Requests;
 use crate::client::spent::SpentRoom;
 use crate::client::stats::Stats;
 use crate::client::streams::Streams;
 use crate::client::suspects::Suspects;
+use crate::client::versions::Versions;
 use crate::routing::{Routes, StreamId};
 use crate::rules::Rules;
 use crate::session::PublicationId;
@@ -25,7 +27,7 @@ use crate::session::send_queue::SendQueue;
 use crate::session::stored::{Entry, Identity};
 use crate::session::subscriptions::Subscriptions;
 use crate::time::Timestamp;
-use crate::types::{Message, QoS, Text};
+use crate::types::{Message, PacketId, QoS, Text};
 
 /// Everything that outlives a connection.
 // The session state of section 4.1, kept while the session lasts. [MQTT-3.1.2-5] [MQTT-4.1.0-1] [MQTT-4.1.0-2]
@@ -33,10 +35,13 @@ use crate::types::{Message, QoS, Text};
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) config: ClientConfig,
+    /// Of the version that is spoken, or was tried last.
     pub(crate) rules: &'static Rules,
+    pub(crate) versions: Versions,
     pub(crate) outbound: Outbound,
     pub(crate) inbound: Inbound,
     pub(crate) queue: SendQueue,
+    pub(crate) keys: Keys,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) ended: EndedFilters,
     pub(crate) journal: Journal,
@@ -78,8 +83,8 @@ pub(crate) struct Standing {
     pub(crate) client_id: Text,
     /// Whether the broker acknowledged a connection of this session.
     pub(crate) is_established: bool,
-    /// The address that has the session, or had the last one. `None` before the first connection; a loaded session does not
-    /// know.
+    /// The address that has the session, or had the last one. `None` before the first connection, and if a loaded session was
+    /// at an address that is not in the list or has no name.
     pub(crate) holder: Option<Address>,
     /// The address whose broker was made to throw an old session away, in the versions that need a connection for that.
     pub(crate) discarded_at: Option<Address>,
@@ -112,16 +117,29 @@ impl Context {
         self.events.push_back(event);
     }
 
-    /// Ends a publication successfully: told at once, recorded lazily (a resend after a crash is harmless).
+    /// Ends a publication successfully. Without a key it is told at once and recorded lazily (a resend after a crash is
+    /// harmless); with one, the store is to remember it before it is told (B7).
     pub(crate) fn succeed(&mut self, publication: PublicationId, outcome: Outcome) {
         self.suspects.forget(publication);
-        self.journal.record(Entry::Ended { publication, retired: None });
+        let keyed = self.keys.end(publication, &outcome);
+        let has_key = keyed.is_some();
+        let entry = Entry::Ended { publication, retired: None, outcome: keyed };
+        if has_key {
+            return self.end(entry, publication, outcome);
+        }
+        self.journal.record(entry);
         self.emit(Event::PublishEnded { publication, outcome });
     }
 
-    /// Ends a publication any other way: told once it is recorded (B7).
-    pub(crate) fn fail(&mut self, entry: Entry, publication: PublicationId, outcome: Outcome) {
+    /// Ends a publication any other way: told once it is recorded (B7). `retired` is its packet identifier, if that has
+    /// to stay out of use.
+    pub(crate) fn fail(&mut self, publication: PublicationId, retired: Option<PacketId>, outcome: Outcome) {
         self.suspects.forget(publication);
+        let entry = Entry::Ended { publication, retired, outcome: self.keys.end(publication, &outcome) };
+        self.end(entry, publication, outcome);
+    }
+
+    fn end(&mut self, entry: Entry, publication: PublicationId, outcome: Outcome) {
         match self.journal.record_before(entry, Gated::Outcome) {
             Some(_) => self.emit(Event::PublishEnded { publication, outcome }),
             None => self.unstored_outcomes.push_back((publication, outcome)),
@@ -131,8 +149,8 @@ impl Context {
     /// Ends a flow whose PUBLISH was not written on any connection. Until that is durable a store has it as sent, and would
     /// have it sent again behind whatever leaves now.
     // [MQTT-4.6.0-1] [MQTT-4.6.0-1 of 3.1.1]
-    pub(crate) fn fail_unsent_flow(&mut self, publication: PublicationId, outcome: Outcome) {
-        self.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+    pub(crate) fn fail_unsent_flow(&mut self, flow: OutboundFlow, unsent: impl FnOnce(Message) -> Outcome) {
+        self.fail_queued(flow.into_queued(), unsent);
         let waits = self.journal.wait(Gated::UnsentEnd).is_none();
         self.unsent_ends += usize::from(waits);
     }
@@ -160,7 +178,7 @@ impl Context {
         if qos == QoS::AtMostOnce {
             self.emit(Event::PublishEnded { publication, outcome });
         } else {
-            self.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+            self.fail(publication, None, outcome);
         }
     }
 
@@ -186,7 +204,7 @@ impl Context {
                 let publication = flow.publication;
                 self.spent.message(flow.message);
                 let outcome = Outcome::Indeterminate { limit: None };
-                self.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+                self.fail(publication, None, outcome);
             } else {
                 requeued += 1;
                 self.requeue(flow);
@@ -200,8 +218,7 @@ impl Context {
     fn requeue(&mut self, flow: OutboundFlow) {
         let publication = flow.publication;
         self.journal.record(Entry::Requeued { publication });
-        let OutboundFlow { message, deadline, was_sent: is_in_doubt, .. } = flow;
-        self.queue.push_front(Queued { publication, message, deadline, is_in_doubt });
+        self.queue.push_front(flow.into_queued());
     }
 
     /// Records who we are to the broker, if that is news (B9).
@@ -215,10 +232,21 @@ impl Context {
             client_id: self.standing.client_id.clone(),
             version: self.rules.version,
             session_expiry_secs,
+            holder: self.holder_name(),
         };
         if self.standing.recorded.as_ref() != Some(&identity) {
             self.journal.record(Entry::Established(identity.clone()));
             self.standing.recorded = Some(identity);
+        }
+    }
+
+    /// The name of the address that has the session, where that matters: each is a broker of its own.
+    fn holder_name(&self) -> Option<Text> {
+        match (self.config.addresses.sessions, self.rotation.current()) {
+            (AddressSessions::Independent, Address::Listed(number)) => {
+                self.config.address_names.get(usize::from(number)).cloned()
+            }
+            (AddressSessions::Shared, _) | (_, Address::Redirected(_)) => None,
         }
     }
 
@@ -240,6 +268,7 @@ impl Context {
 
     /// A publication that was not stored and so was never accepted.
     pub(crate) fn fail_unstored(&mut self, publication: PublicationId, message: Message) {
+        self.keys.remove(publication);
         self.emit(Event::PublishEnded { publication, outcome: Outcome::StoreFailed { message } });
     }
 }

@@ -25,8 +25,13 @@ impl Context {
             for delivery in self.inbound.untaken_by(stream) {
                 if !self.inbound.is_in_hand(delivery, stream) && self.matched_only(delivery, stream, filter) {
                     self.emit(Event::Withdrawn { stream, delivery });
-                    if self.is_wanted_later(delivery) {
+                    // A filter without a stream only gets what no stream got.
+                    let is_for_later = !self.inbound.was_handed_to_another(delivery, stream);
+                    if is_for_later && self.is_wanted_later(delivery) {
                         self.inbound.add_taker(delivery, UNROUTED);
+                        if self.streams.unrouted_is_open() {
+                            self.hand_out_again(delivery, UNROUTED);
+                        }
                     } else {
                         self.stats.unsubscribed_acknowledged += 1;
                     }
@@ -60,7 +65,9 @@ impl Context {
             return;
         }
         for delivery in self.inbound.untaken_by(UNROUTED) {
-            if self.matched_only(delivery, UNROUTED, filter) && !self.is_wanted_later(delivery) {
+            let is_in_hand = self.inbound.is_in_hand(delivery, UNROUTED);
+            if !is_in_hand && self.matched_only(delivery, UNROUTED, filter) && !self.is_wanted_later(delivery)
+            {
                 self.stats.unsubscribed_acknowledged += 1;
                 self.take(delivery, UNROUTED, ReasonCode::Success);
             }
@@ -89,6 +96,10 @@ impl Context {
             return;
         }
         for delivery in self.inbound.untaken_by(UNROUTED) {
+            // Whoever took it out of the unrouted stream before that was dropped still finishes with it.
+            if self.inbound.is_in_hand(delivery, UNROUTED) {
+                continue;
+            }
             let Some(held) = self.inbound.held(delivery) else { continue };
             self.routes.matches(&held.message.topic, &mut self.matched);
             if self.matched.contains(&stream) {

@@ -4,14 +4,16 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::backoff::{BackoffState, Jitter};
-use crate::client::addresses::Rotation;
+use crate::client::addresses::{Address, AddressSessions, Rotation};
 use crate::client::config::{ClientConfig, OnFull, SessionPolicy};
 use crate::client::context::{Context, Standing};
+use crate::client::keys::Keys;
 use crate::client::requests::Requests;
 use crate::client::spent::SpentRoom;
 use crate::client::stats::Stats;
 use crate::client::streams::Streams;
 use crate::client::suspects::Suspects;
+use crate::client::versions::Versions;
 use crate::routing::Routes;
 use crate::session::ended_filters::EndedFilters;
 use crate::session::inbound::Inbound;
@@ -23,7 +25,7 @@ use crate::session::stored::{Recovered, StoredPhase, StoredPublication};
 use crate::session::subscriptions::Subscriptions;
 use crate::session::{PublicationId, packet_ids};
 use crate::time::Timestamp;
-use crate::types::PacketId;
+use crate::types::{PacketId, Text};
 
 pub(super) fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall: Timestamp) -> Context {
     let mut jitter = Jitter::new(seed);
@@ -38,12 +40,14 @@ pub(super) fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall:
     let journal = if config.session.is_durable() { Journal::durable() } else { Journal::volatile() };
     Context {
         rules: config.version.rules(),
+        versions: Versions::new(config.version, config.oldest_version()),
         outbound: Outbound::new(PacketId::new(first_id).expect("it is 1 or more")),
         inbound: Inbound::new(),
         queue: match config.on_full {
             OnFull::KeepLastPerTopic => SendQueue::by_topic(config.queue),
             OnFull::Refuse | OnFull::DropOldest | OnFull::DropNewest => SendQueue::new(config.queue),
         },
+        keys: Keys::default(),
         subscriptions: Subscriptions::new(first_subscription),
         ended: EndedFilters::with_seed(jitter.next_u64()),
         journal,
@@ -90,6 +94,12 @@ impl Context {
         if let Some(identity) = &recovered.identity {
             self.standing.client_id = identity.client_id.clone();
             self.standing.expiry_secs = identity.session_expiry_secs;
+            self.restore_holder(identity.holder.as_ref());
+            // The session is bound to it.
+            self.rules = identity.version.rules();
+            if !self.starts_anew() {
+                self.on_version_accepted();
+            }
         }
         self.standing.recorded = recovered.identity;
         self.last_publication = recovered.last_publication;
@@ -99,7 +109,8 @@ impl Context {
                 StoredPhase::Released { packet_id, .. } => (packet_id, FlowPhase::Complete),
                 StoredPhase::Waiting => continue,
             };
-            let Queued { publication, message, deadline, .. } = self.queued(stored);
+            let Queued { publication, mut message, deadline, .. } = self.queued(stored);
+            self.strip(&mut message);
             self.outbound.restore(RestoredFlow { publication, packet_id, message, phase, deadline });
         }
         for packet_id in recovered.retired {
@@ -119,7 +130,23 @@ impl Context {
         }
     }
 
-    pub(super) fn queued(&self, stored: StoredPublication) -> Queued {
+    /// Finds the address that has the session, and begins there.
+    fn restore_holder(&mut self, name: Option<&Text>) {
+        if self.config.addresses.sessions == AddressSessions::Shared {
+            return;
+        }
+        let names = &self.config.address_names;
+        let Some(place) = name.and_then(|name| names.iter().position(|one| one == name)) else { return };
+        let Ok(number) = u16::try_from(place) else { return };
+        self.standing.holder = Some(Address::Listed(number));
+        self.rotation.begin_with(number);
+    }
+
+    /// A publication comes from the store into memory.
+    pub(super) fn queued(&mut self, stored: StoredPublication) -> Queued {
+        if let Some(key) = stored.key {
+            self.keys.add(stored.publication, key);
+        }
         let deadline = stored.deadline.map(|deadline| self.since_wall(deadline));
         Queued { publication: stored.publication, message: stored.message, deadline, is_in_doubt: false }
     }

@@ -21,7 +21,8 @@ pub const PING_LEAD_MAX: Duration = Duration::from_secs(1);
 ///     |                               Expired <----------
 /// ```
 ///
-/// - Pings are scheduled from the last packet *sent*: receiving does not put them off.
+/// - Pings are scheduled from the last packet *sent*: receiving does not put them off. Nor does sending to a peer from which
+///   nothing comes: who sends all the time, and is not answered, would else never ask whether anybody is there.
 /// - The answer may take `ping_timeout` from when the PINGREQ is *written*. Any received byte counts as life.
 /// - A PINGREQ that cannot be written (full socket buffers on a dead link) may take `ping_timeout` as well, counted
 ///   from its encoding and anew from every received byte. So a dead link is found within the keep alive period plus
@@ -37,6 +38,8 @@ pub struct KeepAlive {
     period: Option<Duration>,
     ping_timeout: Duration,
     last_sent: Timestamp,
+    /// When the last byte came, or when we last asked for one.
+    last_heard: Timestamp,
     ping: Ping,
     paused_since: Option<Timestamp>,
     /// When to look again: never later than the next action is due, often earlier.
@@ -77,6 +80,7 @@ impl KeepAlive {
             period,
             ping_timeout,
             last_sent: now,
+            last_heard: now,
             ping: Ping::Quiet,
             paused_since: None,
             armed: Timestamp::MAX,
@@ -92,6 +96,7 @@ impl KeepAlive {
 
     /// Bytes arrived: the peer lives.
     pub fn on_received(&mut self, now: Timestamp) {
+        self.last_heard = now;
         match &mut self.ping {
             Ping::Quiet => {}
             // It will be written some time and then deserves its answer.
@@ -110,12 +115,17 @@ impl KeepAlive {
 
     /// A PINGREQ is sent out of turn, also where keep alive is off: its answer has the same time as any other's.
     pub fn on_asked(&mut self, now: Timestamp) {
+        self.on_ping(now);
+        self.arm();
+    }
+
+    const fn on_ping(&mut self, now: Timestamp) {
         self.last_sent = now;
+        self.last_heard = now;
         // An older ping that is still unanswered keeps its deadline.
         if let Ping::Quiet = self.ping {
             self.ping = Ping::Encoded { since: now };
         }
-        self.arm();
     }
 
     /// PINGRESP came: no PINGREQ waits for it any more, also if it came before we heard that the PINGREQ is written.
@@ -129,6 +139,7 @@ impl KeepAlive {
         if let Ping::Encoded { .. } = self.ping {
             self.ping = Ping::Written { since: now };
             self.last_sent = now;
+            self.last_heard = now;
             self.arm();
         }
     }
@@ -164,11 +175,7 @@ impl KeepAlive {
         }
         // [MQTT-3.1.2-20] [MQTT-3.1.2-23 of 3.1.1]
         let action = if self.ping_due().is_some_and(|due| now >= due) {
-            self.last_sent = now;
-            // An older ping that is still unanswered keeps its deadline.
-            if let Ping::Quiet = self.ping {
-                self.ping = Ping::Encoded { since: now };
-            }
+            self.on_ping(now);
             KeepAliveAction::SendPing
         } else {
             KeepAliveAction::Idle
@@ -191,7 +198,9 @@ impl KeepAlive {
     /// When the next PINGREQ is due. While one waits to be written, a second would only lengthen the queue.
     fn ping_due(&self) -> Option<Timestamp> {
         match self.ping {
-            Ping::Quiet | Ping::Written { .. } => self.period.map(|period| self.last_sent + period),
+            Ping::Quiet | Ping::Written { .. } => {
+                self.period.map(|period| self.last_sent.min(self.last_heard) + period)
+            }
             Ping::Encoded { .. } => None,
         }
     }
@@ -257,6 +266,31 @@ mod tests {
         assert_eq!(keep_alive.deadline(), Some(at(49)));
         keep_alive.on_received(at(48));
         assert_eq!(keep_alive.poll(at(49)), SendPing);
+    }
+
+    #[test]
+    fn sending_to_a_peer_from_which_nothing_comes_does_not_put_the_ping_off() {
+        let mut keep_alive = thirty();
+        let mut pings = alloc::vec::Vec::new();
+        for secs in 1..=33 {
+            keep_alive.on_sent(at(secs));
+            if keep_alive.poll(at(secs)) == SendPing {
+                pings.push(secs);
+                keep_alive.on_written(at(secs));
+            }
+        }
+        assert_eq!(pings, [29]);
+        assert_eq!(keep_alive.poll(at(34)), Expired);
+    }
+
+    #[test]
+    fn sending_to_a_peer_that_answers_puts_the_ping_off() {
+        let mut keep_alive = thirty();
+        for secs in 1..=100 {
+            keep_alive.on_sent(at(secs));
+            keep_alive.on_received(at(secs));
+            assert_eq!(keep_alive.poll(at(secs)), Idle);
+        }
     }
 
     #[test]

@@ -286,6 +286,11 @@ impl Inbound {
         self.held(delivery).is_some_and(|held| held.handed.contains(stream))
     }
 
+    /// Whether any stream but this one has or had it.
+    pub(crate) fn was_handed_to_another(&self, delivery: DeliveryId, stream: StreamId) -> bool {
+        self.held(delivery).is_some_and(|held| held.handed.iter().any(|other| other != stream))
+    }
+
     /// Sets how far a message got.
     pub(crate) fn set_state(&mut self, delivery: DeliveryId, state: HeldState) {
         if let Some(held) = self.held_mut(delivery) {

@@ -9,6 +9,7 @@ pub(crate) mod inbound;
 pub mod journal;
 pub(crate) mod lane;
 pub(crate) mod outbound;
+pub mod outcomes;
 pub(crate) mod packet_ids;
 mod queue_index;
 mod queue_limits;
@@ -24,6 +25,7 @@ pub(crate) mod subscriptions;
 use core::fmt;
 
 pub use journal::{Batch, Seq};
+pub use outcomes::{KeyState, KeyedOutcome, StoredOutcome};
 pub use queue_limits::QueueLimits;
 pub use stored::{Entry, Recovered, StoredSession};
 pub use stream_set::StreamSet;

@@ -7,6 +7,7 @@ use slab::Slab;
 
 use crate::session::PublicationId;
 use crate::session::packet_ids::{Holder, PacketIds};
+use crate::session::queued::Queued;
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS};
 
@@ -21,6 +22,8 @@ pub(crate) struct OutboundFlow {
     pub(crate) deadline: Option<Timestamp>,
     /// Whether a byte of it may have been written, on any connection.
     pub(crate) was_sent: bool,
+    /// It was sent in a session that is lost, under another packet identifier: the peer may have it already.
+    pub(crate) is_in_doubt: bool,
     /// Whether it holds a unit of this connection's send quota.
     pub(crate) holds_quota: bool,
     /// When its packet is to be sent again on this connection, if ever.
@@ -58,6 +61,17 @@ struct Link {
 struct List {
     first: Option<u32>,
     last: Option<u32>,
+    /// Where a round of sending again on the same connection has stopped.
+    again: Option<u32>,
+}
+
+/// Which packet of a flow is on its way: each has an order of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leg {
+    /// PUBLISH, in the order of first sending.
+    Publish,
+    /// PUBREL, in the order of the PUBRECs.
+    Pubrel,
 }
 
 /// All outbound flows of a session, by packet identifier and in order.
@@ -90,13 +104,8 @@ impl Outbound {
     }
 
     /// Starts a flow at the end of the order; `None` if no packet identifier is free.
-    pub(crate) fn start(
-        &mut self,
-        publication: PublicationId,
-        message: Message,
-        deadline: Option<Timestamp>,
-        phase: FlowPhase,
-    ) -> Option<u32> {
+    pub(crate) fn start(&mut self, queued: Queued, phase: FlowPhase) -> Option<u32> {
+        let Queued { publication, message, deadline, is_in_doubt } = queued;
         let entry = self.flows.vacant_entry();
         let slot = slot_of(entry.key());
         let packet_id = self.ids.take(Holder::Flow(slot))?;
@@ -107,6 +116,7 @@ impl Outbound {
             phase,
             deadline,
             was_sent: false,
+            is_in_doubt,
             holds_quota: false,
             retry_at: None,
             repetitions: 0,
@@ -126,6 +136,7 @@ impl Outbound {
             phase,
             deadline: flow.deadline,
             was_sent: true,
+            is_in_doubt: false,
             holds_quota: false,
             retry_at: None,
             repetitions: 0,
@@ -215,6 +226,7 @@ impl Outbound {
             (flow.retry_at, flow.repetitions) = (None, 0);
         }
         self.resend = self.publishing.first;
+        (self.publishing.again, self.releasing.again) = (None, None);
         self.in_order(self.releasing).collect()
     }
 
@@ -230,14 +242,26 @@ impl Outbound {
         }
     }
 
-    /// The flow whose PUBLISH was sent first of those that wait for an answer to it.
-    pub(crate) const fn first_publishing(&self) -> Option<u32> {
-        self.publishing.first
+    /// When the next one is to be sent again on this connection: the first of all, or the one at which the last round has
+    /// stopped.
+    pub(crate) fn again_at(&self, leg: Leg) -> Option<Timestamp> {
+        let list = self.list(leg);
+        [list.first, list.again].into_iter().flatten().filter_map(|slot| self.flow(slot).retry_at).min()
     }
 
-    /// The flow whose PUBREC came first of those that wait for PUBCOMP.
-    pub(crate) const fn first_releasing(&self) -> Option<u32> {
-        self.releasing.first
+    /// Where to begin with sending again: where the last round has stopped, so that it comes to its end before the next one
+    /// begins.
+    pub(crate) fn next_again(&self, leg: Leg, now: Timestamp) -> Option<u32> {
+        let list = self.list(leg);
+        list.again.filter(|&slot| self.flow(slot).is_due_again(now)).or(list.first)
+    }
+
+    /// A round of sending again has stopped before this one, or come to its end.
+    pub(crate) const fn stop_again(&mut self, leg: Leg, before: Option<u32>) {
+        match leg {
+            Leg::Publish => self.publishing.again = before,
+            Leg::Pubrel => self.releasing.again = before,
+        }
     }
 
     /// The one behind it in the same order.
@@ -258,6 +282,13 @@ impl Outbound {
 
     fn in_order(&self, list: List) -> impl Iterator<Item = u32> + '_ {
         core::iter::successors(list.first, |&slot| self.flows[slot as usize].link.next)
+    }
+
+    const fn list(&self, leg: Leg) -> List {
+        match leg {
+            Leg::Publish => self.publishing,
+            Leg::Pubrel => self.releasing,
+        }
     }
 
     fn list_of(&mut self, phase: FlowPhase) -> &mut List {
@@ -297,10 +328,24 @@ impl Outbound {
         if list.last == Some(slot) {
             list.last = link.previous;
         }
+        if list.again == Some(slot) {
+            list.again = link.next;
+        }
     }
 }
 
 impl OutboundFlow {
+    /// Whether its packet is to be sent again on this connection by now.
+    pub(crate) fn is_due_again(&self, now: Timestamp) -> bool {
+        self.retry_at.is_some_and(|at| at <= now)
+    }
+
+    /// The same without a packet identifier.
+    pub(crate) fn into_queued(self) -> Queued {
+        let Self { publication, message, deadline, was_sent, is_in_doubt, .. } = self;
+        Queued { publication, message, deadline, is_in_doubt: was_sent || is_in_doubt }
+    }
+
     /// Whether it is a QoS 2 flow.
     pub(crate) fn is_exactly_once(&self) -> bool {
         self.message.qos == QoS::ExactlyOnce
@@ -333,7 +378,9 @@ mod tests {
         let message = Message::new(TopicName::from_static("t").unwrap(), "p").with_qos(QoS::ExactlyOnce);
         let slots = (0..flows)
             .map(|n| {
-                outbound.start(PublicationId::new(n), message.clone(), None, FlowPhase::Acknowledge).unwrap()
+                let (publication, message) = (PublicationId::new(n), message.clone());
+                let queued = Queued { publication, message, deadline: None, is_in_doubt: false };
+                outbound.start(queued, FlowPhase::Acknowledge).unwrap()
             })
             .collect();
         (outbound, slots)

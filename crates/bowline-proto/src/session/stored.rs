@@ -6,6 +6,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::session::PublicationId;
+use crate::session::outcomes::{KeyState, KeyedOutcome, OUTCOMES_MAX, Outcomes};
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, SubscriptionId, SubscriptionOptions, Text, TopicFilter};
 use crate::version::Version;
@@ -40,12 +41,14 @@ pub enum Entry {
         /// Which publication.
         publication: PublicationId,
     },
-    /// The publication is over (lazy after success, B7 otherwise).
+    /// The publication is over (lazy after success without a key, B7 otherwise).
     Ended {
         /// Which publication.
         publication: PublicationId,
         /// Its packet identifier, if it must stay out of use because the broker may still know it.
         retired: Option<PacketId>,
+        /// How it ended, if it has a key. To be kept for some time, in the same commit.
+        outcome: Option<KeyedOutcome>,
     },
     /// A retired packet identifier may be used again.
     Unretired {
@@ -81,6 +84,8 @@ pub struct Identity {
     pub version: Version,
     /// The session expiry interval that was granted, in seconds.
     pub session_expiry_secs: u32,
+    /// The name of the address that has the session, where each address is a broker of its own and has a name.
+    pub holder: Option<Text>,
 }
 
 /// An accepted publication.
@@ -95,6 +100,8 @@ pub struct Accepted {
     pub deadline: Option<Timestamp>,
     /// Its packet identifier, if one was free at once.
     pub packet_id: Option<PacketId>,
+    /// The key by which the application will ask how it ended, if it gave one.
+    pub key: Option<Text>,
 }
 
 /// A wanted subscription.
@@ -130,7 +137,7 @@ impl Entry {
 
 /// A publication as the store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "built by stores outside of this crate")]
 pub struct StoredPublication {
     /// Its name.
     pub publication: PublicationId,
@@ -140,6 +147,8 @@ pub struct StoredPublication {
     pub deadline: Option<Timestamp>,
     /// How far it got.
     pub phase: StoredPhase,
+    /// The key that the application gave it, if it did.
+    pub key: Option<Text>,
 }
 
 /// How far a stored publication got.
@@ -163,7 +172,7 @@ pub enum StoredPhase {
 }
 
 /// The state that all entries of a session add up to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredSession {
     identity: Option<Identity>,
     generation: u64,
@@ -173,9 +182,31 @@ pub struct StoredSession {
     retired: BTreeSet<PacketId>,
     received: BTreeSet<PacketId>,
     wanted: BTreeMap<TopicFilter, Wanted>,
+    outcomes: Outcomes,
+}
+
+impl Default for StoredSession {
+    fn default() -> Self {
+        Self::keeping(OUTCOMES_MAX)
+    }
 }
 
 impl StoredSession {
+    /// The empty session, which will remember so many ends of publications with a key: of more, the oldest fall out.
+    pub const fn keeping(outcomes_max: usize) -> Self {
+        Self {
+            identity: None,
+            generation: 0,
+            publications: BTreeMap::new(),
+            last_publication: PublicationId::new(0),
+            releases: 0,
+            retired: BTreeSet::new(),
+            received: BTreeSet::new(),
+            wanted: BTreeMap::new(),
+            outcomes: Outcomes::keeping(outcomes_max),
+        }
+    }
+
     /// Applies one committed entry. Entries about publications that are not there are without effect.
     pub fn apply(&mut self, entry: &Entry) {
         match entry {
@@ -192,9 +223,9 @@ impl StoredSession {
             }
             Entry::Pubrec { publication } => self.release(*publication),
             Entry::Requeued { publication } => self.set_phase(*publication, StoredPhase::Waiting),
-            Entry::Ended { publication, retired } => {
-                self.publications.remove(publication);
+            Entry::Ended { publication, retired, outcome } => {
                 self.retired.extend(retired);
+                self.end(*publication, outcome.as_ref());
             }
             Entry::Unretired { packet_id } => {
                 self.retired.remove(packet_id);
@@ -223,8 +254,19 @@ impl StoredSession {
             message: accepted.message.clone(),
             deadline: accepted.deadline,
             phase,
+            key: accepted.key.clone(),
         };
+        if let Some(key) = &accepted.key {
+            self.outcomes.begin(key, accepted.publication);
+        }
         self.publications.insert(accepted.publication, stored);
+    }
+
+    fn end(&mut self, publication: PublicationId, outcome: Option<&KeyedOutcome>) {
+        let Some(stored) = self.publications.remove(&publication) else { return };
+        if let Some(key) = &stored.key {
+            self.outcomes.end(key, publication, outcome.map(|outcome| outcome.outcome));
+        }
     }
 
     fn release(&mut self, publication: PublicationId) {
@@ -256,6 +298,11 @@ impl StoredSession {
             })
             .cloned()
             .collect()
+    }
+
+    /// What is known of a key: whether its publication goes on, and else how it ended.
+    pub fn outcome(&self, key: &str) -> KeyState {
+        self.outcomes.state(key)
     }
 
     /// What an engine starts from: everything but the tail of a queue longer than `queue_bytes_max`.
@@ -338,6 +385,7 @@ mod tests {
                 publication: PublicationId::new(n),
                 message: Message::new(topic, "p").with_qos(QoS::ExactlyOnce),
                 deadline: None,
+                key: None,
                 packet_id: PacketId::new(100 - u16::try_from(n).unwrap()),
             }));
         }

@@ -11,6 +11,7 @@ use bowline_proto::types::{SubscriptionOptions, Text};
 use bowline_proto::{PacketId, QoS, Role, Timestamp, TopicFilter, Version};
 
 use crate::sim::World;
+use crate::sim::manners::Numbers;
 use crate::sim::plan::{BrokerLimits, Session};
 use crate::sim::tasks::Task;
 use crate::sim::wire::number_of;
@@ -24,6 +25,8 @@ pub(super) struct Broker {
     /// A client that is always there, on a link that never fails. It is sent everything at QoS 0.
     witness: ConnectionId,
     by_witness: Decoder,
+    /// What each client has been sent under which identifier.
+    numbers: BTreeMap<usize, Numbers>,
     /// Whether it is to be polled.
     pub(super) is_dirty: bool,
     pub(super) until: Option<Timestamp>,
@@ -44,6 +47,7 @@ impl Broker {
             links: BTreeMap::new(),
             witness,
             by_witness,
+            numbers: BTreeMap::new(),
             is_dirty: true,
             until: None,
             reads_from: None,
@@ -119,10 +123,33 @@ impl World {
         }
         let Some(&number) = self.broker.links.get(&connection) else { return };
         if let Some(link) = self.links.get_mut(&number) {
-            link.to_client.write(&bytes, self.now);
+            let numbers = self.broker.numbers.entry(link.client).or_default();
+            match &mut link.relay {
+                Some(relay) => {
+                    link.to_client.write(&relay.towards_client(&bytes, numbers, self.now), self.now)
+                }
+                None => link.to_client.write(&bytes, self.now),
+            }
         }
         let at = self.pause();
         self.schedule(at, Task::ServerWritten { link: number, buffer });
+    }
+
+    /// Sends again what clients have not answered for long, where the broker does that; whether there was something.
+    pub(super) fn broker_sends_again(&mut self) -> bool {
+        let mut all = 0;
+        let log = self.log;
+        for (number, link) in self.links.iter_mut().filter(|(_, link)| link.connection.is_some()) {
+            let Some(relay) = &mut link.relay else { continue };
+            let (bytes, packets) = relay.again(self.now);
+            if packets > 0 {
+                link.to_client.write(&bytes, self.now);
+                log.note(self.now, || format!("broker: sends {packets} packets again on link {number}"));
+            }
+            all += packets;
+        }
+        self.counts.sent_again += all;
+        all > 0
     }
 
     fn witness_reads(&mut self) {
@@ -204,6 +231,7 @@ impl World {
         let receive_maximum = connack.properties.receive_maximum.filter(|_| rules.has_properties);
         let quota = client.quota(receive_maximum);
         client.wire.connected(is_new, quota);
+        client.application.on_connected(is_new);
         client.is_loss_unheard = false;
         client.loss_heard_in = is_new.then_some(client.disk.committed.generation);
         if is_new {

@@ -4,21 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use bowline_proto::client::{
-    ClientConfig, ClientEngine, Delivery, Event, InboundLimits, Outcome, Qos0Limits, SessionPolicy,
-};
-use bowline_proto::packet::Subscription;
-use bowline_proto::routing::StreamId;
-use bowline_proto::session::{DeliveryId, PublicationId, Recovered};
-use bowline_proto::types::{MessageProperties, SubscriptionOptions, Text, TopicFilter, TopicName};
-use bowline_proto::{Message, PacketId, QoS, ReasonCode, Timestamp};
+use bowline_proto::client::{ClientConfig, ClientEngine, Event, InboundLimits, Outcome, SessionPolicy};
+use bowline_proto::session::{PublicationId, Recovered};
+use bowline_proto::types::{MessageProperties, Text, TopicFilter, TopicName};
+use bowline_proto::{Message, PacketId, QoS, Timestamp};
 
 use crate::client_rig::WALL_START;
 use crate::random::Random;
 use crate::sim::World;
+use crate::sim::application::Application;
 use crate::sim::disk::Disk;
 use crate::sim::ledger::End;
-use crate::sim::plan::{ClientPlan, FILTERS, Session, TOPICS, Takes};
+use crate::sim::manners::Manners;
+use crate::sim::plan::{ClientPlan, Session, TOPICS, filter};
 use crate::sim::tasks::Task;
 use crate::sim::wire::{Wire, number_of};
 
@@ -37,17 +35,14 @@ pub(super) struct Client {
     pub(super) life: u64,
     /// Which message a publication is.
     numbers: BTreeMap<PublicationId, u64>,
-    /// Messages in streams or in the application's hands, and who of the streams has not finished.
-    in_hand: BTreeMap<DeliveryId, (u64, Vec<StreamId>)>,
-    /// Messages that the application has finished with and whose acknowledgement is not stored.
-    taken: BTreeMap<DeliveryId, u64>,
+    pub(super) application: Application,
     /// Messages that were acknowledged on the wire, for which the application's part is to be shown.
     pub(super) unproven: Vec<(PacketId, u64)>,
-    /// Which message in a stream came under an identifier.
-    by_id: BTreeMap<PacketId, (DeliveryId, u64)>,
+    /// Filters that it has ever wanted, by index into [`FILTERS`](crate::sim::plan::FILTERS).
+    pub(super) known: BTreeSet<usize>,
     /// What the application wants.
     pub(super) wanted: BTreeSet<usize>,
-    /// Filters that the broker's session has, by index into [`FILTERS`], each with whether it counts.
+    /// Filters that the broker's session has, by index into [`FILTERS`](crate::sim::plan::FILTERS), each with whether it counts.
     pub(super) active: BTreeSet<usize>,
     /// The broker must have the session.
     pub(super) expects_session: bool,
@@ -67,6 +62,7 @@ impl Client {
         let config = config(index, plan);
         let engine = start(&config, Recovered::default(), random.next(), now);
         Self {
+            known: BTreeSet::new(),
             wanted: plan.filters.iter().copied().collect(),
             plan: plan.clone(),
             config,
@@ -77,10 +73,8 @@ impl Client {
             until: None,
             life: 1,
             numbers: BTreeMap::new(),
-            in_hand: BTreeMap::new(),
-            taken: BTreeMap::new(),
+            application: Application::default(),
             unproven: Vec::new(),
-            by_id: BTreeMap::new(),
             active: BTreeSet::new(),
             expects_session: false,
             is_loss_unheard: false,
@@ -105,13 +99,20 @@ impl Client {
         }
     }
 
+    /// What a broker does besides on a connection of this client.
+    pub(super) fn manners(&self, mut manners: Manners) -> Option<Manners> {
+        manners.resends_after =
+            manners.resends_after.filter(|_| self.plan.version.rules().may_retry_on_timer);
+        Some(manners).filter(|manners| manners.are_special())
+    }
+
     pub(super) fn wants(&self, topic: usize) -> bool {
         let topic = TopicName::from_static(TOPICS[topic]).expect("a legal topic");
         self.wanted.iter().any(|&index| filter(index).matches(&topic))
     }
 
     /// Whether a filter that matches was unsubscribed.
-    fn has_unwanted(&self, topic: usize) -> bool {
+    pub(super) fn has_unwanted(&self, topic: usize) -> bool {
         let topic = TopicName::from_static(TOPICS[topic]).expect("a legal topic");
         self.wire.unwanted.iter().any(|filter| filter.matches(&topic))
     }
@@ -131,12 +132,8 @@ impl Client {
         self.engine.state_name() == "Active"
             && self.engine.in_flight() == 0
             && self.engine.queued().0 == 0
-            && self.in_hand.is_empty()
+            && self.application.is_idle()
     }
-}
-
-pub(super) fn filter(index: usize) -> TopicFilter {
-    TopicFilter::from_static(FILTERS[index]).expect("a legal filter")
 }
 
 fn config(index: usize, plan: &ClientPlan) -> ClientConfig {
@@ -150,6 +147,7 @@ fn config(index: usize, plan: &ClientPlan) -> ClientConfig {
     config.in_flight_max = plan.in_flight_max;
     config.inbound = InboundLimits::default();
     config.inbound.messages_max = plan.inbound_max;
+    config.unmatched = plan.unmatched;
     config.queue.memory_bytes_max = plan.queue_memory;
     config
 }
@@ -164,14 +162,13 @@ impl World {
     pub(super) fn begin(&mut self, index: usize) {
         let wanted: Vec<usize> = self.clients[index].wanted.iter().copied().collect();
         for one in wanted {
-            self.subscribe(index, one);
+            self.open_stream(index, &[one]);
         }
         let client = &mut self.clients[index];
         // What was to be unsubscribed when the client was killed is so now.
         if client.life > 1 {
             let unwanted: Vec<TopicFilter> = client
-                .plan
-                .filters
+                .known
                 .iter()
                 .filter(|one| !client.wanted.contains(one))
                 .map(|&one| filter(one))
@@ -181,26 +178,9 @@ impl World {
             }
         }
         client.engine.connect(self.now);
-    }
-
-    fn subscribe(&mut self, index: usize, one: usize) {
-        let client = &mut self.clients[index];
-        let options = SubscriptionOptions::new(client.plan.subscription_qos);
-        let subscription = Subscription { filter: filter(one), options };
-        let asked = client.engine.subscribe(vec![subscription], Qos0Limits::default(), Vec::new());
-        asked.expect("a legal subscription");
-    }
-
-    /// The application does not want a filter any more.
-    pub(super) fn unsubscribe(&mut self, index: usize) {
-        let client = &mut self.clients[index];
-        let Some(one) = client.wanted.pop_first() else { return };
-        client.wire.unwanted.push(filter(one));
-        client.active.remove(&one);
-        client.engine.unsubscribe(vec![filter(one)], Vec::new()).expect("a legal request");
-        let client = &self.clients[index];
-        self.ledger.unsubscribed(index, |topic| client.expects(topic));
-        self.log.note(self.now, || format!("client {index}: unsubscribes {}", FILTERS[one]));
+        if self.is_calm {
+            self.open_unrouted(index);
+        }
     }
 
     /// The client's process is killed and starts again.
@@ -232,17 +212,20 @@ impl World {
         } else if client.loss_heard_in == Some(client.disk.committed.generation) {
             client.is_loss_unheard = true;
         }
+        let unfinished = client.application.unfinished();
+        let must_come_again = client.expects_session && client.is_kept_for_ever();
         client.engine = start(&client.config, recovered, seed, self.now);
         client.life += 1;
         client.link = None;
         client.until = None;
         client.is_stopped = false;
-        client.in_hand.clear();
-        client.taken.clear();
+        client.application = Application::default();
         client.unproven.clear();
-        client.by_id.clear();
         let verdict = self.ledger.killed(index, is_durable, &survivors, &self.clients[index].disk.ended);
         self.judge(verdict);
+        for number in unfinished.into_iter().filter(|_| must_come_again) {
+            self.ledger.must_come_again(index, number);
+        }
         self.begin(index);
     }
 
@@ -339,20 +322,13 @@ impl World {
             }
             Event::PublishEnded { publication, outcome } => self.on_ended(index, publication, &outcome),
             Event::AcknowledgementStored(delivery) => {
-                if let Some(number) = client.taken.remove(&delivery) {
+                if let Some(number) = client.application.taken.remove(&delivery) {
                     self.ledger.stored(index, number);
                 }
             }
-            Event::Withdrawn { stream, delivery } => {
-                if let Some((number, streams)) = client.in_hand.get_mut(&delivery) {
-                    let number = *number;
-                    streams.retain(|one| *one != stream);
-                    if streams.is_empty() {
-                        client.in_hand.remove(&delivery);
-                        self.ledger.taken(index, number);
-                    }
-                }
-            }
+            Event::Withdrawn { stream, delivery } => self.on_withdrawn(index, stream, delivery),
+            Event::Qos0Dropped { stream, which } => self.on_qos0_dropped(index, stream, which),
+            Event::StreamEnded { stream, .. } => client.application.on_stream_ended(stream),
             Event::Disconnected(cause) => self.on_client_disconnected(index, &cause),
             Event::Connected(connected) => self.on_client_connected(index, connected.session_present),
             Event::Stopped => {
@@ -388,83 +364,6 @@ impl World {
         let life = client.life;
         let verdict = self.ledger.ended(number, end, life);
         self.judge(verdict);
-    }
-
-    fn on_delivery(&mut self, index: usize, delivery: Delivery) {
-        let number = number_of(&delivery.message.payload);
-        let streams: Vec<StreamId> = delivery.streams.iter().collect();
-        let Some(id) = delivery.delivery else {
-            let verdict = self.ledger.handed(index, number, QoS::AtMostOnce);
-            self.judge(verdict);
-            for stream in streams {
-                self.clients[index].engine.take_qos0(stream);
-            }
-            return;
-        };
-        if streams.is_empty() {
-            return;
-        }
-        let client = &mut self.clients[index];
-        let is_new = !client.in_hand.contains_key(&id);
-        client.by_id.extend(delivery.packet_id.map(|packet_id| (packet_id, (id, number))));
-        let entry = client.in_hand.entry(id).or_insert_with(|| (number, Vec::new()));
-        entry.1.extend(&streams);
-        self.counts.delivered += u64::from(is_new);
-        if is_new {
-            let verdict = self.ledger.handed(index, number, delivery.message.qos);
-            self.judge(verdict);
-        }
-        for stream in streams {
-            let after = match self.clients[index].plan.takes {
-                Takes::AtOnce => Duration::ZERO,
-                Takes::Later(most) => self.random.up_to(most),
-            };
-            let life = client_life(self, index);
-            self.schedule(after, Task::Take { client: index, life, delivery: id, stream });
-        }
-    }
-
-    /// What was acknowledged was taken by the application, or withdrawn from it, which is told after the wire has it.
-    pub(super) fn prove_acknowledgements(&mut self, index: usize) {
-        for (id, number) in std::mem::take(&mut self.clients[index].unproven) {
-            let client = &self.clients[index];
-            let topic = self.ledger.topic_of(number);
-            // A copy for a subscription that has ended is not one for those that have not.
-            let is_wanted = client.wants(topic) && !client.has_unwanted(topic);
-            let verdict = match client.by_id.get(&id) {
-                Some((delivery, same)) if *same == number && client.in_hand.contains_key(delivery) => {
-                    Err(format!("client {index} acknowledged message {number}, which is still in a stream"))
-                }
-                Some((_, same)) if *same == number => self.ledger.acknowledged(index, number, false),
-                _ => self.ledger.acknowledged(index, number, is_wanted),
-            };
-            self.judge(verdict);
-        }
-    }
-
-    /// The application has finished with a message.
-    pub(super) fn take(&mut self, index: usize, delivery: DeliveryId, stream: StreamId) {
-        let client = &mut self.clients[index];
-        let Some((number, streams)) = client.in_hand.get_mut(&delivery) else { return };
-        let Some(at) = streams.iter().position(|one| *one == stream) else { return };
-        streams.swap_remove(at);
-        let (number, is_last) = (*number, streams.is_empty());
-        let rejects = client.plan.rejects && self.random.once_in(4);
-        let reason = if rejects { ReasonCode::UnspecifiedError } else { ReasonCode::Success };
-        if is_last {
-            client.in_hand.remove(&delivery);
-            client.taken.insert(delivery, number);
-        }
-        // A message of a lost session has no acknowledgement, which is no error.
-        let taken = client.engine.take(delivery, stream, reason);
-        self.log.note(self.now, || format!("client {index}: takes {number} with {reason}, {taken:?}"));
-        self.counts.rejects += u64::from(rejects);
-        if rejects {
-            self.ledger.rejected(index, number);
-        }
-        if is_last {
-            self.ledger.taken(index, number);
-        }
     }
 }
 

@@ -53,10 +53,26 @@ pub struct Counts {
     pub cancels: u64,
     /// Messages refused by applications.
     pub rejects: u64,
+    /// Packets that a broker sent again on a timer.
+    pub sent_again: u64,
+    /// QoS 2 messages that came again under another identifier.
+    pub renumbered: u64,
+    /// Streams opened.
+    pub streams_opened: u64,
+    /// Streams dropped.
+    pub streams_dropped: u64,
+    /// Times that an application took what no stream wanted.
+    pub unrouted_opened: u64,
+    /// Messages that were never acknowledged by those who had them in hand.
+    pub abandoned: u64,
+    /// QoS 0 messages that full streams lost.
+    pub qos0_dropped: u64,
+    /// Reads of waiting publications from a disk.
+    pub loads: u64,
 }
 
 impl Counts {
-    fn fields(&self) -> [(&'static str, u64); 21] {
+    fn fields(&self) -> [(&'static str, u64); 29] {
         [
             ("messages published", self.published),
             ("messages delivered", self.delivered),
@@ -79,6 +95,14 @@ impl Counts {
             ("changes of limits", self.new_limits),
             ("cancels", self.cancels),
             ("refused messages", self.rejects),
+            ("packets sent again on a timer", self.sent_again),
+            ("QoS 2 messages numbered anew", self.renumbered),
+            ("streams opened", self.streams_opened),
+            ("streams dropped", self.streams_dropped),
+            ("unrouted opened", self.unrouted_opened),
+            ("abandoned messages", self.abandoned),
+            ("QoS 0 messages dropped", self.qos0_dropped),
+            ("loads", self.loads),
         ]
     }
 
@@ -107,6 +131,14 @@ impl Counts {
         self.new_limits += other.new_limits;
         self.cancels += other.cancels;
         self.rejects += other.rejects;
+        self.sent_again += other.sent_again;
+        self.renumbered += other.renumbered;
+        self.streams_opened += other.streams_opened;
+        self.streams_dropped += other.streams_dropped;
+        self.unrouted_opened += other.unrouted_opened;
+        self.abandoned += other.abandoned;
+        self.qos0_dropped += other.qos0_dropped;
+        self.loads += other.loads;
     }
 }
 

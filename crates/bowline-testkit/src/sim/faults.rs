@@ -98,6 +98,12 @@ impl World {
             client.fails_next_dial = false;
         }
         self.new_limits(0);
+        for index in 0..self.clients.len() {
+            self.open_unrouted(index);
+            if self.clients[index].application.has_abandoned {
+                self.stop(index);
+            }
+        }
         // A direction that ended alone, or that is to be cut some bytes later, would stay so for ever.
         let links: Vec<usize> = self.links.keys().copied().collect();
         for link in links {

@@ -77,6 +77,8 @@ struct Got {
     times: u32,
     /// The application has finished with it, or was told that it will not get it.
     is_taken: bool,
+    /// An acknowledgement was written.
+    is_acknowledged: bool,
     /// Its acknowledgement is durable.
     is_stored: bool,
     /// How often it may come again.
@@ -255,6 +257,28 @@ impl Ledger {
         got.may_come_again = got.times;
     }
 
+    /// A QoS 2 message comes under another identifier than before: the client has to take it for another one.
+    pub(super) fn renumbered(&mut self, client: usize, number: u64) {
+        let got = self.got.entry((client, number)).or_default();
+        got.may_come_again += 1;
+        got.is_stored = false;
+    }
+
+    /// A message came when no stream wanted it, and is acknowledged for that: should it come again, it may be handed out
+    /// after later ones.
+    pub(super) fn passed_over(&mut self, client: usize, number: u64) {
+        self.awaited.remove(&(client, number));
+        self.got.entry((client, number)).or_default().is_expected = false;
+    }
+
+    /// The application had not finished with a message when its process ended: it comes again.
+    pub(super) fn must_come_again(&mut self, client: usize, number: u64) {
+        let must_come = |got: &Got| got.is_expected && !got.is_taken && !got.is_acknowledged;
+        if self.got.get(&(client, number)).is_some_and(must_come) {
+            self.awaited.insert((client, number));
+        }
+    }
+
     /// The engine of its client ends in good order: what was sent is in doubt unless the store goes on with it.
     pub(super) fn engine_ends(&mut self, number: u64, is_durable: bool) {
         if let Ok(message) = self.message(number) {
@@ -291,6 +315,7 @@ impl Ledger {
             ));
         }
         self.awaited.remove(&(client, number));
+        self.got.entry((client, number)).or_default().is_acknowledged = true;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! seed. Owns the loop: whose turn it is, when time passes, and when everything has come to rest. What the parts do is in
 //! `client`, `broker`, `network` and `faults`; see `docs/simulation.md`.
 
+mod application;
 mod broker;
 mod client;
 mod counts;
@@ -9,6 +10,7 @@ mod disk;
 mod faults;
 mod ledger;
 mod log;
+mod manners;
 mod network;
 mod plan;
 mod tasks;
@@ -111,9 +113,13 @@ impl World {
                 let at = self.random.up_to(self.plan.span);
                 self.schedule(at, Task::Publish { client: index });
             }
-            if self.clients[index].plan.unsubscribes {
+            for _ in 0..self.clients[index].plan.unsubscribes {
                 let at = self.random.up_to(self.plan.span);
                 self.schedule(at, Task::Unsubscribe { client: index });
+            }
+            for _ in 0..self.clients[index].plan.stream_changes {
+                let at = self.random.up_to(self.plan.span);
+                self.schedule(at, Task::ChangeStreams { client: index });
             }
         }
         self.arrange_faults();
@@ -162,7 +168,7 @@ impl World {
                     has_worked = true;
                 }
             }
-            has_worked |= self.broker_step();
+            has_worked |= self.broker_step() | self.broker_sends_again();
             if let Some(task) = self.pop_due() {
                 self.perform(task);
                 has_worked = true;
@@ -239,6 +245,7 @@ impl World {
             Output::Persist(batch) => self.on_persist(index, batch),
             Output::Load { after, bytes_max } => {
                 let fails = self.once_in(self.plan.faults.load_fails_once_in);
+                self.counts.loads += 1;
                 self.counts.failed_loads += u64::from(fails);
                 let client = &mut self.clients[index];
                 let answer = if fails { Input::LoadFailed } else { client.disk.load(after, bytes_max) };
@@ -269,8 +276,15 @@ impl World {
                 self.cancel(client, publication);
             }
             Task::Unsubscribe { client } => self.unsubscribe(client),
+            Task::ChangeStreams { client } => self.change_streams(client),
             Task::Take { client, life, delivery, stream } if life == self.clients[client].life => {
                 self.take(client, delivery, stream);
+            }
+            Task::Finish { client, life, delivery, stream } if life == self.clients[client].life => {
+                self.finish(client, delivery, stream);
+            }
+            Task::TakeQos0 { client, life, stream } if life == self.clients[client].life => {
+                self.take_qos0(client, stream);
             }
             Task::Reconnect { client, life } if life == self.clients[client].life => {
                 let client = &mut self.clients[client];
@@ -280,7 +294,12 @@ impl World {
             Task::Fault(fault) => self.fault(fault),
             Task::Calm => self.calm(),
             // Of an earlier life.
-            Task::Commit { .. } | Task::Cancel { .. } | Task::Take { .. } | Task::Reconnect { .. } => {}
+            Task::Commit { .. }
+            | Task::Cancel { .. }
+            | Task::Take { .. }
+            | Task::Finish { .. }
+            | Task::TakeQos0 { .. }
+            | Task::Reconnect { .. } => {}
         }
     }
 }

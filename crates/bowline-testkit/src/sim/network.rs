@@ -4,16 +4,16 @@ use bowline_broker::ConnectionId;
 use bowline_proto::client::Input;
 use bowline_proto::codec::{Decoder, Outgoing};
 use bowline_proto::packet::Packet;
-use bowline_proto::{Timestamp, Version};
+use bowline_proto::{QoS, Timestamp, Version};
 
 use crate::link::{Arrival, Pipe};
 use crate::pair::Direction;
 use crate::sim::World;
-use crate::sim::client::filter;
 use crate::sim::log;
-use crate::sim::plan::{FILTERS, Session};
+use crate::sim::manners::{Numbering, Relay};
+use crate::sim::plan::{FILTERS, Session, filter};
 use crate::sim::tasks::Task;
-use crate::sim::wire::Meaning;
+use crate::sim::wire::{Meaning, number_of};
 
 /// A connection from the dial until both ends are done with it.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Link {
     pub(super) to_client: Pipe,
     /// The broker's end, while it is open.
     pub(super) connection: Option<ConnectionId>,
+    /// What the broker does besides.
+    pub(super) relay: Option<Relay>,
     /// What the client reads with.
     from_server: Decoder,
     /// Looks at what the client writes.
@@ -43,6 +45,7 @@ impl Link {
             to_server,
             to_client,
             connection: None,
+            relay: None,
             from_server: Decoder::for_client(version, u32::MAX),
             by_client: Decoder::for_server(u32::MAX),
         }
@@ -56,7 +59,10 @@ impl World {
         let shape = self.plan.shape;
         let [to_server, to_client] = [(), ()].map(|()| Pipe::new(shape, self.random.split()));
         let client = &mut self.clients[index];
-        let link = Link::new(index, client.plan.version, to_server, to_client);
+        let mut link = Link::new(index, client.plan.version, to_server, to_client);
+        link.relay = client
+            .manners(self.plan.manners)
+            .map(|manners| Relay::new(manners, client.plan.version.rules().pubrel_carries_dup));
         client.link = Some(number);
         let fails = std::mem::take(&mut client.fails_next_dial);
         self.links.insert(number, link);
@@ -185,10 +191,21 @@ impl World {
 
     fn client_read(&mut self, index: usize, packet: &Packet) {
         self.log.note(self.now, || format!("client {index}: reads {}", log::packet(packet)));
-        if let Packet::ConnAck(connack) = packet {
-            self.on_connack(index, connack);
+        match packet {
+            Packet::ConnAck(connack) => self.on_connack(index, connack),
+            Packet::Publish(publish) if publish.qos == QoS::AtMostOnce => {
+                self.expect_qos0(index, number_of(&publish.payload));
+            }
+            Packet::Publish(publish) => self.expect_message(index, number_of(&publish.payload)),
+            _ => {}
         }
         let client = &mut self.clients[index];
+        if let Some(number) = client.wire.renumbered(packet)
+            && self.plan.manners.numbering != Numbering::Kept
+        {
+            self.counts.renumbered += 1;
+            self.ledger.renumbered(index, number);
+        }
         let disk = client.is_durable().then_some(&client.disk.committed);
         for granted in client.wire.reads(packet, disk) {
             let found = (0..FILTERS.len()).find(|&one| filter(one) == granted);
@@ -222,7 +239,8 @@ impl World {
         let is_taken =
             link.connection.is_some_and(|connection| !self.broker.core.is_reading_paused(connection));
         let to_server = link.to_server.next_at().filter(|_| is_taken);
-        [to_client, to_server].into_iter().flatten().min()
+        let again = link.relay.as_ref().filter(|_| link.connection.is_some()).and_then(Relay::due_at);
+        [to_client, to_server, again].into_iter().flatten().min()
     }
 
     /// Gives the broker what has arrived; whether there was something.
@@ -233,7 +251,10 @@ impl World {
             return false;
         }
         match link.to_server.poll(self.now) {
-            Some(Arrival::Bytes(bytes)) => {
+            Some(Arrival::Bytes(mut bytes)) => {
+                if let Some(relay) = &mut link.relay {
+                    bytes = relay.towards_broker(&bytes);
+                }
                 self.broker.reads_from = Some(number);
                 self.broker.core.handle_bytes(connection, &bytes);
             }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use bowline_proto::client::{Qos0Full, Unmatched};
 use bowline_proto::packet::connect::EXPIRY_NEVER;
-use bowline_proto::{QoS, Version};
+use bowline_proto::{QoS, TopicFilter, Version};
 
 use crate::link::{Shape, Split};
 use crate::random::Random;
+use crate::sim::manners::{Manners, Numbering};
 
 /// Everything that is decided before a run begins. Equal plans run equally.
 #[derive(Clone, Debug)]
@@ -23,6 +25,7 @@ pub(super) struct Plan {
     pub(super) payload_bytes_max: u64,
     pub(super) faults: Faults,
     pub(super) limits: Vec<BrokerLimits>,
+    pub(super) manners: Manners,
 }
 
 /// One client: it publishes and subscribes.
@@ -34,7 +37,8 @@ pub(super) struct ClientPlan {
     pub(super) subscription_qos: QoS,
     /// Indexes into [`FILTERS`].
     pub(super) filters: Vec<usize>,
-    pub(super) takes: Takes,
+    /// The longest until the application takes a message, and until it has finished with one that it took; in any order.
+    pub(super) takes_within: Duration,
     pub(super) in_flight_max: u16,
     pub(super) inbound_max: u16,
     /// How many bytes of a durable queue are kept in memory.
@@ -42,8 +46,15 @@ pub(super) struct ClientPlan {
     /// Whether some messages expire.
     pub(super) expires: bool,
     pub(super) cancels: bool,
-    pub(super) unsubscribes: bool,
+    pub(super) unsubscribes: u64,
     pub(super) rejects: bool,
+    /// How often streams are opened and dropped while it runs.
+    pub(super) stream_changes: u64,
+    /// Whether some messages that were taken by hand are never acknowledged.
+    pub(super) abandons: bool,
+    /// How many QoS 0 messages a stream holds, and what happens beyond.
+    pub(super) qos0: (usize, Qos0Full),
+    pub(super) unmatched: Unmatched,
 }
 
 /// Where a session lives, and how long.
@@ -52,14 +63,6 @@ pub(super) enum Session {
     Clean,
     Memory { expiry_secs: u32, adopt: bool },
     Durable { expiry_secs: u32, adopt: bool },
-}
-
-/// When the application has finished with a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Takes {
-    AtOnce,
-    /// After at most so long, in any order.
-    Later(Duration),
 }
 
 /// How often each kind of fault comes; 0 is never.
@@ -97,17 +100,28 @@ pub(super) const TOPICS: [&str; 4] = ["t/0", "t/1", "t/2", "u/0"];
 /// The filters that are subscribed to; some overlap.
 pub(super) const FILTERS: [&str; 5] = ["t/#", "t/1", "+/0", "u/0", "t/2"];
 
+pub(super) fn filter(index: usize) -> TopicFilter {
+    TopicFilter::from_static(FILTERS[index]).expect("a legal filter")
+}
+
 impl Plan {
     pub(super) fn from_seed(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let count = 1 + random.below(3);
-        let clients: Vec<ClientPlan> = (0..count).map(|_| client(&mut random)).collect();
+        let mut clients: Vec<ClientPlan> = (0..count).map(|_| client(&mut random)).collect();
         let delay_max = Duration::from_millis(random.pick(&[0, 1, 50, 1_000]));
         let split = random.pick(&[Split::Whole, Split::Anywhere, Split::Anywhere, Split::EveryByte]);
         let only_v5 = clients.iter().all(|client| client.version.rules().has_properties);
         let payload_bytes_max = random.pick(&[0, 20, 20, 400]);
         let faults = faults(&mut random);
+        let manners = manners(&mut random);
+        if manners.numbering == Numbering::FromOne {
+            for client in &mut clients {
+                client.subscription_qos = QoS::AtLeastOnce;
+            }
+        }
         Self {
+            manners,
             seed,
             span: Duration::from_secs(random.pick(&[1, 10, 60, 300])),
             shape: Shape { split, delay_max },
@@ -132,26 +146,28 @@ fn client(random: &mut Random) -> ClientPlan {
         _ => Session::Durable { expiry_secs, adopt },
     };
     let filters = (0..FILTERS.len()).filter(|_| random.once_in(2)).collect();
-    let takes = match random.below(3) {
-        0 => Takes::AtOnce,
-        1 => Takes::Later(Duration::from_millis(300)),
-        _ => Takes::Later(Duration::from_secs(20)),
-    };
     ClientPlan {
         version,
         session,
         publications: random.below(25),
         subscription_qos: random.pick(&[QoS::ExactlyOnce, QoS::ExactlyOnce, QoS::AtLeastOnce]),
         filters,
-        takes,
+        takes_within: Duration::from_millis(random.pick(&[0, 300, 20_000])),
         in_flight_max: random.pick(&[1, 2, 5, 100]),
         // Before 5.0 nothing tells the broker, and the bound would close connections.
         inbound_max: if has_expiry { random.pick(&[1, 2, 10, 1_000]) } else { 1_024 },
         queue_memory: random.pick(&[30, 200, 1_000_000]),
         expires: random.once_in(3),
         cancels: random.once_in(3),
-        unsubscribes: random.once_in(3),
+        unsubscribes: if random.once_in(3) { 1 + random.below(2) } else { 0 },
         rejects: has_expiry && random.once_in(4),
+        stream_changes: if random.once_in(3) { 1 + random.below(8) } else { 0 },
+        abandons: random.once_in(8),
+        qos0: (
+            random.pick(&[1, 2, 5, 1_024]),
+            random.pick(&[Qos0Full::Pause, Qos0Full::DropOldest, Qos0Full::DropNewest]),
+        ),
+        unmatched: if random.once_in(4) { Unmatched::Acknowledge } else { Unmatched::Hold },
     }
 }
 
@@ -173,6 +189,18 @@ fn faults(random: &mut Random) -> Faults {
         commit_fails_once_in: once_in(random, &[3, 10, 40]),
         batch_kills_once_in: once_in(random, &[5, 15, 50]),
         load_fails_once_in: once_in(random, &[2, 10]),
+    }
+}
+
+/// Most brokers do nothing of this.
+fn manners(random: &mut Random) -> Manners {
+    Manners {
+        resends_after: random.once_in(3).then(|| Duration::from_millis(random.pick(&[100, 1_000, 5_000]))),
+        numbering: match random.below(8) {
+            0 => Numbering::Onward,
+            1 => Numbering::FromOne,
+            _ => Numbering::Kept,
+        },
     }
 }
 

@@ -44,10 +44,24 @@ pub(super) enum Task {
     Unsubscribe {
         client: usize,
     },
+    ChangeStreams {
+        client: usize,
+    },
     Take {
         client: usize,
         life: u64,
         delivery: DeliveryId,
+        stream: StreamId,
+    },
+    Finish {
+        client: usize,
+        life: u64,
+        delivery: DeliveryId,
+        stream: StreamId,
+    },
+    TakeQos0 {
+        client: usize,
+        life: u64,
         stream: StreamId,
     },
     Reconnect {

@@ -1,7 +1,7 @@
 //! Looks at the packets of one client as they are written and read: identifiers, quota, acknowledgements, and what of
 //! a durable session must be on the disk before (the barriers). Never sees an engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bowline_proto::packet::{Packet, Publish};
 use bowline_proto::session::Recovered;
@@ -18,18 +18,36 @@ pub(super) struct Wire {
     traffic: Traffic,
     /// Which message came last under an identifier.
     inbound: BTreeMap<PacketId, u64>,
+    /// The identifier under which a QoS 2 message came last.
+    came_as: BTreeMap<u64, PacketId>,
     /// The order in which PUBACKs and PUBRECs are due on this connection.
-    arrived: [Vec<PacketId>; 2],
+    arrived: [Vec<Due>; 2],
+    /// Identifiers of QoS 2 messages for which a PUBREC was written on this connection: their acknowledgement was stored.
+    received: BTreeSet<PacketId>,
     /// Filters of SUBSCRIBEs without an answer on this connection.
     asked: BTreeMap<PacketId, Vec<TopicFilter>>,
     /// PUBRECs for which no flow was known: they are answered without a barrier.
     strange: Vec<PacketId>,
     /// Whether the last CONNECT had Clean Start.
     pub(super) started_clean: bool,
+    /// UNSUBSCRIBEs that are not answered yet: what is granted meanwhile is of before.
+    unsubscribing: Vec<TopicFilter>,
+    /// UNSUBSCRIBEs on this connection.
+    ending: BTreeMap<PacketId, Vec<TopicFilter>>,
     /// Filters that were unsubscribed: a SUBSCRIBE for one that had been asked for before may still go out.
-    pub(super) unwanted: Vec<TopicFilter>,
+    pub(super) unwanted: BTreeSet<TopicFilter>,
+    /// Of those, what is wanted again: its UNSUBSCRIBE may still go out.
+    wanted_again: BTreeSet<TopicFilter>,
     /// The broker lost the session and could not say so.
     pub(super) is_confused: bool,
+}
+
+/// An acknowledgement that is due.
+#[derive(Debug)]
+struct Due {
+    id: PacketId,
+    /// The message came again while it was due: the first answer may be for both.
+    is_repeated: bool,
 }
 
 /// What a packet that a client writes means for the books.
@@ -47,10 +65,35 @@ impl Wire {
     pub(super) fn connected(&mut self, is_new_session: bool, quota: usize) {
         self.traffic.on_connected(is_new_session, quota);
         self.arrived = Default::default();
+        self.received.clear();
         self.asked.clear();
+        self.ending.clear();
         self.strange.clear();
         if is_new_session {
             self.inbound.clear();
+            self.came_as.clear();
+        }
+    }
+
+    /// The message of a packet that is about to be read, if it is of QoS 2 and came under another identifier before in
+    /// this session: a client cannot know that it is the same.
+    pub(super) fn renumbered(&mut self, packet: &Packet) -> Option<u64> {
+        let Packet::Publish(publish) = packet else { return None };
+        let id = publish.packet_id.filter(|_| publish.qos == QoS::ExactlyOnce)?;
+        let number = number_of(&publish.payload);
+        self.came_as.insert(number, id).filter(|before| *before != id).map(|_| number)
+    }
+
+    /// The application does not want a filter any more.
+    pub(super) fn unsubscribes(&mut self, filter: TopicFilter) {
+        self.unsubscribing.push(filter.clone());
+        self.unwanted.insert(filter);
+    }
+
+    /// The application wants a filter.
+    pub(super) fn subscribes(&mut self, filter: TopicFilter) {
+        if self.unwanted.contains(&filter) {
+            self.wanted_again.insert(filter);
         }
     }
 
@@ -76,7 +119,13 @@ impl Wire {
                 return granted
                     .filter(|(_, reason)| !reason.is_failure())
                     .map(|(filter, _)| filter)
+                    .filter(|filter| !self.unsubscribing.contains(filter))
                     .collect();
+            }
+            Packet::UnsubAck(unsuback) => {
+                for filter in self.ending.remove(&unsuback.packet_id).unwrap_or_default() {
+                    self.unsubscribing.retain(|one| *one != filter);
+                }
             }
             _ => {}
         }
@@ -85,11 +134,13 @@ impl Wire {
 
     fn reads_publish(&mut self, publish: &Publish) {
         let Some(id) = publish.packet_id else { return };
-        self.inbound.insert(id, number_of(&publish.payload));
-        let due = &mut self.arrived[usize::from(publish.qos == QoS::ExactlyOnce)];
-        if !due.contains(&id) {
-            due.push(id);
+        let number = number_of(&publish.payload);
+        if self.inbound.insert(id, number) != Some(number) || publish.qos != QoS::ExactlyOnce {
+            self.received.remove(&id);
         }
+        let due = &mut self.arrived[usize::from(publish.qos == QoS::ExactlyOnce)];
+        let is_repeated = due.iter().any(|due| due.id == id) || self.received.contains(&id);
+        due.push(Due { id, is_repeated });
     }
 
     /// A client writes a packet.
@@ -105,10 +156,14 @@ impl Wire {
             Packet::PubAck(ack) | Packet::PubRec(ack) => {
                 let is_rec = matches!(packet, Packet::PubRec(_));
                 let due = &mut self.arrived[usize::from(is_rec)];
-                if due.first() != Some(&ack.packet_id) {
+                let first = due.iter().position(|due| due.id == ack.packet_id || !due.is_repeated);
+                let Some(at) = first.filter(|&at| due[at].id == ack.packet_id) else {
                     return Err(format!("{packet:?} is out of turn, due are {due:?}"));
+                };
+                due.drain(..=at);
+                if is_rec && !ack.reason.is_failure() {
+                    self.received.insert(ack.packet_id);
                 }
-                due.remove(0);
                 let number = self.inbound.get(&ack.packet_id).copied().unwrap_or(0);
                 Ok(if ack.reason.is_failure() {
                     Meaning::Nothing
@@ -123,6 +178,10 @@ impl Wire {
             Packet::Subscribe(subscribe) => {
                 let filters = subscribe.subscriptions.iter().map(|one| one.filter.clone()).collect();
                 self.asked.insert(subscribe.packet_id, filters);
+                Ok(Meaning::Nothing)
+            }
+            Packet::Unsubscribe(unsubscribe) => {
+                self.ending.insert(unsubscribe.packet_id, unsubscribe.filters.clone());
                 Ok(Meaning::Nothing)
             }
             _ => Ok(Meaning::Nothing),
@@ -152,7 +211,11 @@ impl Wire {
                     || matches!(phase_of(disk, ack.packet_id), Some(StoredPhase::Released { .. }))
             }
             Packet::PubRec(ack) => {
-                ack.reason.is_failure() || self.is_confused || disk.received.contains(&ack.packet_id)
+                let is_stored = disk.received.contains(&ack.packet_id);
+                ack.reason.is_failure()
+                    || self.is_confused
+                    || is_stored
+                    || self.received.contains(&ack.packet_id)
             }
             Packet::PubComp(ack) => !disk.received.contains(&ack.packet_id),
             Packet::Connect(connect) if connect.clean_start => {
@@ -169,6 +232,7 @@ impl Wire {
             Packet::Unsubscribe(unsubscribe) => unsubscribe
                 .filters
                 .iter()
+                .filter(|filter| !self.wanted_again.contains(*filter))
                 .all(|filter| disk.wanted.iter().all(|wanted| wanted.filter != *filter)),
             _ => true,
         };

@@ -10,7 +10,7 @@ use bowline_proto::client::{
 };
 use bowline_proto::packet::connect::EXPIRY_NEVER;
 use bowline_proto::packet::{ConnAckProperties, Disconnect, DisconnectProperties, Packet};
-use bowline_proto::{ReasonCode, Version};
+use bowline_proto::{ReasonCode, Text, Version};
 use bowline_testkit::ClientRig;
 use bowline_testkit::client_rig::connack;
 
@@ -155,6 +155,50 @@ fn a_server_that_names_another_one_is_followed_at_once_from_connack_and_disconne
         rig.refuse_connect(ReasonCode::ServerUnavailable);
         assert_eq!(rig.engine.address(), Address::Listed(0), "what cannot be reached is no use");
     }
+}
+
+/// A client that was moved from the first address of its list for good, and sent on from there for a while.
+fn sent_on_after_a_move() -> ClientRig {
+    let mut rig = ClientRig::new(listed(kept(Version::V5), 2));
+    rig.connect(false);
+    redirect(&mut rig, ReasonCode::ServerMoved, Some("new home"));
+    rig.broker(accepted(Version::V5, true));
+    redirect(&mut rig, ReasonCode::UseAnotherServer, Some("helper"));
+    assert_eq!(rig.engine.address(), Address::Redirected(2));
+    assert_eq!(rig.engine.reference().map(Text::as_str), Some("helper"));
+    rig
+}
+
+#[test]
+fn after_a_server_for_a_while_comes_the_one_to_which_we_were_moved_for_good() {
+    let comes_home = |rig: &ClientRig| {
+        assert_eq!(rig.engine.address(), Address::Redirected(1));
+        assert_eq!(rig.engine.reference().map(Text::as_str), Some("new home"));
+    };
+    let mut rig = sent_on_after_a_move();
+    rig.broker(accepted(Version::V5, true));
+    rig.lose();
+    rig.wait_for_dial();
+    comes_home(&rig);
+    rig.broker(accepted(Version::V5, true));
+    rig.lose();
+    rig.wait_for_dial();
+    comes_home(&rig);
+
+    let mut rig = sent_on_after_a_move();
+    let dials = rig.dials();
+    rig.close();
+    assert_eq!(rig.dials(), dials + 1, "at once");
+    comes_home(&rig);
+    rig.close();
+    assert_eq!(rig.engine.address(), Address::Listed(1), "what cannot be reached is no use");
+    assert_eq!(rig.engine.reference(), None);
+    rig.broker(accepted(Version::V5, true));
+    redirect(&mut rig, ReasonCode::UseAnotherServer, Some("helper"));
+    rig.broker(accepted(Version::V5, true));
+    rig.lose();
+    rig.wait_for_dial();
+    assert!(matches!(rig.engine.address(), Address::Listed(_)), "and is forgotten");
 }
 
 #[test]

@@ -29,8 +29,10 @@ fn thirty(version: Version) -> ClientConfig {
 fn a_ping_leaves_before_keep_alive_has_passed_since_the_last_packet_sent() {
     for version in Version::ALL {
         let mut rig = ClientRig::connected(thirty(version));
+        rig.subscribed("in", QoS::AtMostOnce);
         rig.advance(secs(20));
         rig.publishes("out", QoS::AtMostOnce);
+        rig.broker(qos0("in", "m"));
         rig.sent();
         rig.advance(secs(28));
         assert_eq!(rig.sent(), [], "28 seconds after the PUBLISH");
@@ -53,6 +55,23 @@ fn receiving_does_not_put_a_ping_off() {
             rig.broker(qos0("in", "m"));
         }
         assert_eq!(rig.sent(), [Packet::PingReq], "the broker counts what we send");
+    }
+}
+
+#[test]
+fn who_only_sends_finds_a_dead_broker_as_soon_as_who_does_not() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(thirty(version));
+        for _ in 0..38 {
+            rig.publishes("out", QoS::AtMostOnce);
+            rig.advance(secs(1));
+        }
+        assert_eq!(rig.disconnected(), None);
+        let pings = rig.sent().into_iter().filter(|packet| *packet == Packet::PingReq).count();
+        assert_eq!(pings, 1);
+        rig.publishes("out", QoS::AtMostOnce);
+        rig.advance(secs(1));
+        assert_eq!(rig.disconnected(), Some(DisconnectCause::PingTimeout));
     }
 }
 

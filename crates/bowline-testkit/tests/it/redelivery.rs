@@ -1,6 +1,6 @@
 //! What comes again on a resumed session, and what is left after the session is lost (rule 5 of the inbound rules).
 
-use bowline_proto::client::{Event, Stale};
+use bowline_proto::client::{Event, Input, Stale};
 use bowline_proto::error::ProtocolError;
 use bowline_proto::session::Entry;
 use bowline_proto::types::QoS;
@@ -47,6 +47,29 @@ fn a_message_that_was_taken_while_offline_is_acknowledged_when_it_comes_again() 
             rig.broker(again(packet));
             assert_eq!((rig.arrived(), rig.sent()), (vec![], vec![answer]));
         }
+    }
+}
+
+#[test]
+fn what_was_taken_offline_and_comes_again_makes_room_for_what_comes_in_the_same_read() {
+    for version in [Version::V3_1, Version::V3_1_1] {
+        let mut config = kept(version);
+        config.inbound.messages_max = 1;
+        let mut rig = ClientRig::connected(config);
+        let stream = rig.subscribed("a", QoS::AtLeastOnce);
+        rig.broker(qos1("a", "m", 1));
+        let [message] = rig.arrived()[..] else { panic!("one message") };
+        rig.lose();
+        rig.take(message, stream).unwrap();
+        rig.wait_for_dial();
+        rig.broker(bowline_testkit::client_rig::connack(version, true, OK, Default::default()));
+        rig.sent();
+        for packet in [again(qos1("a", "m", 1)), qos1("a", "next", 2)] {
+            rig.engine.handle_input(Input::Packet(packet), rig.now);
+        }
+        rig.settle();
+        assert_eq!((rig.engine.state_name(), rig.payloads().len()), ("Active", 1));
+        assert_eq!(rig.sent(), [puback(1, OK)]);
     }
 }
 

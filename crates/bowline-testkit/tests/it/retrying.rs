@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use bowline_proto::client::{ClientConfig, ClientEngine, DisconnectCause, Output, Qos0Limits};
-use bowline_proto::packet::{Packet, SubAck, UnsubAck};
+use bowline_proto::packet::{Packet, SubAck, Subscription, UnsubAck};
 use bowline_proto::retry::Retry;
-use bowline_proto::types::{Message, QoS, TopicName};
-use bowline_proto::{ReasonCode, Timestamp, Version};
+use bowline_proto::types::{Message, QoS, SubscriptionOptions, TopicName};
+use bowline_proto::{ReasonCode, Timestamp, TopicFilter, Version};
 use bowline_testkit::ClientRig;
 
 use crate::script::{
     acknowledged, causes, clean, connected_on_demand, durable, filter, kept, message, payloads, puback,
-    pubcomp, publish, publish1, publish2, published, published_id, pubrec, subscription,
+    pubcomp, publish, publish1, publish2, published, published_id, pubrec, request_id, subscription,
 };
 
 const OLD: [Version; 2] = [Version::V3_1, Version::V3_1_1];
@@ -316,4 +316,67 @@ fn a_flow_that_waits_for_its_store_is_not_sent_again_before_it_was_sent() {
     rig.commit();
     assert_eq!(payloads(&mut rig), ["1"]);
     assert!(secs_until_sent(&mut rig, 13).is_some_and(|secs| secs >= 10));
+}
+
+/// Bytes that may wait to be written before what can wait does.
+const ROOM: usize = 256 * 1024;
+
+#[test]
+fn a_window_larger_than_the_output_is_sent_again_to_its_end() {
+    for version in OLD {
+        let mut rig = ClientRig::connected(retrying(version));
+        let payload: &'static str = "x".repeat(64 * 1024).leak();
+        for _ in 0..12 {
+            publish1(&mut rig, payload);
+        }
+        let first: Vec<_> = published(&mut rig).iter().map(|sent| sent.packet_id).collect();
+        assert_eq!(first.len(), 12);
+        rig.writes = false;
+        rig.advance(SECS_13);
+        assert!(rig.engine.unwritten_bytes() < ROOM + 65 * 1024, "{}", rig.engine.unwritten_bytes());
+        rig.write_out();
+        let again: Vec<_> = published(&mut rig).iter().map(|sent| sent.packet_id).collect();
+        assert_eq!(again, first, "{version:?}: as soon as there is room");
+        rig.advance(Duration::from_secs(5));
+        assert_eq!(payloads(&mut rig).len(), 0, "and not once more before its time");
+    }
+}
+
+#[test]
+fn an_answer_for_the_one_whose_turn_it_is_to_be_sent_again_does_not_end_the_round() {
+    let mut rig = ClientRig::connected(retrying(Version::V3_1_1));
+    let payload: &'static str = "x".repeat(64 * 1024).leak();
+    for _ in 0..6 {
+        publish1(&mut rig, payload);
+    }
+    let first: Vec<_> = published(&mut rig).iter().filter_map(|sent| sent.packet_id).collect();
+    rig.writes = false;
+    rig.advance(SECS_13);
+    assert!(rig.engine.unwritten_bytes() >= ROOM, "the fifth waits for room");
+    rig.broker(puback(first[4]));
+    rig.write_out();
+    let again: Vec<_> = published(&mut rig).iter().filter_map(|sent| sent.packet_id).collect();
+    assert_eq!(again, [first[0], first[1], first[2], first[3], first[5]]);
+}
+
+#[test]
+fn requests_that_are_due_again_wait_for_room_in_the_output() {
+    let mut rig = ClientRig::connected(retrying(Version::V3_1));
+    for n in 0..12 {
+        let filter = TopicFilter::try_from(format!("{n}/{}", "x".repeat(60 * 1024)).as_str()).unwrap();
+        let one = Subscription { filter, options: SubscriptionOptions::new(QoS::AtLeastOnce) };
+        rig.engine.subscribe(vec![one], Qos0Limits::default(), Vec::new()).unwrap();
+        rig.settle();
+    }
+    let first: Vec<_> = rig.sent().iter().map(request_id).collect();
+    assert_eq!(first.len(), 12);
+    rig.writes = false;
+    // A driver that comes late finds them all due at once.
+    rig.now = rig.now + SECS_13;
+    rig.settle();
+    assert!(rig.engine.unwritten_bytes() < ROOM + 61 * 1024, "{}", rig.engine.unwritten_bytes());
+    rig.write_out();
+    let again: Vec<_> = rig.sent().iter().map(request_id).collect();
+    assert_eq!(again.len(), first.len(), "as soon as there is room, each once");
+    assert!(first.iter().all(|id| again.contains(id)));
 }

@@ -1,14 +1,18 @@
 //! What becomes of publications and subscriptions when the broker has lost the session, or does not say.
 
+use std::num::NonZero;
+use std::time::Duration;
+
 use bowline_proto::client::{Event, Outcome, Qos0Limits};
-use bowline_proto::packet::Packet;
+use bowline_proto::packet::{ConnAckProperties, Packet};
+use bowline_proto::session::{Entry, PublicationId};
 use bowline_proto::types::QoS;
 use bowline_proto::{ReasonCode, Version};
-use bowline_testkit::{ClientRig, packets};
+use bowline_testkit::{ClientRig, Commit, packets};
 
 use crate::script::{
-    acknowledged, clean, kept, message, payload, payloads, puback, pubcomp, publish, publish1, publish2,
-    published, published_id, pubrec, subscription,
+    acknowledged, clean, connect_durably, durable, expiring, kept, message, payload, payloads, puback,
+    pubcomp, publish, publish1, publish2, published, published_id, pubrec, subscription,
 };
 
 /// The versions that say whether the session is present.
@@ -239,4 +243,45 @@ fn a_first_connection_without_a_session_to_adopt_is_no_loss() {
         rig.connect(false);
         assert!(rig.events().iter().all(|event| !matches!(event, Event::SessionLost { .. })));
     }
+}
+
+/// A durable client whose expiring QoS 1 message was sent in a session that is lost, and has a new packet identifier that is
+/// not stored yet.
+fn waiting_for_a_new_identifier(version: Version) -> (ClientRig, PublicationId) {
+    let mut config = durable(version);
+    config.keep_alive_secs = 0;
+    let mut rig = ClientRig::new(config);
+    connect_durably(&mut rig);
+    let publication = publish(&mut rig, expiring(message("perhaps there", QoS::AtLeastOnce), 600));
+    assert_eq!(payloads(&mut rig), ["perhaps there"]);
+    rig.store.commit = Commit::OnDemand;
+    rig.reconnect(false);
+    let answer = rig.store.commit_next().expect("the loss is with the store");
+    rig.input(answer);
+    assert!(matches!(rig.store.waiting()[..], [Entry::Assigned { .. }]), "{:?}", rig.store.waiting());
+    rig.events();
+    (rig, publication)
+}
+
+#[test]
+fn what_was_sent_in_a_lost_session_stays_in_doubt_while_its_new_identifier_is_stored() {
+    for version in TELLING {
+        let (mut rig, publication) = waiting_for_a_new_identifier(version);
+        rig.advance(Duration::from_secs(601));
+        rig.commit();
+        assert_eq!(rig.outcomes(), [(publication, UNKNOWN)], "{version:?}: expired before it was sent again");
+
+        let (mut rig, publication) = waiting_for_a_new_identifier(version);
+        rig.reconnect(false);
+        rig.advance(Duration::from_secs(601));
+        rig.commit();
+        assert_eq!(rig.outcomes(), [(publication, UNKNOWN)], "{version:?}: lost once more");
+    }
+    let (mut rig, publication) = waiting_for_a_new_identifier(Version::V5);
+    let small = ConnAckProperties { maximum_packet_size: NonZero::new(20), ..Default::default() };
+    rig.reconnect_with(true, small);
+    rig.commit();
+    let outcomes = rig.outcomes();
+    let [(ended, Outcome::Indeterminate { limit: Some(_) })] = outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(ended, publication, "a limit forbids it");
 }

@@ -220,6 +220,69 @@ fn messages_held_for_nobody_are_acknowledged_when_their_filter_is_unsubscribed()
     }
 }
 
+/// Found by the simulator: nobody got it, and every later acknowledgement waited.
+#[test]
+fn what_is_withdrawn_goes_to_unrouted_if_a_filter_without_a_stream_wants_it() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        let dropped = rig.subscribed("+", QoS::AtLeastOnce);
+        let stream = rig.subscribed("a", QoS::AtLeastOnce);
+        rig.engine.open_unrouted(Qos0Limits::default());
+        rig.engine.close_stream(dropped, &[]);
+        rig.broker(qos1("a", "m", 1));
+        let [message] = rig.arrived()[..] else { panic!("one message") };
+        rig.unsubscribe("a");
+        let events = rig.events();
+        assert_eq!(withdrawn(&events), [message]);
+        let handed = events.iter().find_map(|event| match event {
+            Event::Message(delivery) => Some(delivery),
+            _ => None,
+        });
+        assert!(handed.is_some_and(|delivery| delivery.streams.contains(UNROUTED)), "{events:?}");
+        assert_eq!((rig.take(message, stream), acks(&mut rig)), (Err(Stale), vec![]));
+        rig.take(message, UNROUTED).unwrap();
+        assert_eq!(acks(&mut rig), [puback(1, OK)]);
+    }
+}
+
+/// Found by the simulator: unrouted got it a second time.
+#[test]
+fn what_is_withdrawn_goes_to_nobody_if_another_stream_has_it() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        let stream = rig.subscribed("+", QoS::ExactlyOnce);
+        rig.subscribed("a", QoS::ExactlyOnce);
+        rig.broker(qos2("a", "m", 1));
+        let [message] = rig.arrived()[..] else { panic!("one message") };
+        rig.engine.hand_over(message, stream);
+        rig.engine.close_stream(stream, &[]);
+        rig.unsubscribe("a");
+        rig.engine.open_unrouted(Qos0Limits::default());
+        assert_eq!((rig.arrived(), acks(&mut rig)), (vec![], vec![]));
+        rig.take(message, stream).unwrap();
+        assert_eq!(acks(&mut rig), [pubrec(1, OK)]);
+    }
+}
+
+/// Found by the simulator: it was handed out a second time, or acknowledged, while the application had it in its hands.
+#[test]
+fn what_unrouted_gave_out_before_it_was_dropped_waits_for_whoever_has_it() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        rig.engine.open_unrouted(Qos0Limits::default());
+        rig.broker(qos1("a", "m", 1));
+        let [message] = rig.arrived()[..] else { panic!("one message") };
+        rig.engine.hand_over(message, UNROUTED);
+        rig.engine.close_stream(UNROUTED, &[]);
+        rig.subscribed("a", QoS::AtLeastOnce);
+        assert_eq!((rig.arrived(), acks(&mut rig)), (vec![], vec![]), "handed out once");
+        rig.unsubscribe("a");
+        assert_eq!(acks(&mut rig), [], "a crash now must not lose it");
+        rig.take(message, UNROUTED).unwrap();
+        assert_eq!(acks(&mut rig), [puback(1, OK)]);
+    }
+}
+
 #[test]
 fn what_a_dropped_unrouted_stream_had_of_an_unsubscribed_filter_holds_up_nobody() {
     for version in Version::ALL {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bowline_proto::Version;
-use bowline_proto::client::{Reconnect, Unmatched};
+use bowline_proto::client::{Reconnect, Unmatched, VersionFallback};
 use bowline_proto::retry::Retry;
 #[cfg(feature = "websocket")]
 use bowline_transport::WebSocket;
@@ -70,6 +70,8 @@ impl<R: Role> Builder<R> {
         redirects_max(redirects: u8);
         /// As [`Builder::version`](crate::Builder::version).
         version(version: Version);
+        /// As [`Builder::version_fallback`](crate::Builder::version_fallback).
+        version_fallback(fallback: VersionFallback);
         /// As [`Builder::client_id`](crate::Builder::client_id).
         client_id(client_id: impl Into<String>);
         /// As [`Builder::allow_long_client_id`](crate::Builder::allow_long_client_id).

@@ -90,7 +90,7 @@ impl MessageHandler {
         &self.granted
     }
 
-    /// As [`Subscription::unsubscribe`](super::Subscription::unsubscribe); the handler still gets what has arrived.
+    /// As [`Subscription::unsubscribe`](super::Subscription::unsubscribe), also for messages that the handler did not get yet.
     ///
     /// # Errors
     /// [`UnsubscribeError::Ended`] if the client has ended.

@@ -65,8 +65,7 @@ impl<D: StreamItem> Subscription<D> {
         self.inner.end_reason()
     }
 
-    /// As [`Subscription::unsubscribe`](crate::Subscription::unsubscribe): returns when the broker has answered. What waits can
-    /// still be read.
+    /// As [`Subscription::unsubscribe`](crate::Subscription::unsubscribe): returns when the broker has answered.
     ///
     /// # Errors
     /// [`UnsubscribeError::Ended`] if the client has ended.

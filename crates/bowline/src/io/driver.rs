@@ -231,8 +231,8 @@ impl Driver {
                     outputs.closed = self.link.take().or_else(|| outputs.closed.take());
                 }
                 Output::Dial { version, packet_bytes_max } => {
-                    let address = engine.address();
-                    let (number, reference, last) = inner.next_attempt();
+                    let (address, reference) = (engine.address(), engine.reference().cloned());
+                    let (number, last) = inner.next_attempt();
                     let target = Target { address, reference, number, last };
                     outputs.dial = Some((version, packet_bytes_max, target));
                 }

@@ -12,7 +12,7 @@ use crate::disconnection::Disconnection;
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) address: Address,
-    /// What the last server that has sent us elsewhere named.
+    /// What the server named that has sent us there.
     pub(super) reference: Option<Text>,
     pub(super) number: u32,
     pub(super) last: Option<Disconnection>,

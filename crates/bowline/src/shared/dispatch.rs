@@ -9,7 +9,7 @@ use bowline_proto::session::StreamSet;
 use crate::disconnection::Disconnection;
 use crate::event::Event;
 use crate::message::Message;
-use crate::shared::effects::Effects;
+use crate::shared::effects::{Effects, Stall};
 use crate::shared::inbox::Item;
 use crate::shared::inner::{Inner, Operation, OperationResult};
 use crate::state::{ConnectionInfo, ConnectionState};
@@ -48,8 +48,8 @@ impl Inner {
                     effects.displaced.extend(inbox.withdraw(delivery));
                 }
             }
-            client::Event::Stalled { filter, held, .. } => {
-                effects.events.push(Event::Stalled { filter, held });
+            client::Event::Stalled { topic, filter, held, since, .. } => {
+                effects.stalls.push(Stall { topic, filter, held, since });
             }
             client::Event::StreamEnded { stream, reason } => {
                 if let Some(inbox) = self.inboxes.get_mut(&stream) {
@@ -67,24 +67,14 @@ impl Inner {
                 effects.events.push(Event::Reconnecting { attempt, delay });
             }
             client::Event::Redirected { reference, is_permanent } => {
-                self.reference = Some(reference.clone());
                 effects.events.push(Event::Redirected { reference, is_permanent });
             }
             client::Event::Stopped => self.wants_end = true,
-            client::Event::SessionLost { requeued, indeterminate } => {
-                effects.events.push(Event::SessionLost { requeued, indeterminate });
-            }
-            client::Event::Poison { topic, qos, closes, .. } => {
-                effects.events.push(Event::Poison { topic, qos, closes });
-            }
-            client::Event::RefusalNotTold { reason, .. } => {
-                effects.events.push(Event::RefusalNotTold { reason });
-            }
             // Durable sessions are not offered yet, and only they have these.
             client::Event::PublishAccepted(_)
             | client::Event::AcknowledgementStored(_)
             | client::Event::StoreFailed => {}
-            event => debug_assert!(false, "an event that nobody takes: {event:?}"),
+            event => effects.events.extend(told(event)),
         }
     }
 
@@ -169,5 +159,21 @@ impl Inner {
         let why = Disconnection::new(cause, self.transport_error.take());
         effects.outdated.extend(self.last.replace(why.clone()).and_then(Disconnection::into_transport_error));
         effects.events.push(Event::Disconnected(why));
+    }
+}
+
+/// What is told as it is.
+fn told(event: client::Event) -> Option<Event> {
+    match event {
+        client::Event::SessionLost { requeued, indeterminate } => {
+            Some(Event::SessionLost { requeued, indeterminate })
+        }
+        client::Event::VersionRefused { refused, next } => Some(Event::VersionRefused { refused, next }),
+        client::Event::Poison { topic, qos, closes, .. } => Some(Event::Poison { topic, qos, closes }),
+        client::Event::RefusalNotTold { reason, .. } => Some(Event::RefusalNotTold { reason }),
+        event => {
+            debug_assert!(false, "an event that nobody takes: {event:?}");
+            None
+        }
     }
 }

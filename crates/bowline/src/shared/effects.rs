@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use bowline_proto::TopicName;
 use bowline_proto::client::DropReason;
+use bowline_proto::{Timestamp, TopicFilter, TopicName};
 use tracing::{debug, info, warn};
 
 use crate::disconnection::TransportError;
@@ -19,6 +19,8 @@ use crate::state::ConnectionState;
 pub(crate) struct Effects {
     pub(super) wakers: Vec<Waker>,
     pub(super) events: Vec<Event>,
+    /// Messages that hold up acknowledgements.
+    pub(super) stalls: Vec<Stall>,
     pub(super) state: Option<ConnectionState>,
     /// Messages that the send queue dropped: how many, and the last.
     dropped: Option<(u64, TopicName, DropReason)>,
@@ -29,6 +31,15 @@ pub(crate) struct Effects {
     /// What transports, providers and hooks said and nobody asks for any more: the application's too.
     pub(crate) outdated: Vec<Arc<TransportError>>,
     pub(super) failed: Vec<PublishError>,
+}
+
+/// A message that holds up acknowledgements, by the engine's time.
+#[derive(Debug)]
+pub(super) struct Stall {
+    pub(super) topic: TopicName,
+    pub(super) filter: Option<TopicFilter>,
+    pub(super) held: usize,
+    pub(super) since: Timestamp,
 }
 
 impl Effects {
@@ -64,6 +75,10 @@ impl Effects {
         if self.qos0_dropped > 0 {
             self.events.push(Event::Qos0Dropped { messages: std::mem::take(&mut self.qos0_dropped) });
         }
+        for Stall { topic, filter, held, since } in self.stalls.drain(..) {
+            let since = shared.instant(since).into_std();
+            self.events.push(Event::Stalled { topic, filter, held, since });
+        }
         if !self.events.is_empty() {
             self.events.iter().for_each(log);
             shared.feed.tell(self.events.drain(..));
@@ -74,6 +89,7 @@ impl Effects {
         // A burst must not be paid for by an idle connection.
         self.wakers.shrink_to(KEPT);
         self.events.shrink_to(0);
+        self.stalls.shrink_to(0);
         self.failed.shrink_to(0);
         self.displaced.shrink_to(0);
         self.outdated.shrink_to(0);

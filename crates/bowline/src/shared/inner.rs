@@ -9,7 +9,7 @@ use bowline_proto::packet::{AckProperties, Disconnect, Subscription};
 use bowline_proto::routing::StreamId;
 use bowline_proto::session::{PublicationId, QueueLimits};
 use bowline_proto::types::{Message, UserProperties};
-use bowline_proto::{QoS, ReasonCode, Text, Timestamp, TopicFilter};
+use bowline_proto::{QoS, ReasonCode, Timestamp, TopicFilter};
 use bowline_transport::Endpoint;
 
 use crate::disconnection::{Disconnection, TransportError};
@@ -44,8 +44,6 @@ pub(crate) struct Inner {
     pub(crate) endpoint: Endpoint,
     /// Attempts since the last connection.
     pub(super) attempts: u32,
-    /// Where a server has sent us last.
-    pub(super) reference: Option<Text>,
     /// Why the last connection or attempt is over.
     pub(super) last: Option<Disconnection>,
     /// The driver is to end the client.
@@ -88,7 +86,6 @@ impl Inner {
             transport_error: None,
             endpoint,
             attempts: 0,
-            reference: None,
             last: None,
             wants_end: false,
             is_closing: false,
@@ -291,11 +288,10 @@ impl Inner {
         messages <= self.queue.messages_max / 4 * 3 && bytes <= self.queue.bytes_max / 4 * 3
     }
 
-    /// An attempt is about to be made: its number since the last connection, where a server has sent us last, and why the last one
-    /// is over.
-    pub(crate) fn next_attempt(&mut self) -> (u32, Option<Text>, Option<Disconnection>) {
+    /// An attempt is about to be made: its number since the last connection, and why the last one is over.
+    pub(crate) fn next_attempt(&mut self) -> (u32, Option<Disconnection>) {
         self.attempts = self.attempts.saturating_add(1);
-        (self.attempts, self.reference.clone(), self.last.clone())
+        (self.attempts, self.last.clone())
     }
 
     /// Finds out at once whether the connection is alive, or makes the next attempt now.

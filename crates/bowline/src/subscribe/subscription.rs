@@ -77,8 +77,10 @@ impl<D: StreamItem> Subscription<D> {
     }
 
     /// Ends the subscription at the broker, for all streams that share its filters, and resolves when the broker has
-    /// answered: to one reason code for each filter, `Success` where the version has none. What waits in the stream can
-    /// still be read; then it ends.
+    /// answered: to one reason code for each filter, `Success` where the version has none. QoS 0 messages that wait in the
+    /// stream can still be read; then it ends. QoS 1 and 2 messages that it has not returned are acknowledged, counted in
+    /// [`Stats::unsubscribed_acknowledged`](crate::Stats::unsubscribed_acknowledged) and, but for those that it had fetched
+    /// already, not returned any more: read the stream empty before if they are wanted.
     ///
     /// # Errors
     /// [`UnsubscribeError::Ended`] if the client has ended.

@@ -81,6 +81,11 @@ impl Peer {
         }
     }
 
+    /// What it speaks.
+    pub(crate) const fn version(&self) -> Version {
+        self.encoder.version()
+    }
+
     /// The next packet; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<Packet> {
         let mut bytes = vec![0; 64 * 1024];

@@ -261,6 +261,8 @@ impl Active {
         cx.inbound.messages() >= usize::from(limits.messages_max) || cx.inbound.bytes() >= limits.bytes_max
     }
 
+    /// QoS 0 in the queue counts although nothing answers it: it waits because the peer does not read, and whoever waits for
+    /// room behind it, or for all to be written, may be the one who would take from the full stream.
     fn may_pause(cx: &Context) -> bool {
         cx.outbound.len() == 0 && cx.requests.is_empty() && cx.queue.messages() == 0
     }

@@ -99,7 +99,7 @@ impl Active {
     /// Whether a new QoS 1 or 2 flow may start: never without a quota unit and a packet identifier [MQTT-3.3.4-7].
     pub(crate) fn may_start_flow(&self, cx: &Context) -> bool {
         self.quota.is_free()
-            && cx.outbound.len() < usize::from(cx.config.in_flight_max)
+            && cx.outbound.len() < cx.in_flight_max()
             && cx.outbound.next_to_resend().is_none()
             && cx.outbound.ids.has_free_for_publications()
     }
@@ -136,30 +136,24 @@ impl Active {
     }
 
     /// A waiting publication has its turn.
-    fn bind(&mut self, cx: &mut Context, queued: Queued, lane: Lane, now: Timestamp) {
+    fn bind(&mut self, cx: &mut Context, mut queued: Queued, lane: Lane, now: Timestamp) {
         // [MQTT-3.3.2-5] [MQTT-4.3.3-7]: until the first byte, expiry is ours to apply.
         if queued.deadline.is_some_and(|deadline| deadline <= now) {
             return cx.expire(queued);
         }
+        cx.strip(&mut queued.message);
         if let Err(limit) = self.check(&queued.message) {
             return cx.fail_queued(queued, |message| Outcome::Forbidden { message, limit });
         }
-        let Queued { publication, message, deadline, .. } = queued;
         match lane {
-            Lane::AtMostOnce => self.send_at_most_once(cx, publication, message, deadline, now),
-            Lane::Acknowledged => self.start_flow(cx, publication, message, deadline, FlowSource::Queue, now),
+            Lane::AtMostOnce => self.send_at_most_once(cx, queued, now),
+            Lane::Acknowledged => self.start_flow(cx, queued, FlowSource::Queue, now),
         }
     }
 
     // [MQTT-4.3.1-1] [MQTT-4.3.1-1 of 3.1.1]
-    pub(crate) fn send_at_most_once(
-        &mut self,
-        cx: &mut Context,
-        publication: PublicationId,
-        message: Message,
-        deadline: Option<Timestamp>,
-        now: Timestamp,
-    ) {
+    pub(crate) fn send_at_most_once(&mut self, cx: &mut Context, queued: Queued, now: Timestamp) {
+        let Queued { publication, message, deadline, .. } = queued;
         let header = PublishHeader {
             expiry_secs: remaining_secs(cx.rules, deadline, now),
             ..PublishHeader::default()
@@ -175,20 +169,18 @@ impl Active {
     pub(crate) fn start_flow(
         &mut self,
         cx: &mut Context,
-        publication: PublicationId,
-        message: Message,
-        deadline: Option<Timestamp>,
+        queued: Queued,
         source: FlowSource,
         now: Timestamp,
     ) {
         if !cx.journal.is_durable() {
-            let slot = cx.outbound.start(publication, message, deadline, FlowPhase::Acknowledge);
+            let slot = cx.outbound.start(queued, FlowPhase::Acknowledge);
             let slot = slot.expect("has_free_for_publications was asked before");
             self.take_asked_quota(cx, slot);
             return self.send_publish(cx, slot, now);
         }
-        let stored = message.clone();
-        let slot = cx.outbound.start(publication, message, deadline, FlowPhase::Persist);
+        let Queued { publication, message: stored, deadline, .. } = queued.clone();
+        let slot = cx.outbound.start(queued, FlowPhase::Persist);
         let slot = slot.expect("has_free_for_publications was asked before");
         self.take_asked_quota(cx, slot);
         let packet_id = cx.outbound.flow(slot).packet_id;
@@ -196,8 +188,13 @@ impl Active {
             FlowSource::Queue => cx.journal.record(Entry::Assigned { publication, packet_id }),
             FlowSource::Caller => {
                 let deadline = deadline.map(|deadline| cx.wall(deadline));
-                let accepted =
-                    Accepted { publication, message: stored, deadline, packet_id: Some(packet_id) };
+                let accepted = Accepted {
+                    publication,
+                    message: stored,
+                    deadline,
+                    packet_id: Some(packet_id),
+                    key: cx.keys.of(publication),
+                };
                 cx.journal.record_before(Entry::Accepted(accepted), Gated::Accepted(publication));
             }
         }
@@ -240,11 +237,11 @@ impl Active {
     /// Writes the PUBLISH of a flow: the first time without DUP, later with it [MQTT-3.3.1-1].
     pub(super) fn send_publish(&mut self, cx: &mut Context, slot: u32, now: Timestamp) {
         let flow = cx.outbound.flow(slot);
-        let (publication, was_sent) = (flow.publication, flow.was_sent);
+        let was_sent = flow.was_sent;
         if !was_sent && flow.deadline.is_some_and(|deadline| deadline <= now) {
             let flow = self.finish(cx, slot);
-            cx.stats.publications_expired += 1;
-            return cx.fail_unsent_flow(publication, Outcome::Expired { message: flow.message });
+            cx.stats.publications_expired += u64::from(!flow.is_in_doubt);
+            return cx.fail_unsent_flow(flow, |message| Outcome::Expired { message });
         }
         // [MQTT-3.3.1-1] [MQTT-3.3.1-1 of 3.1.1] [MQTT-4.3.2-2] [MQTT-4.3.3-2] [MQTT-2.3.1-3 of 3.1.1]
         let header = PublishHeader {
@@ -272,16 +269,12 @@ impl Active {
         let flow = cx.outbound.flow(slot);
         let publication = flow.publication;
         if !flow.was_sent {
-            let message = self.finish(cx, slot).message;
-            return cx.fail_unsent_flow(publication, Outcome::Forbidden { message, limit });
+            let flow = self.finish(cx, slot);
+            return cx.fail_unsent_flow(flow, |message| Outcome::Forbidden { message, limit });
         }
         let (flow, retired) = self.finish_sent(cx, slot);
         cx.spent.message(flow.message);
-        cx.fail(
-            Entry::Ended { publication, retired },
-            publication,
-            Outcome::Indeterminate { limit: Some(limit) },
-        );
+        cx.fail(publication, retired, Outcome::Indeterminate { limit: Some(limit) });
     }
 
     // [MQTT-4.3.2-3] [MQTT-2.2.1-6] [MQTT-4.3.2-1 of 3.1.1] [MQTT-2.3.1-6 of 3.1.1]
@@ -457,7 +450,7 @@ fn end(cx: &mut Context, flow: OutboundFlow, ack: Ack, downgraded: bool) {
     let Ack { reason, properties, .. } = ack;
     if reason.is_failure() {
         let outcome = Outcome::Rejected { reason, properties };
-        cx.fail(Entry::Ended { publication, retired: None }, publication, outcome);
+        cx.fail(publication, None, outcome);
     } else {
         cx.succeed(publication, Outcome::Acknowledged { reason, properties, downgraded });
     }

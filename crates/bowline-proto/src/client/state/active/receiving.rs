@@ -103,7 +103,7 @@ impl Active {
                 cx.route(&message, &subscription_ids);
                 let mut streams: StreamSet = cx.matched.iter().copied().collect();
                 if streams.is_empty() && cx.is_unsubscribed(&message, &subscription_ids) {
-                    Self::make_room(cx, &message)?;
+                    self.make_room(cx, &message)?;
                     return self.pass_over(cx, message, packet_id);
                 }
                 if streams.is_empty() {
@@ -116,7 +116,7 @@ impl Active {
                         Unmatched::Hold | Unmatched::Acknowledge => streams.insert(UNROUTED),
                     }
                 }
-                Self::make_room(cx, &message)?;
+                self.make_room(cx, &message)?;
                 self.hold(cx, message, packet_id, dup, streams, subscription_ids);
             }
         }
@@ -174,7 +174,7 @@ impl Active {
     /// Rule 3: what is received and not acknowledged has a bound in messages and in bytes, over all streams. A message
     /// beyond it is neither handed out nor acknowledged: in a kept session it comes again.
     // [MQTT-4.8.0-2 of 3.1.1]
-    fn make_room(cx: &mut Context, message: &Message) -> Result<(), DisconnectCause> {
+    fn make_room(&mut self, cx: &mut Context, message: &Message) -> Result<(), DisconnectCause> {
         let limits = cx.config.inbound;
         Self::check_receive_maximum(cx, 1)?;
         let messages = cx.inbound.messages() + 1;
@@ -186,7 +186,8 @@ impl Active {
         if cx.inbound.messages() < usize::from(limits.messages_max) && bytes <= limits.bytes_max {
             return Ok(());
         }
-        // What was taken and waits only to be acknowledged if it comes again must not keep others out.
+        // What was taken must not keep others out, whether its acknowledgement can go now or waits for it to come again.
+        self.acknowledge_due(cx);
         cx.inbound.forget_unclaimed();
         let messages = cx.inbound.messages() + 1;
         let bytes = cx.inbound.bytes().saturating_add(message.content_bytes());
@@ -214,12 +215,17 @@ impl Active {
     /// Rule 2: acknowledgements leave in the order in which the messages arrived, as far as they are due.
     // [MQTT-4.6.0-2] [MQTT-4.6.0-3] [MQTT-4.6.0-2 of 3.1.1] [MQTT-4.6.0-3 of 3.1.1]
     pub(super) fn pump_acknowledgements(&mut self, cx: &mut Context, now: Timestamp) {
-        while self.link.has_room()
+        self.acknowledge_due(cx);
+        self.turns.note_holders(&cx.inbound, now);
+    }
+
+    fn acknowledge_due(&mut self, cx: &mut Context) {
+        while !self.is_held
+            && self.link.has_room()
             && let Some((packet, ack)) = self.turns.next_due(&mut cx.inbound)
         {
             self.send_acknowledgement(packet, ack);
         }
-        self.turns.note_holders(&cx.inbound, now);
     }
 
     /// Rule 2: names the message that holds up the acknowledgements of others.
@@ -232,8 +238,9 @@ impl Active {
                 .iter()
                 .filter_map(|stream| cx.routes.filters(stream).find(|filter| filter.matches(topic)).cloned());
             let filter = filters.min();
+            let topic = topic.clone();
             let Stall { delivery, since, held } = stall;
-            cx.emit(Event::Stalled { delivery, streams, filter, held, since });
+            cx.emit(Event::Stalled { delivery, streams, topic, filter, held, since });
         }
     }
 

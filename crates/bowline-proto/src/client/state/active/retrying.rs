@@ -1,17 +1,18 @@
 //! Sending unanswered packets again on the same connection, in the versions that know it. Off unless asked for.
 //!
 //! Each list of flows is in the order of sending, and a flow goes out again only when all before it have: so the first of
-//! each list has the deadline, and a message costs nothing but a note of its own. What was sent behind a large message
-//! cannot be answered before it either.
+//! each list has the deadline, or the one at which a round has stopped, and a message costs nothing but a note of its own. What
+//! was sent behind a large message cannot be answered before it either.
 
 use alloc::vec::Vec;
 
 use crate::client::context::Context;
-use crate::client::requests::RequestKind;
+use crate::client::requests::ItemState;
 use crate::client::state::Active;
+use crate::client::state::active::requesting::{finish_if_done, is_meant};
 use crate::packet::Ack;
+use crate::session::outbound::Leg;
 use crate::time::Timestamp;
-use crate::types::TopicFilter;
 
 impl Active {
     /// When to look again. Without room for more, the next written buffer has the engine look.
@@ -19,9 +20,8 @@ impl Active {
         if cx.config.retry.is_none() || self.is_held || !self.link.has_room() {
             return None;
         }
-        let flows = [cx.outbound.first_publishing(), cx.outbound.first_releasing()].into_iter().flatten();
-        let flows = flows.filter_map(|slot| cx.outbound.flow(slot).retry_at);
-        flows.chain(cx.requests.first_retry()).min()
+        let flows = [cx.outbound.again_at(Leg::Publish), cx.outbound.again_at(Leg::Pubrel)];
+        flows.into_iter().flatten().chain(cx.requests.first_retry()).min()
     }
 
     /// Sends again what is due.
@@ -30,27 +30,30 @@ impl Active {
         if self.retry_deadline(cx).is_none_or(|due| now < due) {
             return;
         }
-        let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-        let mut next = cx.outbound.first_releasing();
-        while self.link.has_room()
-            && let Some(slot) = next.filter(|&slot| is_due(cx.outbound.flow(slot).retry_at))
-        {
-            next = cx.outbound.next(slot);
-            self.note_retry(cx);
-            self.release(cx, slot, cx.rules.pubrel_carries_dup, now);
-        }
-        let mut next = cx.outbound.first_publishing();
-        while self.link.has_room()
-            && let Some(slot) = next.filter(|&slot| is_due(cx.outbound.flow(slot).retry_at))
-        {
-            next = cx.outbound.next(slot);
-            self.note_retry(cx);
-            self.send_publish(cx, slot, now);
-        }
+        self.send_flows_again(cx, Leg::Pubrel, now);
+        self.send_flows_again(cx, Leg::Publish, now);
         for number in cx.requests.due_again(now) {
-            self.note_retry(cx);
+            if !self.link.has_room() {
+                return;
+            }
             self.send_request_again(cx, number, now);
         }
+    }
+
+    /// Goes on with a round, as far as there is room and flows are due.
+    fn send_flows_again(&mut self, cx: &mut Context, leg: Leg, now: Timestamp) {
+        let mut next = cx.outbound.next_again(leg, now);
+        while self.link.has_room()
+            && let Some(slot) = next.filter(|&slot| cx.outbound.flow(slot).is_due_again(now))
+        {
+            next = cx.outbound.next(slot);
+            self.note_retry(cx);
+            match leg {
+                Leg::Publish => self.send_publish(cx, slot, now),
+                Leg::Pubrel => self.release(cx, slot, cx.rules.pubrel_carries_dup, now),
+            }
+        }
+        cx.outbound.stop_again(leg, next);
     }
 
     /// Sends the PUBREL of a flow whose PUBREC is durable.
@@ -66,22 +69,38 @@ impl Active {
         self.retry_is_encoded = true;
     }
 
-    /// Sends a SUBSCRIBE or UNSUBSCRIBE again, unless the application has changed its mind about one of its filters
-    /// meanwhile: a later request says so, and must not be undone.
+    /// Sends a SUBSCRIBE or UNSUBSCRIBE again. If the application has changed its mind about one of its filters meanwhile, a later
+    /// request says so and must not be undone: that one is over, and the rest goes into a new packet.
     fn send_request_again(&mut self, cx: &mut Context, number: u32, now: Timestamp) {
         let sent = cx.requests.packet(number);
         let (slot, packet_id, items) = (sent.operation, sent.packet_id, sent.items.clone());
-        note_request(cx, number, now);
-        if still_meant(cx, slot, &items) {
+        let operation = cx.requests.operation(slot);
+        let kind = operation.kind;
+        let undone: Vec<usize> = items
+            .iter()
+            .copied()
+            .filter(|&item| !is_meant(&cx.subscriptions, kind, &operation.items[item].filter))
+            .collect();
+        if undone.is_empty() {
+            self.note_retry(cx);
+            note_request(cx, number, now);
             // It fitted the first time.
             let _ = self.encode_request(cx, slot, packet_id, &items, true);
+            return;
         }
+        let packet = cx.requests.take_back(number);
+        cx.outbound.ids.free(packet.packet_id);
+        for item in undone {
+            cx.requests.operation(slot).items[item].state = ItemState::Answered(kind.overtaken());
+        }
+        finish_if_done(cx, slot);
+        cx.has_changed = true;
     }
 }
 
 /// A packet of a flow was written: when to write it again.
 pub(super) fn note_flow(cx: &mut Context, slot: u32, bytes: usize, now: Timestamp) {
-    let Some(retry) = cx.config.retry else { return };
+    let Some(retry) = cx.config.retry.filter(|_| cx.rules.may_retry_on_timer) else { return };
     let flow = cx.outbound.flow_mut(slot);
     flow.retry_at = Some(now + retry.delay(flow.repetitions, bytes, &mut cx.jitter));
     flow.repetitions = flow.repetitions.saturating_add(1);
@@ -93,11 +112,4 @@ pub(super) fn note_request(cx: &mut Context, number: u32, now: Timestamp) {
     let sent = cx.requests.packet_mut(number);
     sent.retry_at = Some(now + retry.delay(sent.repetitions, 0, &mut cx.jitter));
     sent.repetitions = sent.repetitions.saturating_add(1);
-}
-
-fn still_meant(cx: &mut Context, slot: u32, items: &[usize]) -> bool {
-    let operation = cx.requests.operation(slot);
-    let wants = operation.kind == RequestKind::Subscribe;
-    let filters: Vec<TopicFilter> = items.iter().map(|&item| operation.items[item].filter.clone()).collect();
-    filters.iter().all(|filter| cx.subscriptions.find(filter).is_some() == wants)
 }

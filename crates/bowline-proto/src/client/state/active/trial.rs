@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use crate::client::context::Context;
 use crate::client::event::{Event, Outcome};
 use crate::client::state::Active;
-use crate::session::stored::Entry;
 use crate::time::Timestamp;
 
 impl Active {
@@ -97,6 +96,6 @@ impl Active {
         let (topic, qos) = (flow.message.topic.clone(), flow.message.qos);
         cx.spent.message(flow.message);
         cx.emit(Event::Poison { publication, topic, qos, closes });
-        cx.fail(Entry::Ended { publication, retired }, publication, Outcome::Poison { closes });
+        cx.fail(publication, retired, Outcome::Poison { closes });
     }
 }

@@ -100,7 +100,8 @@ impl Active {
         if is_acknowledged(&message) {
             // [MQTT-2.2.1-4] [MQTT-2.3.1-4 of 3.1.1] [MQTT-4.3.2-1] [MQTT-4.3.3-1]
             let outbound = &mut self.session.outbound;
-            let slot = outbound.start(publication, message, deadline, FlowPhase::Acknowledge);
+            let queued = Queued { publication, message, deadline, is_in_doubt: false };
+            let slot = outbound.start(queued, FlowPhase::Acknowledge);
             let slot = slot.expect("has_free_for_publications was asked before");
             let has_unit = self.take_quota(slot);
             debug_assert!(has_unit, "a flow starts only when a unit is free");

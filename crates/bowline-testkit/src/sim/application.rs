@@ -1,0 +1,459 @@
+//! The receiving half of a client's application: its streams, and what becomes of the messages in them. Says to the
+//! engine what a driver would; looks at no wire.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bowline_proto::client::{Delivery, Qos0Dropped, Qos0Limits, UNROUTED, Unmatched};
+use bowline_proto::packet::Subscription;
+use bowline_proto::routing::StreamId;
+use bowline_proto::session::DeliveryId;
+use bowline_proto::types::{SubscriptionOptions, TopicName};
+use bowline_proto::{PacketId, QoS, ReasonCode};
+
+use crate::sim::World;
+use crate::sim::plan::{FILTERS, Session, TOPICS, filter};
+use crate::sim::tasks::Task;
+use crate::sim::wire::number_of;
+
+/// What an application has open and in its hands.
+#[derive(Debug, Default)]
+pub(super) struct Application {
+    streams: BTreeMap<StreamId, Stream>,
+    /// QoS 1 and 2 messages that not all of their streams have finished with.
+    held: BTreeMap<DeliveryId, Held>,
+    /// Messages that the application has finished with and whose acknowledgement is not stored.
+    pub(super) taken: BTreeMap<DeliveryId, u64>,
+    /// Which message came under an identifier.
+    by_id: BTreeMap<PacketId, (DeliveryId, u64)>,
+    /// How many acknowledgements are due for messages that were finished with on this connection.
+    finished: BTreeMap<(PacketId, u64), u32>,
+    /// A message was abandoned: it is held until the process ends.
+    pub(super) has_abandoned: bool,
+    qos0_dropped: u64,
+    /// The QoS 0 message that came last, and the streams that must get it or lose it.
+    qos0_due: (u64, BTreeSet<StreamId>),
+}
+
+#[derive(Debug)]
+struct Stream {
+    filters: BTreeSet<usize>,
+    /// Whether messages are acknowledged when the application has finished with them, not when it takes them.
+    is_manual: bool,
+    qos0_max: usize,
+    qos0: VecDeque<u64>,
+}
+
+#[derive(Debug)]
+struct Held {
+    number: u64,
+    packet_id: Option<PacketId>,
+    /// Streams in which it waits.
+    waiting: Vec<StreamId>,
+    /// Streams whose application has it in its hands.
+    in_hand: Vec<StreamId>,
+    /// Nobody needs to get it any more: its session is gone, or its filter.
+    is_let_go: bool,
+}
+
+impl Held {
+    const fn is_loose(&self) -> bool {
+        self.waiting.is_empty() && self.in_hand.is_empty()
+    }
+}
+
+impl Application {
+    /// Whether nothing waits for the application.
+    pub(super) fn is_idle(&self) -> bool {
+        self.held.values().all(|held| held.is_loose() && held.is_let_go)
+    }
+
+    /// A connection begins.
+    pub(super) fn on_connected(&mut self, is_new_session: bool) {
+        for held in self.held.values_mut() {
+            held.is_let_go |= is_new_session;
+        }
+    }
+
+    pub(super) fn on_stream_ended(&mut self, stream: StreamId) {
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.filters.clear();
+        }
+    }
+
+    /// What a kill takes from the application, and must come again in a session that goes on.
+    pub(super) fn unfinished(&self) -> Vec<u64> {
+        let unfinished = self.held.values().filter(|held| !held.is_let_go && !held.is_loose());
+        unfinished.map(|held| held.number).collect()
+    }
+
+    fn drop_filter(&mut self, filter: usize) {
+        for stream in self.streams.values_mut() {
+            stream.filters.remove(&filter);
+        }
+    }
+
+    fn has_stream_for(&self, filter: usize) -> bool {
+        self.streams.values().any(|stream| stream.filters.contains(&filter))
+    }
+}
+
+impl World {
+    /// Opens a stream.
+    pub(super) fn open_stream(&mut self, index: usize, filters: &[usize]) {
+        let is_manual = self.random.once_in(3);
+        let client = &mut self.clients[index];
+        let options = SubscriptionOptions::new(client.plan.subscription_qos);
+        let subscriptions = filters.iter().map(|&one| Subscription { filter: filter(one), options });
+        let (qos0_max, when_full) = client.plan.qos0;
+        let limits = Qos0Limits::new(qos0_max, when_full);
+        let asked = client.engine.subscribe(subscriptions.collect(), limits, Vec::new());
+        let (_, stream) = asked.expect("a legal subscription");
+        client.wanted.extend(filters);
+        client.known.extend(filters);
+        for &one in filters {
+            client.wire.subscribes(filter(one));
+        }
+        let filters: BTreeSet<usize> = filters.iter().copied().collect();
+        self.log.note(self.now, || format!("client {index}: opens {stream:?} for {filters:?}"));
+        let opened = Stream { filters, is_manual, qos0_max, qos0: VecDeque::new() };
+        self.clients[index].application.streams.insert(stream, opened);
+        self.counts.streams_opened += 1;
+    }
+
+    /// From now on the application takes what no other stream wants.
+    pub(super) fn open_unrouted(&mut self, index: usize) {
+        let is_manual = self.random.once_in(3);
+        let client = &mut self.clients[index];
+        let (qos0_max, when_full) = client.plan.qos0;
+        if client.application.streams.contains_key(&UNROUTED) {
+            return;
+        }
+        client.engine.open_unrouted(Qos0Limits::new(qos0_max, when_full));
+        let opened = Stream { filters: BTreeSet::new(), is_manual, qos0_max, qos0: VecDeque::new() };
+        client.application.streams.insert(UNROUTED, opened);
+        self.counts.unrouted_opened += 1;
+        self.log.note(self.now, || format!("client {index}: opens unrouted"));
+    }
+
+    /// The application changes what it listens to.
+    pub(super) fn change_streams(&mut self, index: usize) {
+        match self.random.below(5) {
+            0 | 1 => {
+                let first = self.random.below(FILTERS.len() as u64) as usize;
+                let second = self.random.below(FILTERS.len() as u64) as usize;
+                let both = [first, second];
+                self.open_stream(index, &both[..1 + usize::from(first != second)]);
+            }
+            2 => self.open_unrouted(index),
+            _ => {
+                let open: Vec<StreamId> = self.clients[index].application.streams.keys().copied().collect();
+                if !open.is_empty() {
+                    let stream = self.random.pick(&open);
+                    self.close_stream(index, stream);
+                }
+            }
+        }
+    }
+
+    /// The application drops a stream.
+    fn close_stream(&mut self, index: usize, stream: StreamId) {
+        let client = &mut self.clients[index];
+        let application = &mut client.application;
+        let Some(closed) = application.streams.remove(&stream) else { return };
+        let is_clean = client.plan.session == Session::Clean;
+        let is_for_nobody = stream == UNROUTED && client.plan.unmatched == Unmatched::Acknowledge;
+        let acknowledges = is_clean || is_for_nobody;
+        let mut untaken = Vec::new();
+        for (&delivery, held) in &mut application.held {
+            let Some(at) = held.waiting.iter().position(|one| *one == stream) else { continue };
+            held.waiting.swap_remove(at);
+            if held.is_loose() && acknowledges {
+                held.is_let_go = true;
+                self.ledger.taken(index, held.number);
+            }
+            untaken.push(delivery);
+        }
+        self.counts.streams_dropped += 1;
+        client.engine.close_stream(stream, &untaken);
+        self.log.note(self.now, || format!("client {index}: drops {stream:?} with {untaken:?} in it"));
+        // A kept session goes on with the filter, and what comes is held for whoever comes.
+        if is_clean {
+            let unused = closed.filters.into_iter();
+            let application = &self.clients[index].application;
+            let unused: Vec<usize> = unused.filter(|&one| !application.has_stream_for(one)).collect();
+            for one in unused {
+                self.no_longer_wants(index, one);
+            }
+        }
+    }
+
+    /// The application does not want a filter any more.
+    pub(super) fn unsubscribe(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        let Some(&one) = client.wanted.first() else { return };
+        client.engine.unsubscribe(vec![filter(one)], Vec::new()).expect("a legal request");
+        self.log.note(self.now, || format!("client {index}: unsubscribes {}", FILTERS[one]));
+        self.no_longer_wants(index, one);
+    }
+
+    fn no_longer_wants(&mut self, index: usize, one: usize) {
+        let client = &mut self.clients[index];
+        client.wanted.remove(&one);
+        client.application.drop_filter(one);
+        client.wire.unsubscribes(filter(one));
+        client.active.remove(&one);
+        let client = &self.clients[index];
+        let is_over = |number: u64| {
+            let topic = self.ledger.topic_of(number);
+            let name = TopicName::from_static(TOPICS[topic]).expect("a legal topic");
+            filter(one).matches(&name) && !client.wants(topic)
+        };
+        let held = client.application.held.iter().filter(|(_, held)| held.is_loose() && is_over(held.number));
+        let over: Vec<DeliveryId> = held.map(|(delivery, _)| *delivery).collect();
+        for delivery in over {
+            if let Some(held) = self.clients[index].application.held.get_mut(&delivery) {
+                held.is_let_go = true;
+            }
+        }
+        let client = &self.clients[index];
+        self.ledger.unsubscribed(index, |topic| client.expects(topic));
+    }
+
+    pub(super) fn on_delivery(&mut self, index: usize, delivery: Delivery) {
+        let number = number_of(&delivery.message.payload);
+        let streams: Vec<StreamId> = delivery.streams.iter().collect();
+        let Some(id) = delivery.delivery else {
+            let verdict = self.ledger.handed(index, number, QoS::AtMostOnce);
+            self.judge(verdict);
+            return self.on_qos0(index, number, &streams);
+        };
+        if streams.is_empty() {
+            return;
+        }
+        let application = &mut self.clients[index].application;
+        let is_new = !application.held.contains_key(&id);
+        application.by_id.extend(delivery.packet_id.map(|packet_id| (packet_id, (id, number))));
+        let held = application.held.entry(id).or_insert_with(|| Held {
+            number,
+            packet_id: delivery.packet_id,
+            waiting: Vec::new(),
+            in_hand: Vec::new(),
+            is_let_go: false,
+        });
+        let twice =
+            streams.iter().find(|stream| held.waiting.contains(stream) || held.in_hand.contains(stream));
+        let twice = twice.copied();
+        held.waiting.extend(&streams);
+        self.counts.delivered += u64::from(is_new);
+        if let Some(stream) = twice {
+            self.judge(Err(format!("client {index} got message {number} twice in {stream:?}")));
+        }
+        if is_new {
+            let verdict = self.ledger.handed(index, number, delivery.message.qos);
+            self.judge(verdict);
+        }
+        for stream in streams {
+            let (after, life) = (self.taking_time(index), self.clients[index].life);
+            self.schedule(after, Task::Take { client: index, life, delivery: id, stream });
+        }
+    }
+
+    /// The filter of a message is unsubscribed: nobody gets it any more.
+    pub(super) fn on_withdrawn(&mut self, index: usize, stream: StreamId, delivery: DeliveryId) {
+        if let Some(held) = self.clients[index].application.held.get_mut(&delivery) {
+            held.waiting.retain(|one| *one != stream);
+            if held.is_loose() {
+                held.is_let_go = true;
+                self.ledger.taken(index, held.number);
+                let due = held.packet_id.map(|packet_id| (packet_id, held.number));
+                if let Some(due) = due {
+                    *self.clients[index].application.finished.entry(due).or_default() += 1;
+                }
+            }
+        }
+    }
+
+    /// What was acknowledged was taken by the application, or withdrawn from it, which is told after the wire has it.
+    pub(super) fn prove_acknowledgements(&mut self, index: usize) {
+        let dropped = self.clients[index].engine.stats().qos0_dropped;
+        let application = &self.clients[index].application;
+        let (told, due) = (application.qos0_dropped, application.qos0_due.clone());
+        if told != dropped {
+            self.judge(Err(format!(
+                "client {index} counts {dropped} dropped QoS 0 messages, and told {told}"
+            )));
+        }
+        if let (number, Some(stream)) = (due.0, due.1.first()) {
+            let what = format!("client {index}: {stream:?} neither got nor lost message {number} of QoS 0");
+            self.judge(Err(what));
+        }
+        for (id, number) in std::mem::take(&mut self.clients[index].unproven) {
+            let verdict = self.prove(index, id, number);
+            self.judge(verdict);
+        }
+    }
+
+    fn prove(&mut self, index: usize, id: PacketId, number: u64) -> Result<(), String> {
+        let topic = self.ledger.topic_of(number);
+        let client = &mut self.clients[index];
+        // A copy for a subscription that has ended is not one for those that have not.
+        let may_pass_over = client.has_unwanted(topic) || client.plan.unmatched == Unmatched::Acknowledge;
+        let is_wanted = client.wants(topic) && !may_pass_over;
+        let application = &mut client.application;
+        let is_finished = match application.finished.get_mut(&(id, number)) {
+            Some(due) if *due > 0 => {
+                *due -= 1;
+                true
+            }
+            _ => false,
+        };
+        match application.by_id.get(&id) {
+            Some((delivery, same)) if *same == number => {
+                let held = application.held.get_mut(delivery).filter(|_| !is_finished);
+                match held {
+                    Some(held) if held.is_loose() && (may_pass_over || held.is_let_go) => {
+                        held.is_let_go = true
+                    }
+                    Some(_) => {
+                        return Err(format!(
+                            "client {index} acknowledged message {number}, which is still in a stream"
+                        ));
+                    }
+                    None => {}
+                }
+                self.ledger.acknowledged(index, number, false)
+            }
+            _ => self.ledger.acknowledged(index, number, is_wanted),
+        }
+    }
+
+    /// The application takes a message out of a stream.
+    pub(super) fn take(&mut self, index: usize, delivery: DeliveryId, stream: StreamId) {
+        let client = &mut self.clients[index];
+        let Some(held) = client.application.held.get_mut(&delivery) else { return };
+        let Some(at) = held.waiting.iter().position(|one| *one == stream) else { return };
+        held.waiting.swap_remove(at);
+        held.in_hand.push(stream);
+        if !client.application.streams.get(&stream).is_some_and(|stream| stream.is_manual) {
+            return self.finish(index, delivery, stream);
+        }
+        client.engine.hand_over(delivery, stream);
+        let (after, life) = (self.taking_time(index), self.clients[index].life);
+        self.schedule(after, Task::Finish { client: index, life, delivery, stream });
+    }
+
+    /// The application has finished with a message.
+    pub(super) fn finish(&mut self, index: usize, delivery: DeliveryId, stream: StreamId) {
+        let client = &mut self.clients[index];
+        let Some(held) = client.application.held.get_mut(&delivery) else { return };
+        let Some(at) = held.in_hand.iter().position(|one| *one == stream) else { return };
+        let is_manual = client.application.streams.get(&stream).is_some_and(|stream| stream.is_manual);
+        if is_manual && client.plan.abandons && !self.is_calm && self.random.once_in(8) {
+            client.application.has_abandoned = true;
+            self.counts.abandoned += 1;
+            self.log.note(self.now, || format!("client {index}: abandons {delivery:?}"));
+            return;
+        }
+        held.in_hand.swap_remove(at);
+        let (number, packet_id, is_last) = (held.number, held.packet_id, held.is_loose());
+        let rejects = client.plan.rejects && self.random.once_in(4);
+        let reason = if rejects { ReasonCode::UnspecifiedError } else { ReasonCode::Success };
+        if is_last {
+            client.application.held.remove(&delivery);
+            client.application.taken.insert(delivery, number);
+            if let Some(packet_id) = packet_id {
+                *client.application.finished.entry((packet_id, number)).or_default() += 1;
+            }
+        }
+        // A message of a lost session has no acknowledgement, which is no error.
+        let taken = client.engine.take(delivery, stream, reason);
+        self.log.note(self.now, || format!("client {index}: takes {number} with {reason}, {taken:?}"));
+        self.counts.rejects += u64::from(rejects);
+        if rejects {
+            self.ledger.rejected(index, number);
+        }
+        if is_last {
+            self.ledger.taken(index, number);
+        }
+    }
+
+    fn taking_time(&mut self, index: usize) -> std::time::Duration {
+        let most = self.clients[index].plan.takes_within;
+        self.random.up_to(most)
+    }
+
+    /// A QoS 1 or 2 message is on the wire.
+    pub(super) fn expect_message(&mut self, index: usize, number: u64) {
+        let topic = TopicName::from_static(TOPICS[self.ledger.topic_of(number)]).expect("a legal topic");
+        let client = &self.clients[index];
+        let mut streams = client.application.streams.values().flat_map(|stream| &stream.filters);
+        let is_for_nobody = !streams.any(|&one| filter(one).matches(&topic));
+        if is_for_nobody && client.plan.unmatched == Unmatched::Acknowledge {
+            self.ledger.passed_over(index, number);
+        }
+    }
+
+    /// A QoS 0 message is on the wire: every stream that it matches has to get it, or to be told that it is lost.
+    pub(super) fn expect_qos0(&mut self, index: usize, number: u64) {
+        let topic = TopicName::from_static(TOPICS[self.ledger.topic_of(number)]).expect("a legal topic");
+        let client = &mut self.clients[index];
+        if client.engine.state_name() != "Active" {
+            return;
+        }
+        let matches = |one: &usize| client.active.contains(one) && filter(*one).matches(&topic);
+        let streams = client.application.streams.iter();
+        let due = streams.filter(|(_, stream)| stream.filters.iter().any(matches)).map(|(id, _)| *id);
+        client.application.qos0_due = (number, due.collect());
+    }
+
+    fn on_qos0(&mut self, index: usize, number: u64, streams: &[StreamId]) {
+        for &id in streams {
+            let (after, life) = (self.taking_time(index), self.clients[index].life);
+            let application = &mut self.clients[index].application;
+            application.qos0_due.1.remove(&id);
+            let Some(stream) = application.streams.get_mut(&id) else { continue };
+            stream.qos0.push_back(number);
+            let (waiting, most) = (stream.qos0.len(), stream.qos0_max.max(1));
+            self.schedule(after, Task::TakeQos0 { client: index, life, stream: id });
+            if waiting > most {
+                self.judge(Err(format!(
+                    "client {index}: {waiting} QoS 0 messages wait in {id:?}, at most {most} may"
+                )));
+            }
+        }
+        let topic = TOPICS[self.ledger.topic_of(number)];
+        let application = &self.clients[index].application;
+        let is_for_others =
+            streams.contains(&UNROUTED) && application.qos0_due.1.iter().any(|id| *id != UNROUTED);
+        if is_for_others {
+            self.judge(Err(format!(
+                "client {index} got message {number} to {topic} unrouted, and has a stream"
+            )));
+        }
+    }
+
+    pub(super) fn on_qos0_dropped(&mut self, index: usize, id: StreamId, which: Qos0Dropped) {
+        self.counts.qos0_dropped += 1;
+        let application = &mut self.clients[index].application;
+        application.qos0_dropped += 1;
+        let Some(stream) = application.streams.get_mut(&id) else { return };
+        let (waiting, most) = (stream.qos0.len(), stream.qos0_max.max(1));
+        match which {
+            Qos0Dropped::Newest => _ = application.qos0_due.1.remove(&id),
+            Qos0Dropped::Oldest => _ = stream.qos0.pop_front(),
+        }
+        if waiting < most {
+            let what = format!("client {index}: {id:?} lost a QoS 0 message with {waiting} of {most} in it");
+            self.judge(Err(what));
+        }
+    }
+
+    /// The application takes the oldest QoS 0 message of a stream.
+    pub(super) fn take_qos0(&mut self, index: usize, id: StreamId) {
+        let client = &mut self.clients[index];
+        let Some(stream) = client.application.streams.get_mut(&id) else { return };
+        if stream.qos0.pop_front().is_some() {
+            client.engine.take_qos0(id);
+        }
+    }
+}

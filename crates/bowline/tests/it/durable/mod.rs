@@ -1,0 +1,3 @@
+//! Durable sessions from outside: stores, and clients on them.
+
+mod stores;
