@@ -15,6 +15,8 @@ use bowline_transport::UnixAcceptor;
 #[cfg(feature = "websocket")]
 use bowline_transport::WebSocketAcceptor;
 use bowline_transport::{ListenError, Listener, TcpAcceptor, in_process};
+#[cfg(feature = "tls")]
+use bowline_transport::{TlsAcceptor, TlsError, TlsServer};
 use tokio::task::JoinHandle;
 
 use crate::broker::hub::Hub;
@@ -29,6 +31,8 @@ pub struct BrokerBuilder {
     config: BrokerConfig,
     tcp: Vec<SocketAddr>,
     has_default_tcp: bool,
+    #[cfg(feature = "tls")]
+    tls: Vec<(SocketAddr, TlsServer)>,
     #[cfg(unix)]
     unix: Vec<PathBuf>,
     #[cfg(feature = "websocket")]
@@ -49,6 +53,8 @@ impl BrokerBuilder {
             config: BrokerConfig::new(),
             tcp: Vec::new(),
             has_default_tcp: true,
+            #[cfg(feature = "tls")]
+            tls: Vec::new(),
             #[cfg(unix)]
             unix: Vec::new(),
             #[cfg(feature = "websocket")]
@@ -62,6 +68,14 @@ impl BrokerBuilder {
     /// broker listens on 127.0.0.1 and a free port.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.tcp.push(address);
+        self
+    }
+
+    /// Listens for TLS over TCP on this address, port 0 for a free one. May be called several times. Plain TCP is listened for as
+    /// well, unless [`without_tcp`](Self::without_tcp) says otherwise.
+    #[cfg(feature = "tls")]
+    pub fn listen_tls(mut self, address: SocketAddr, tls: TlsServer) -> Self {
+        self.tls.push((address, tls));
         self
     }
 
@@ -165,7 +179,7 @@ impl BrokerBuilder {
         let clock = hub.clone();
         tokio::spawn(async move { clock.keep_time().await });
         let accepting = listeners.into_iter().map(|listener| accept_all(hub.clone(), listener)).collect();
-        let addresses = Addresses { tcp: addresses, websocket: others.websocket };
+        let addresses = Addresses { tcp: addresses, tls: others.tls, websocket: others.websocket };
         Ok(Broker::new(hub, addresses, connector, accepting))
     }
 }
@@ -174,13 +188,23 @@ impl BrokerBuilder {
 #[derive(Default)]
 struct Others {
     listeners: Vec<Arc<dyn Listener>>,
+    tls: Vec<SocketAddr>,
     websocket: Vec<SocketAddr>,
 }
 
 impl BrokerBuilder {
     fn open_others(&self) -> Result<Others, StartError> {
-        #[cfg_attr(not(any(unix, feature = "websocket")), expect(unused_mut, reason = "there are none then"))]
+        #[cfg_attr(
+            not(any(unix, feature = "tls", feature = "websocket")),
+            expect(unused_mut, reason = "there are none then")
+        )]
         let mut others = Others::default();
+        #[cfg(feature = "tls")]
+        for (address, server) in &self.tls {
+            let acceptor = TcpAcceptor::bind(*address).map_err(StartError::Listen)?;
+            others.tls.push(acceptor.local_addr());
+            others.listeners.push(Arc::new(TlsAcceptor::new(acceptor, server).map_err(StartError::Tls)?));
+        }
         #[cfg(unix)]
         for path in &self.unix {
             let acceptor = UnixAcceptor::bind(path).map_err(StartError::Listen)?;
@@ -215,6 +239,9 @@ pub enum StartError {
     Setting(RequestError),
     /// An address cannot be listened on.
     Listen(ListenError),
+    /// The settings of a TLS listener cannot be used.
+    #[cfg(feature = "tls")]
+    Tls(TlsError),
 }
 
 impl fmt::Display for StartError {
@@ -222,6 +249,8 @@ impl fmt::Display for StartError {
         match self {
             Self::Setting(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
         }
     }
 }
@@ -231,6 +260,8 @@ impl std::error::Error for StartError {
         match self {
             Self::Setting(error) => error.source(),
             Self::Listen(error) => error.source(),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.source(),
         }
     }
 }

@@ -51,6 +51,7 @@ pub struct Broker {
 #[derive(Debug)]
 struct Addresses {
     tcp: Vec<SocketAddr>,
+    tls: Vec<SocketAddr>,
     #[cfg_attr(not(feature = "websocket"), expect(dead_code, reason = "there are none then"))]
     websocket: Vec<SocketAddr>,
 }
@@ -84,6 +85,11 @@ impl Broker {
     #[cfg(feature = "websocket")]
     pub fn websocket_addresses(&self) -> &[SocketAddr] {
         &self.addresses.websocket
+    }
+
+    /// Where it listens for TLS, in the order of `BrokerBuilder::listen_tls`. Empty without the feature `tls`.
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.addresses.tls
     }
 
     /// A way to the broker inside this process, without sockets; it ignores the endpoint.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::connector::{ConnectFuture, Connector};
 use crate::endpoint::Endpoint;
@@ -22,29 +22,33 @@ use crate::websocket_error::WebSocketError;
 pub struct WebSocketConnector<C> {
     below: C,
     options: WebSocket,
-    handshake_timeout: Duration,
+    connect_timeout: Duration,
 }
 
 impl<C: Connector> WebSocketConnector<C> {
     /// WebSocket with these options over what this connector opens.
     pub const fn new(below: C, options: WebSocket) -> Self {
-        Self { below, options, handshake_timeout: Duration::from_secs(10) }
+        Self { below, options, connect_timeout: Duration::from_secs(10) }
     }
 
-    /// How long the handshake may take, beside what opening the stream takes. Default: 10 s.
-    pub const fn handshake_timeout(mut self, limit: Duration) -> Self {
-        self.handshake_timeout = limit;
+    /// How long connecting may take in all. The handshake gets what the hook and opening the stream have left of it; those have no
+    /// limit here, so give the connector below one that is not longer. Default: 10 s.
+    pub const fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
         self
     }
 
     async fn open(&self, endpoint: &Endpoint, sub_protocol: SubProtocol) -> Result<Stream, ConnectError> {
+        let limit = self.connect_timeout;
+        let started = Instant::now();
         let handshake = self.options.prepare(endpoint, sub_protocol).await?;
         let stream = self.below.connect_as(endpoint, sub_protocol).await?;
-        match timeout(self.handshake_timeout, upgrade(stream, &handshake, self.options.limits)).await {
+        let upgrade = upgrade(stream, &handshake, self.options.limits);
+        match timeout(limit.saturating_sub(started.elapsed()), upgrade).await {
             Ok(done) => Ok(done?),
             Err(_) => {
                 let peer = endpoint.host_and_port();
-                Err(WebSocketError::TimedOut { peer, after: self.handshake_timeout }.into())
+                Err(WebSocketError::TimedOut { peer, after: limit }.into())
             }
         }
     }

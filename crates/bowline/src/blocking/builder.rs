@@ -116,6 +116,9 @@ impl<R: Role> Builder<R> {
         /// As [`Builder::connector`](crate::Builder::connector). It runs on the thread of all blocking clients and must not
         /// block it.
         connector(connector: impl Connector);
+        /// As [`Builder::tls`](crate::Builder::tls).
+        #[cfg(feature = "tls")]
+        tls(tls: bowline_transport::Tls);
         /// As [`Builder::tcp`](crate::Builder::tcp).
         tcp(options: TcpOptions);
         /// As [`Builder::bind_address`](crate::Builder::bind_address).

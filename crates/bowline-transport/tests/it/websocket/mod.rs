@@ -71,7 +71,7 @@ async fn refused(answer: impl Into<Vec<u8>>) -> bowline_transport::ConnectError 
     let place = Place::new(64 * 1024);
     let connector =
         WebSocketConnector::new(place.connector.clone(), WebSocket::new().header("X-Token", "zsecret"))
-            .handshake_timeout(Duration::from_millis(200));
+            .connect_timeout(Duration::from_millis(200));
     let endpoint = endpoint("ws://broker.example/zpath?zquery");
     let answer = answer.into();
     let answering = async {

@@ -4,6 +4,8 @@
 mod custom;
 #[cfg(unix)]
 mod directory;
+#[cfg(all(feature = "tls", feature = "websocket"))]
+mod secure_websocket;
 mod tcp;
 #[cfg(unix)]
 mod unix;
