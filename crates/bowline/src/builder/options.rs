@@ -75,6 +75,7 @@ pub(crate) mod sealed {
 /// | `tls` (feature `tls`) | the platform's roots, no client certificate | |
 /// | [`tcp`](Self::tcp) | those of [`TcpOptions`](bowline_transport::TcpOptions) | |
 /// | [`bind_address`](Self::bind_address), [`bind_interface`](Self::bind_interface) | the operating system chooses | |
+/// | `websocket` (feature `websocket`) | those of `WebSocket` | |
 /// | [`user_property`](Self::user_property) (5.0) | none | |
 ///
 /// Values are checked when the client is made; the error names option, value and limit.
