@@ -19,7 +19,7 @@ use crate::unix::UnixConnector;
 #[must_use]
 pub struct SchemeConnector {
     below: Arc<dyn Connector>,
-    handshake_timeout: Duration,
+    connect_timeout: Duration,
     #[cfg(feature = "tls")]
     tls: Tls,
 }
@@ -29,15 +29,16 @@ impl SchemeConnector {
     pub fn new(below: Arc<dyn Connector>) -> Self {
         Self {
             below,
-            handshake_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
             #[cfg(feature = "tls")]
             tls: Tls::new(),
         }
     }
 
-    /// How long a handshake above the bytes, or opening a Unix socket, may take. Default: 10 s.
-    pub const fn handshake_timeout(mut self, limit: Duration) -> Self {
-        self.handshake_timeout = limit;
+    /// How long connecting may take in all where there is a handshake above the bytes, which gets what is left, and how long
+    /// opening a Unix socket. Opening the bytes has the limit of the connector below. Default: 10 s.
+    pub const fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
         self
     }
 
@@ -54,11 +55,11 @@ impl SchemeConnector {
             #[cfg(feature = "tls")]
             Scheme::Mqtts => {
                 let over = TlsConnector::new(self.below.clone(), self.tls.clone());
-                over.handshake_timeout(self.handshake_timeout).connect(endpoint).await
+                over.connect_timeout(self.connect_timeout).connect(endpoint).await
             }
             #[cfg(unix)]
             Scheme::Unix => {
-                UnixConnector::new().connect_timeout(self.handshake_timeout).connect(endpoint).await
+                UnixConnector::new().connect_timeout(self.connect_timeout).connect(endpoint).await
             }
             // Nothing can be parsed that was not built; should it be made otherwise, it must not be sent in the clear.
             other => Err(ConnectError::custom(EndpointError::not_built(other))),
@@ -75,7 +76,7 @@ impl Connector for SchemeConnector {
 impl fmt::Debug for SchemeConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SchemeConnector")
-            .field("handshake_timeout", &self.handshake_timeout)
+            .field("connect_timeout", &self.connect_timeout)
             .finish_non_exhaustive()
     }
 }

@@ -82,6 +82,18 @@ pub enum ConnectError {
         /// What came of each, in the order of the attempts; at least two.
         attempts: Vec<Self>,
     },
+    /// The other side reset the connection before it had said anything.
+    BrokenOff {
+        /// Who.
+        peer: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The other side answered in TLS what was said to it in the clear.
+    SpeaksTls {
+        /// Who.
+        peer: String,
+    },
     /// The Unix socket cannot be connected to.
     Socket {
         /// Where it is.
@@ -118,6 +130,10 @@ pub enum ConnectErrorKind {
     Bind,
     /// An option of the socket cannot be set: another attempt fails in the same way.
     Option,
+    /// The other side reset the connection before it had said anything.
+    BrokenOff,
+    /// The other side wants TLS.
+    SpeaksTls,
     /// TLS could not be agreed on, or its settings cannot be used. A handshake that takes too long is
     /// [`TimedOut`](Self::TimedOut).
     #[cfg(feature = "tls")]
@@ -144,6 +160,8 @@ impl ConnectError {
             Self::Addresses { attempts, .. } => {
                 attempts.last().map_or(ConnectErrorKind::Other, |attempt| attempt.kind())
             }
+            Self::BrokenOff { .. } => ConnectErrorKind::BrokenOff,
+            Self::SpeaksTls { .. } => ConnectErrorKind::SpeaksTls,
             Self::Socket { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ConnectErrorKind::Refused,
                 io::ErrorKind::TimedOut => ConnectErrorKind::TimedOut,
@@ -212,6 +230,11 @@ impl fmt::Display for ConnectError {
                     List(attempts)
                 )
             }
+            Self::BrokenOff { peer, source } => write!(
+                f,
+                "{peer} broke off the connection before it said anything ({source}): check that it speaks MQTT there, and whether it wants TLS (mqtts://)"
+            ),
+            Self::SpeaksTls { peer } => write!(f, "{peer} speaks TLS: {SPEAKS_TLS_ADVICE}"),
             Self::Socket { path, source } => {
                 write!(f, "connecting to the socket {} failed ({source}): ", path.display())?;
                 f.write_str(socket_advice(source))
@@ -223,6 +246,8 @@ impl fmt::Display for ConnectError {
     }
 }
 
+const SPEAKS_TLS_ADVICE: &str = "connect with mqtts://, or to the broker's port without TLS, usually 1883";
+
 impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
@@ -231,6 +256,7 @@ impl Error for ConnectError {
             | Self::Unreachable { source, .. }
             | Self::Bind { source, .. }
             | Self::Option { source, .. }
+            | Self::BrokenOff { source, .. }
             | Self::Socket { source, .. }
             | Self::Io { source, .. } => Some(source),
             Self::Addresses { attempts, .. } => attempts.last().map(|attempt| attempt as _),
@@ -238,7 +264,7 @@ impl Error for ConnectError {
             #[cfg(feature = "tls")]
             Self::Tls { source } => source.source(),
             Self::Custom { source } => source.source(),
-            Self::NoAddress { .. } | Self::TimedOut { .. } => None,
+            Self::NoAddress { .. } | Self::TimedOut { .. } | Self::SpeaksTls { .. } => None,
         }
     }
 }

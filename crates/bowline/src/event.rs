@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bowline_proto::client::DropReason;
 use bowline_proto::types::TopicName;
-use bowline_proto::{QoS, ReasonCode, Text, TopicFilter};
+use bowline_proto::{QoS, ReasonCode, Text, TopicFilter, Version};
 use futures_core::Stream;
 
 use crate::disconnection::Disconnection;
@@ -40,6 +40,14 @@ pub enum Event {
         reference: Text,
         /// Whether it is moved for good.
         is_permanent: bool,
+    },
+    /// The broker does not take this version of MQTT, and another one is tried at once
+    /// ([`Builder::version_fallback`](crate::Builder::version_fallback)).
+    VersionRefused {
+        /// The version that it refused.
+        refused: Version,
+        /// The one that is tried.
+        next: Version,
     },
     /// The broker does not have the session (any more) that we had.
     SessionLost {

@@ -12,7 +12,9 @@ use bowline_proto::ReasonCode;
 use bowline_proto::error::RequestError;
 #[cfg(unix)]
 use bowline_transport::UnixAcceptor;
-use bowline_transport::{AcceptError, ListenError, Listener, TcpAcceptor, in_process};
+use bowline_transport::{ListenError, Listener, TcpAcceptor, in_process};
+#[cfg(feature = "tls")]
+use bowline_transport::{TlsAcceptor, TlsError, TlsServer};
 use tokio::task::JoinHandle;
 
 use crate::broker::Broker;
@@ -27,6 +29,8 @@ pub struct BrokerBuilder {
     config: BrokerConfig,
     tcp: Vec<SocketAddr>,
     has_default_tcp: bool,
+    #[cfg(feature = "tls")]
+    tls: Vec<(SocketAddr, TlsServer)>,
     #[cfg(unix)]
     unix: Vec<PathBuf>,
     others: Vec<Arc<dyn Listener>>,
@@ -45,6 +49,8 @@ impl BrokerBuilder {
             config: BrokerConfig::new(),
             tcp: Vec::new(),
             has_default_tcp: true,
+            #[cfg(feature = "tls")]
+            tls: Vec::new(),
             #[cfg(unix)]
             unix: Vec::new(),
             others: Vec::new(),
@@ -56,6 +62,14 @@ impl BrokerBuilder {
     /// broker listens on 127.0.0.1 and a free port.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.tcp.push(address);
+        self
+    }
+
+    /// Listens for TLS over TCP on this address, port 0 for a free one. May be called several times. Plain TCP is listened for as
+    /// well, unless [`without_tcp`](Self::without_tcp) says otherwise.
+    #[cfg(feature = "tls")]
+    pub fn listen_tls(mut self, address: SocketAddr, tls: TlsServer) -> Self {
+        self.tls.push((address, tls));
         self
     }
 
@@ -126,6 +140,8 @@ impl BrokerBuilder {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn start(self) -> Result<Broker, StartError> {
+        #[cfg(feature = "tls")]
+        let tls = self.tls;
         #[cfg(unix)]
         let unix = self.unix;
         let Self { mut config, mut tcp, has_default_tcp, others: mut listeners, authenticate, .. } = self;
@@ -143,6 +159,10 @@ impl BrokerBuilder {
             addresses.push(acceptor.local_addr());
             listeners.push(Arc::new(acceptor));
         }
+        #[cfg(not(feature = "tls"))]
+        let tls_addresses = Vec::new();
+        #[cfg(feature = "tls")]
+        let tls_addresses = listen_tls(tls, &mut listeners)?;
         #[cfg(unix)]
         for path in unix {
             listeners.push(Arc::new(UnixAcceptor::bind(path).map_err(StartError::Listen)?));
@@ -154,7 +174,7 @@ impl BrokerBuilder {
         let clock = hub.clone();
         tokio::spawn(async move { clock.keep_time().await });
         let accepting = listeners.into_iter().map(|listener| accept_all(hub.clone(), listener)).collect();
-        Ok(Broker::new(hub, addresses, connector, accepting))
+        Ok(Broker::new(hub, [addresses, tls_addresses], connector, accepting))
     }
 }
 
@@ -177,6 +197,9 @@ pub enum StartError {
     Setting(RequestError),
     /// An address cannot be listened on.
     Listen(ListenError),
+    /// The settings of a TLS listener cannot be used.
+    #[cfg(feature = "tls")]
+    Tls(TlsError),
 }
 
 impl fmt::Display for StartError {
@@ -184,6 +207,8 @@ impl fmt::Display for StartError {
         match self {
             Self::Setting(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
         }
     }
 }
@@ -193,8 +218,25 @@ impl std::error::Error for StartError {
         match self {
             Self::Setting(error) => error.source(),
             Self::Listen(error) => error.source(),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.source(),
         }
     }
+}
+
+/// Opens the TLS listeners; where they listen.
+#[cfg(feature = "tls")]
+fn listen_tls(
+    tls: Vec<(SocketAddr, TlsServer)>,
+    listeners: &mut Vec<Arc<dyn Listener>>,
+) -> Result<Vec<SocketAddr>, StartError> {
+    let mut addresses = Vec::new();
+    for (address, server) in tls {
+        let tcp = TcpAcceptor::bind(address).map_err(StartError::Listen)?;
+        addresses.push(tcp.local_addr());
+        listeners.push(Arc::new(TlsAcceptor::new(tcp, &server).map_err(StartError::Tls)?));
+    }
+    Ok(addresses)
 }
 
 /// Serves every client of a listener in a task of its own. The core bounds how many there are.
@@ -203,7 +245,7 @@ fn accept_all(hub: Arc<Hub>, listener: Arc<dyn Listener>) -> JoinHandle<()> {
         loop {
             match listener.accept().await {
                 Ok(stream) => drop(tokio::spawn(serve(hub.clone(), stream))),
-                Err(AcceptError::ClientGone { .. }) => {}
+                Err(error) if error.is_of_one_client() => {}
                 Err(error) if error.is_transient() => tokio::time::sleep(ACCEPT_PAUSE).await,
                 Err(_) => return,
             }

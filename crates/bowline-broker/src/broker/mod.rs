@@ -43,6 +43,8 @@ use hub::Hub;
 pub struct Broker {
     hub: Arc<Hub>,
     addresses: Vec<SocketAddr>,
+    /// Where TLS is spoken.
+    tls_addresses: Vec<SocketAddr>,
     connector: DuplexConnector,
     accepting: Vec<JoinHandle<()>>,
 }
@@ -55,11 +57,11 @@ impl Broker {
 
     fn new(
         hub: Arc<Hub>,
-        addresses: Vec<SocketAddr>,
+        [addresses, tls_addresses]: [Vec<SocketAddr>; 2],
         connector: DuplexConnector,
         accepting: Vec<JoinHandle<()>>,
     ) -> Self {
-        Self { hub, addresses, connector, accepting }
+        Self { hub, addresses, tls_addresses, connector, accepting }
     }
 
     /// Where it listens for TCP, the first address if there are several; `None` if it does not.
@@ -70,6 +72,11 @@ impl Broker {
     /// Where it listens for TCP, in the order of [`BrokerBuilder::listen`].
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where it listens for TLS, in the order of `BrokerBuilder::listen_tls`. Empty without the feature `tls`.
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.tls_addresses
     }
 
     /// A way to the broker inside this process, without sockets; it ignores the endpoint.

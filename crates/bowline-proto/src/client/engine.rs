@@ -56,7 +56,8 @@ impl ClientEngine {
     ///
     /// # Errors
     /// As [`ClientEngine::new`], and [`RequestError::WrongSession`] if the stored session is that of another client
-    /// identifier or of another version.
+    /// identifier or of a version that the configuration does not allow. With a
+    /// [version fallback](ClientConfig::version_fallback) the session keeps the version that it was made in.
     pub fn resume(
         config: ClientConfig,
         recovered: Recovered,
@@ -69,7 +70,7 @@ impl ClientEngine {
             if !config.client_id.is_empty() && config.client_id != identity.client_id {
                 return Err(RequestError::WrongSession { what: "client identifier" });
             }
-            if config.version != identity.version {
+            if !config.versions().any(|version| version == identity.version) {
                 return Err(RequestError::WrongSession { what: "version" });
             }
         }
@@ -239,7 +240,7 @@ impl ClientEngine {
         }
         if core::mem::take(&mut context.wants_dial) {
             let packet_bytes_max = context.config.packet_bytes_max;
-            return Output::Dial { version: context.config.version, packet_bytes_max };
+            return Output::Dial { version: context.rules.version, packet_bytes_max };
         }
         if let Some((after, bytes_max)) = context.queue.poll_load(now) {
             return Output::Load { after, bytes_max };
@@ -289,7 +290,7 @@ impl ClientEngine {
         self.context.rotation.reference()
     }
 
-    /// The version that it speaks.
+    /// The version that it speaks; without a connection, the one that was spoken or tried last.
     pub const fn version(&self) -> Version {
         self.context.rules.version
     }

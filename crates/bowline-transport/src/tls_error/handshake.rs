@@ -42,7 +42,7 @@ impl TlsError {
     pub(crate) fn timed_out(side: Side, peer: &str, limit: Duration) -> Self {
         let text = match side {
             Side::Client => format!(
-                "{peer} did not finish the TLS handshake within {limit:.1?}: check that its port speaks TLS, usually 8883, or raise the connect timeout"
+                "{peer} did not finish the TLS handshake, and connecting took {limit:.1?} in all: check that its port speaks TLS, usually 8883, or raise the connect timeout"
             ),
             Side::Server => format!("the client {peer} did not finish the TLS handshake within {limit:.1?}"),
         };

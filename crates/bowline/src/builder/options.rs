@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowline_proto::client::{AddressOrder, AddressSessions, ClientConfig, Reconnect, Unmatched};
+use bowline_proto::client::{
+    AddressOrder, AddressSessions, ClientConfig, Reconnect, Unmatched, VersionFallback,
+};
 use bowline_proto::packet::Secret;
 use bowline_proto::retry::Retry;
 use bowline_proto::{Text, Version};
@@ -45,6 +47,7 @@ pub(crate) mod sealed {
 /// | option | default | range |
 /// |---|---|---|
 /// | [`version`](Self::version) | [`Version::V5`] | |
+/// | [`version_fallback`](Self::version_fallback) | none: this version or none | older than `version` |
 /// | [`client_id`](Self::client_id) | generated: `bowline` and 16 letters and digits | 23 bytes in 3.1, 65,535 else |
 /// | [`session`](Self::session) | [`Session::clean`] | |
 /// | [`keep_alive`](Self::keep_alive) | 60 s | 0 (off) to 65,535 s |
@@ -68,6 +71,7 @@ pub(crate) mod sealed {
 /// | [`unmatched`](Self::unmatched) | hold; leave, if this is a [`Publisher`](crate::Publisher) | |
 /// | [`unrouted`](Self::unrouted) | not opened | |
 /// | [`connector`](Self::connector) | TCP or what else the URL's scheme names | |
+/// | `tls` (feature `tls`) | the platform's roots, no client certificate | |
 /// | [`tcp`](Self::tcp) | those of [`TcpOptions`](bowline_transport::TcpOptions) | |
 /// | [`bind_address`](Self::bind_address), [`bind_interface`](Self::bind_interface) | the operating system chooses | |
 /// | [`user_property`](Self::user_property) (5.0) | none | |
@@ -186,9 +190,29 @@ impl<R: Role> Builder<R> {
         self
     }
 
-    /// The version of MQTT to speak.
+    /// The version of MQTT to speak: this one and no other, unless a [fallback](Self::version_fallback) is allowed.
     pub const fn version(mut self, version: Version) -> Self {
         self.config.version = version;
+        self
+    }
+
+    /// Lets the client fall back to older versions where the broker does not speak [`version`](Self::version), which is
+    /// tried first. What the broker accepts is kept as long as the client lives, and
+    /// [`ConnectionInfo::version`](crate::ConnectionInfo::version) says which it is.
+    ///
+    /// Options of the client that only 5.0 has are refused when it is made, and messages and subscriptions with such options
+    /// fail when an older version is spoken; [`VersionFallback::strip`] has both left out instead.
+    ///
+    /// ```
+    /// use bowline::{Client, Version, VersionFallback};
+    ///
+    /// // 5.0, or else 3.1.1.
+    /// let builder = Client::builder("mqtt://localhost")?
+    ///     .version_fallback(VersionFallback::to(Version::V3_1_1));
+    /// # Ok::<(), bowline::ConnectError>(())
+    /// ```
+    pub const fn version_fallback(mut self, fallback: VersionFallback) -> Self {
+        self.config.version_fallback = Some(fallback);
         self
     }
 
@@ -355,6 +379,8 @@ impl<R: Role> Builder<R> {
             self.config.in_flight_max = messages;
         } else if !self.config.version.rules().has_properties {
             self.config.in_flight_max = IN_FLIGHT_MAX_UNTOLD;
+        } else if let Some(fallback) = &mut self.config.version_fallback {
+            fallback.in_flight_max.get_or_insert(IN_FLIGHT_MAX_UNTOLD);
         }
         match self.error.take() {
             Some(error) => Err(error),
@@ -363,8 +389,7 @@ impl<R: Role> Builder<R> {
     }
 
     pub(super) fn connector_or_default(&self) -> Arc<dyn Connector> {
-        let default = || self.transports.connector(self.config.connect_timeout);
-        self.connector.clone().unwrap_or_else(default)
+        self.transports.connector(self.connector.clone(), self.config.connect_timeout)
     }
 
     pub(super) fn handle(connection: Connection) -> R {

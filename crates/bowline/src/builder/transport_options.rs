@@ -31,7 +31,17 @@ impl<R: Role> Builder<R> {
         self
     }
 
-    /// How transports are opened, instead of by the scheme of the URL: over anything that reads and writes.
+    /// How TLS is spoken with `mqtts://`: whom to trust, who we are. Without it the platform's roots are trusted, and no client
+    /// certificate is shown.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: bowline_transport::Tls) -> Self {
+        self.transports.tls = tls;
+        self
+    }
+
+    /// What opens transports instead of TCP: anything that reads and writes. What the scheme of the URL wants above it still comes
+    /// above it: with `mqtts://`, TLS is spoken over what is opened here. A connector that encrypts by itself goes with `mqtt://`.
+    /// With `unix://` it is not asked.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -70,20 +70,11 @@ impl Inner {
                 effects.events.push(Event::Redirected { reference, is_permanent });
             }
             client::Event::Stopped => self.wants_end = true,
-            client::Event::SessionLost { requeued, indeterminate } => {
-                effects.events.push(Event::SessionLost { requeued, indeterminate });
-            }
-            client::Event::Poison { topic, qos, closes, .. } => {
-                effects.events.push(Event::Poison { topic, qos, closes });
-            }
-            client::Event::RefusalNotTold { reason, .. } => {
-                effects.events.push(Event::RefusalNotTold { reason });
-            }
             // Durable sessions are not offered yet, and only they have these.
             client::Event::PublishAccepted(_)
             | client::Event::AcknowledgementStored(_)
             | client::Event::StoreFailed => {}
-            event => debug_assert!(false, "an event that nobody takes: {event:?}"),
+            event => effects.events.extend(told(event)),
         }
     }
 
@@ -168,5 +159,21 @@ impl Inner {
         let why = Disconnection::new(cause, self.transport_error.take());
         effects.outdated.extend(self.last.replace(why.clone()).and_then(Disconnection::into_transport_error));
         effects.events.push(Event::Disconnected(why));
+    }
+}
+
+/// What is told as it is.
+fn told(event: client::Event) -> Option<Event> {
+    match event {
+        client::Event::SessionLost { requeued, indeterminate } => {
+            Some(Event::SessionLost { requeued, indeterminate })
+        }
+        client::Event::VersionRefused { refused, next } => Some(Event::VersionRefused { refused, next }),
+        client::Event::Poison { topic, qos, closes, .. } => Some(Event::Poison { topic, qos, closes }),
+        client::Event::RefusalNotTold { reason, .. } => Some(Event::RefusalNotTold { reason }),
+        event => {
+            debug_assert!(false, "an event that nobody takes: {event:?}");
+            None
+        }
     }
 }

@@ -12,11 +12,24 @@ use std::time::Duration;
 use bowline::blocking::{Client, Publisher, Subscriber, TimedOut, WaitError};
 use bowline::{
     ConnectError, ConnectionState, Event, PublishErrorKind, QoS, ReasonCode, SendQueue, StreamEnd, Version,
+    VersionFallback,
 };
-use bowline_broker::Direction;
+use bowline_broker::{Direction, VersionRefusal};
 
 use crate::round_trip::ALL_QOS;
 use side_broker::{MOMENT, PATIENCE, SideBroker, within};
+
+#[test]
+fn a_client_without_async_falls_back_too() {
+    let side = SideBroker::start_with(|config| {
+        config.versions = vec![Version::V3_1_1];
+        config.version_refusal = VersionRefusal::Close;
+    });
+    let fallback = VersionFallback::to(Version::V3_1_1);
+    let client = side.builder(Version::V5).version_fallback(fallback).connect().unwrap();
+    assert_eq!(client.connection().connected_timeout(PATIENCE).unwrap().version, Version::V3_1_1);
+    client.publish("a", "m").qos(QoS::ExactlyOnce).call().unwrap();
+}
 
 #[test]
 fn messages_go_out_and_come_back_without_async_at_every_qos_in_every_version() {

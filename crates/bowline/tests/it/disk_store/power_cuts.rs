@@ -80,24 +80,19 @@ fn cut_everywhere(run: &Run, scatterings: u64, random: &mut Random) -> u64 {
     cuts
 }
 
+/// `BOWLINE_POWER_RUNS=100` has so many longer runs cut off everywhere: the long form, which takes minutes.
 #[test]
 fn no_loss_of_power_costs_what_was_stored() {
-    let mut random = Random::new(7);
-    let run = run(7, 3, 4, 6);
-    let cuts = cut_everywhere(&run, 1, &mut random);
-    println!("{} operations, {cuts} cuts", run.log.len());
-    assert!(run.stored_at.len() == 12 && cuts > 300, "{cuts} cuts are too few to mean something");
-}
-
-#[test]
-#[ignore = "the long form: minutes"]
-fn no_loss_of_power_costs_what_was_stored_in_many_runs() {
-    let seeds = std::env::var("BOWLINE_POWER_SEEDS").map_or(10, |seeds| seeds.parse().expect("a number"));
-    let (mut operations, mut cuts) = (0, 0);
-    for seed in 1_000..1_000 + seeds {
+    let longer =
+        std::env::var("BOWLINE_POWER_RUNS").map_or(0, |runs| runs.parse().expect("a number of runs"));
+    let short = run(7, 3, 4, 6);
+    let mut operations = short.log.len();
+    let mut cuts = cut_everywhere(&short, 1, &mut Random::new(7));
+    for seed in 1_000..1_000 + longer {
         let run = run(seed, 4, 12, 1 + seed % 30);
         operations += run.log.len();
         cuts += cut_everywhere(&run, 4, &mut Random::new(seed));
-        println!("seed {seed}: {operations} operations, {cuts} cuts so far");
     }
+    println!("{} runs, {operations} operations, {cuts} cuts", longer + 1);
+    assert!(cuts > 300, "{cuts} cuts are too few to mean something");
 }
