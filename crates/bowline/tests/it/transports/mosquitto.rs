@@ -18,8 +18,8 @@ async fn messages_cross_mosquittos_websocket_in_every_version() {
         let options = WebSocket::new().frame_bytes_max(frame_bytes_max);
         for version in Version::ALL {
             let builder = Client::builder(&url).unwrap().version(version).websocket(options.clone());
-            // Few: over WebSocket it sends one packet at a time, and each waits for the acknowledgement of TCP.
-            messages_cross(builder, 10).await;
+            // Over WebSocket it reads 4 KiB at a time, with up to 100 ms in between.
+            messages_cross(builder, 100, 20_000).await;
         }
     }
     broker.stop().await;
