@@ -3,6 +3,7 @@
 mod barriers;
 mod failing;
 mod gate;
+mod keys;
 #[cfg(feature = "durable")]
 mod on_disk;
 mod restarting;
