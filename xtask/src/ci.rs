@@ -75,10 +75,13 @@ fn no_std(root: &Path) -> Result<(), String> {
     cargo(root, &["check", "--package", "bowline-proto", "--no-default-features", "--locked"])
 }
 
-/// The client builds without what its default features add.
+/// Transports and client build without what their features add.
 fn without_features(root: &Path) -> Result<(), String> {
-    let arguments = ["--package", "bowline", "--all-targets", "--no-default-features", "--locked"];
-    cargo(root, &[&["clippy"][..], &arguments, &["--", "-D", "warnings"]].concat())
+    for package in ["bowline-transport", "bowline"] {
+        let arguments = ["--package", package, "--all-targets", "--no-default-features", "--locked"];
+        cargo(root, &[&["clippy"][..], &arguments, &["--", "-D", "warnings"]].concat())?;
+    }
+    Ok(())
 }
 
 /// The protocol crate builds where there is no operating system, if this machine has the target.

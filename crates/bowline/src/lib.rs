@@ -19,6 +19,7 @@
 //! - [`Subscription`] is a stream of messages that are acknowledged when they are taken, or by hand ([`Delivery`], [`Ack`]), or
 //!   when a handler has returned ([`OnMessage`]).
 //! - [`ConnectionState`] and [`Event`] say what happens to the connection, which is made again when it is lost ([`Backoff`]).
+//! - TLS (feature `tls`, off by default): `mqtts://`, with the options of `Tls`.
 //! - [`blocking`] (feature `blocking`, on by default) has the same without async.
 //!
 //! Logs go to `tracing` with the target `bowline`; at debug level there is a line for each packet, without payloads:
@@ -63,6 +64,11 @@ pub use bowline_proto::retry::Retry;
 pub use bowline_proto::types::topic::TopicError;
 pub use bowline_proto::types::{MessageProperties, RetainHandling};
 pub use bowline_proto::{PacketId, QoS, ReasonCode, Text, TopicFilter, TopicName, Version};
+
+#[cfg(feature = "tls")]
+pub use bowline_transport::{
+    Certificates, Identity, PrivateKey, RevocationLists, Tls, TlsError, TlsErrorKind, TlsVersion, rustls,
+};
 
 pub use attempt::{Attempt, AttemptChanges, BeforeConnect, BeforeConnectFuture};
 pub use builder::{Builder, BuilderWithUnrouted, ConnectError, OnFull, Role, SendQueue, Session, Will};

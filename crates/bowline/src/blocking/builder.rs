@@ -6,6 +6,8 @@ use std::time::Duration;
 use bowline_proto::Version;
 use bowline_proto::client::{Reconnect, Unmatched, VersionFallback};
 use bowline_proto::retry::Retry;
+#[cfg(feature = "websocket")]
+use bowline_transport::WebSocket;
 use bowline_transport::{Connector, TcpOptions};
 
 use crate::blocking::runtime::on_runtime;
@@ -114,12 +116,19 @@ impl<R: Role> Builder<R> {
         /// As [`Builder::connector`](crate::Builder::connector). It runs on the thread of all blocking clients and must not
         /// block it.
         connector(connector: impl Connector);
+        /// As [`Builder::tls`](crate::Builder::tls).
+        #[cfg(feature = "tls")]
+        tls(tls: bowline_transport::Tls);
         /// As [`Builder::tcp`](crate::Builder::tcp).
         tcp(options: TcpOptions);
         /// As [`Builder::bind_address`](crate::Builder::bind_address).
         bind_address(local: SocketAddr);
         /// As [`Builder::bind_interface`](crate::Builder::bind_interface).
         bind_interface(name: &str);
+        /// As [`Builder::websocket`](crate::Builder::websocket). Its hook runs on the thread of all blocking clients and must not
+        /// block it.
+        #[cfg(feature = "websocket")]
+        websocket(options: WebSocket);
         /// As [`Builder::user_property`](crate::Builder::user_property).
         user_property(name: impl Into<String>, value: impl Into<String>);
     }

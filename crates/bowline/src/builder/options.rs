@@ -72,8 +72,10 @@ pub(crate) mod sealed {
 /// | [`unmatched`](Self::unmatched) | hold; leave, if this is a [`Publisher`](crate::Publisher) | |
 /// | [`unrouted`](Self::unrouted) | not opened | |
 /// | [`connector`](Self::connector) | TCP or what else the URL's scheme names | |
+/// | `tls` (feature `tls`) | the platform's roots, no client certificate | |
 /// | [`tcp`](Self::tcp) | those of [`TcpOptions`](bowline_transport::TcpOptions) | |
 /// | [`bind_address`](Self::bind_address), [`bind_interface`](Self::bind_interface) | the operating system chooses | |
+/// | `websocket` (feature `websocket`) | those of `WebSocket` | |
 /// | [`user_property`](Self::user_property) (5.0) | none | |
 ///
 /// Values are checked when the client is made; the error names option, value and limit.
@@ -400,8 +402,7 @@ impl<R: Role> Builder<R> {
     }
 
     pub(super) fn connector_or_default(&self) -> Arc<dyn Connector> {
-        let default = || self.transports.connector(self.config.connect_timeout);
-        self.connector.clone().unwrap_or_else(default)
+        self.transports.connector(self.connector.clone(), self.config.connect_timeout)
     }
 
     pub(super) fn handle(connection: Connection) -> R {

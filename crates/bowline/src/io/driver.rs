@@ -294,7 +294,7 @@ impl Driver {
             self.farewell = outputs.closed.and_then(Link::into_open_stream).map(Farewell::new);
         }
         if let Some((version, packet_bytes_max, target)) = outputs.dial {
-            let dial = self.dialer.dial(&target, &self.endpoint);
+            let dial = self.dialer.dial(&target, version, &self.endpoint);
             self.dial = Some((dial, Decoder::for_client(version, packet_bytes_max)));
             self.effects.connecting();
         }

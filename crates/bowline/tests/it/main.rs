@@ -29,6 +29,8 @@ mod seed;
 mod stalling;
 mod subscribing;
 mod time_limits;
+#[cfg(feature = "tls")]
+mod tls;
 mod transports;
 mod unsubscribing;
 mod version_fallback;

@@ -62,7 +62,7 @@ pub use seal::{Seal, SealError};
 ///
 /// Each commit is one transaction and one sync. The bytes that it writes depend on what is in the batch, not on how much is in
 /// the store. The start costs what is in flight and the head of the queue, not the length of the queue, with two exceptions: up to
-/// 64 MiB all checksums are verified, and after a kill or a loss of power redb looks at every page (a quarter of a second for a
+/// 64 MiB all checksums are verified, and after a kill or a loss of power redb looks at every page (under a second for a
 /// million short messages). Memory: some 10 MiB, for any length of queue.
 ///
 /// # What happens to a damaged store

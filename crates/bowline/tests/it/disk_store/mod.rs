@@ -1,5 +1,6 @@
 //! The store on disk, through the trait: what it gives back, what it refuses, and what it survives.
 
+mod cost;
 mod damage;
 mod model;
 mod power_cuts;
