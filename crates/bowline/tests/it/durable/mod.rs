@@ -7,4 +7,5 @@ mod keys;
 #[cfg(feature = "durable")]
 mod on_disk;
 mod restarting;
+mod sharing;
 mod stores;
