@@ -228,6 +228,22 @@ async fn nothing_is_verified_only_if_that_was_asked_for_by_its_dangerous_name() 
 }
 
 #[tokio::test]
+async fn any_name_is_taken_only_if_that_was_asked_for_and_only_from_a_trusted_ca() {
+    let (authority, another) = (Authority::new("roots"), Authority::new("another"));
+    let server = EchoServer::of(&authority.issue("elsewhere.example"));
+    let error = server.connect(&trusting(&authority)).await.unwrap_err();
+    assert!(error.to_string().contains("elsewhere.example"), "{error}");
+    let any_name = trusting(&authority).danger_accept_any_server_name();
+    assert_echo(&mut server.connect(&any_name).await.unwrap()).await;
+    let of_another = trusting(&another).danger_accept_any_server_name();
+    assert!(server.connect(&of_another).await.is_err());
+    let expired = authority.issue_changed("elsewhere.example", |params| {
+        params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    });
+    assert!(EchoServer::of(&expired).connect(&any_name).await.is_err());
+}
+
+#[tokio::test]
 async fn a_key_log_gets_the_secrets_of_each_session() {
     #[derive(Debug, Default)]
     struct Counts(AtomicUsize);
