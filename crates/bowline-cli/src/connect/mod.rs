@@ -5,6 +5,7 @@ mod password;
 mod target;
 mod tls;
 mod version;
+mod websocket;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use password::PasswordArguments;
 pub(crate) use target::Target;
 use tls::TlsArguments;
 use version::VersionChoice;
+use websocket::WebSocketArguments;
 
 #[derive(Args)]
 #[command(next_help_heading = "Connection")]
@@ -85,6 +87,9 @@ pub(crate) struct ConnectArguments {
     tls: TlsArguments,
 
     #[command(flatten)]
+    websocket: WebSocketArguments,
+
+    #[command(flatten)]
     will: WillArguments,
 }
 
@@ -108,8 +113,7 @@ struct WillArguments {
     will_retain: bool,
 }
 
-const URL_HELP: &str =
-    "Broker and topic at once: mqtt[s]://[user[:password]@]host[:port][/topic], or unix:///path";
+const URL_HELP: &str = "Broker and topic at once: mqtt[s]://[user[:password]@]host[:port][/topic], or broker alone: ws[s]://host[:port]/path, unix:///path";
 
 /// The bytes that a connection may hold of messages that are not acknowledged: room for the largest that there are.
 const INBOUND_BYTES_MAX: usize = 320 * 1024 * 1024;
@@ -131,7 +135,7 @@ impl ConnectArguments {
             Some(url) => Target::of_url(url),
             None => match &self.unix {
                 Some(path) => Target::of_socket(path),
-                None => Target::of_host(&self.host, self.port, self.tls.is_given()),
+                None => Target::of_host(&self.host, self.port, self.tls.is_given(), self.websocket.path()),
             },
         }
     }
@@ -156,7 +160,12 @@ impl ConnectArguments {
         if target.is_encrypted() {
             builder = builder.tls(self.tls.tls()?);
         } else if self.tls.is_given() {
-            return Err(Failure::usage("options of TLS need a URL with mqtts://"));
+            return Err(Failure::usage("options of TLS need a URL with mqtts:// or wss://"));
+        }
+        if target.is_websocket() {
+            builder = builder.websocket(self.websocket.options()?);
+        } else if self.websocket.is_given() {
+            return Err(Failure::usage("options of WebSocket need a URL with ws:// or wss://, or --ws"));
         }
         if let Some(id) = &self.id {
             builder = builder.client_id(id);

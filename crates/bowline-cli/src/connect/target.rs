@@ -21,7 +21,7 @@ impl Target {
     pub(super) fn of_url(url: &str) -> Result<Self, Failure> {
         let authority_at = url.find("://").map_or(0, |at| at + 3);
         let scheme = &url[..authority_at];
-        // Elsewhere the path leads to the broker: it is a socket's.
+        // Elsewhere the path leads to the broker: it is a web server's or a socket's.
         let ends_with_topic =
             ["", "mqtt://", "tcp://", "mqtts://"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
         let path_at = url[authority_at..].find('/').map(|at| authority_at + at).filter(|_| ends_with_topic);
@@ -37,12 +37,24 @@ impl Target {
         Ok(Self { url: broker.to_owned(), endpoint, topic })
     }
 
-    pub(super) fn of_host(host: &str, port: Option<u16>, is_encrypted: bool) -> Result<Self, Failure> {
-        let wrong = |error| Failure::usage(format!("host or port is wrong: {error}"));
-        let (scheme, default_port) = if is_encrypted { ("mqtts", 8883) } else { ("mqtt", 1883) };
+    /// With a path it is WebSocket.
+    pub(super) fn of_host(
+        host: &str,
+        port: Option<u16>,
+        is_encrypted: bool,
+        path: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let wrong = |error| Failure::usage(format!("host, port or path is wrong: {error}"));
+        let (scheme, default_port) = match (path, is_encrypted) {
+            (None, false) => ("mqtt", 1883),
+            (None, true) => ("mqtts", 8883),
+            (Some(_), false) => ("ws", 80),
+            (Some(_), true) => ("wss", 443),
+        };
         let plain = Endpoint::tcp(host, port.unwrap_or(default_port)).map_err(wrong)?;
         // It prints as `mqtt://host:port`.
-        let url = plain.to_string().replacen("mqtt", scheme, 1);
+        let slash = if path.is_some_and(|path| !path.starts_with('/')) { "/" } else { "" };
+        let url = format!("{}{slash}{}", plain.to_string().replacen("mqtt", scheme, 1), path.unwrap_or(""));
         let endpoint = url.parse().map_err(wrong)?;
         Ok(Self { url, endpoint, topic: None })
     }
@@ -58,6 +70,11 @@ impl Target {
         }
         #[cfg(not(unix))]
         Err(wrong(format!("there are no Unix sockets here, so {} cannot be one", absolute.display())))
+    }
+
+    /// Whether WebSocket is spoken.
+    pub(super) fn is_websocket(&self) -> bool {
+        matches!(self.endpoint.scheme(), Scheme::Ws | Scheme::Wss)
     }
 
     /// Whether TLS is spoken.
@@ -97,20 +114,24 @@ mod tests {
 
     #[test]
     fn a_host_may_be_an_address_of_either_kind() {
-        let url =
-            |host: &str| Target::of_host(host, Some(7), false).map_err(|failure| failure.text).unwrap().url;
+        let url = |host: &str| {
+            Target::of_host(host, Some(7), false, None).map_err(|failure| failure.text).unwrap().url
+        };
         assert_eq!(url("::1"), "mqtt://[::1]:7");
         assert_eq!(url("127.0.0.1"), "mqtt://127.0.0.1:7");
-        assert!(Target::of_host("user@host", Some(7), false).is_err());
+        assert!(Target::of_host("user@host", Some(7), false, None).is_err());
     }
 
     #[test]
     fn without_a_port_it_is_the_registered_one() {
-        let url =
-            |is_encrypted| Target::of_host("h", None, is_encrypted).map_err(|failure| failure.text).unwrap();
-        assert_eq!(url(false).endpoint.to_string(), "mqtt://h:1883");
-        assert_eq!(url(true).endpoint.to_string(), "mqtts://h:8883");
-        assert!(url(true).is_encrypted() && !url(false).is_encrypted());
+        let url = |is_encrypted, path| {
+            let target = Target::of_host("h", None, is_encrypted, path);
+            target.map_err(|failure| failure.text).unwrap().url
+        };
+        assert_eq!(url(false, None), "mqtt://h:1883");
+        assert_eq!(url(true, None), "mqtts://h:8883");
+        assert_eq!(url(false, Some("/mqtt")), "ws://h:80/mqtt");
+        assert_eq!(url(true, Some("a/b?c")), "wss://h:443/a/b?c");
     }
 
     #[cfg(unix)]

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use bowline_broker::Broker;
 use bowline::transport::{Certificates, Identity, PrivateKey, TlsServer};
+use bowline_broker::Broker;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::process::{Ended, Process, until};
@@ -170,4 +170,80 @@ async fn a_unix_socket_is_a_way_to_the_broker() {
     Process::bowline(["pub", &url, "-t", "t", "-m", "2", "-q", "1"]).finish().successful();
     assert_eq!(subscriber.finish().successful(), b"1\n2\n");
     broker.assert_no_violations();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn websocket_is_a_way_to_the_broker_by_options_and_by_url() {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let broker = Broker::builder().without_tcp().listen_websocket(any).start().await.unwrap();
+    let port = broker.websocket_addresses()[0].port().to_string();
+    let url = format!("ws://localhost:{port}/mqtt?x=1");
+    let ways: [&[&str]; 3] = [
+        &["-h", "localhost", "-p", &port, "--ws"],
+        &[
+            "-h",
+            "localhost",
+            "-p",
+            &port,
+            "--ws",
+            "--ws-path",
+            "other",
+            "--ws-header",
+            "Authorization: Bearer secret",
+        ],
+        &["-L", &url, "-V", "31"],
+    ];
+    for (done, way) in ways.iter().enumerate() {
+        let own = ["pub", "-t", "t", "-m", "x", "-q", "2"];
+        Process::bowline(own.iter().chain(*way)).finish().successful();
+        assert_eq!(broker.stats().messages_in, done as u64 + 1, "{way:?}");
+    }
+    let wrong: [&[&str]; 3] = [
+        &["--ws-header", "X: secret"],
+        &["--ws", "--ws-header", "secret"],
+        &["--ws", "--ws-header", "A b: secret"],
+    ];
+    for options in wrong {
+        let own = ["pub", "-h", "localhost", "-p", &port, "-t", "t", "-m", "x"];
+        let ended = Process::bowline(own.iter().chain(options)).finish();
+        assert!(ended.code != Some(0) && !ended.stderr.contains("secret"), "{options:?}: {}", ended.stderr);
+    }
+    broker.assert_no_violations();
+}
+
+#[test]
+fn the_broker_command_listens_on_every_transport() {
+    let folder = Folder::new("serving");
+    let authority = Authority::new(&folder, "ca.pem");
+    let [certificate, key] = authority.issue(&folder, "localhost");
+    let socket = folder.path("broker.sock");
+    let broker = Process::bowline([
+        "broker",
+        "-p",
+        "0",
+        "--tls-port",
+        "0",
+        "--cert",
+        &certificate,
+        "--key",
+        &key,
+        "--ws-port",
+        "0",
+        "--unix",
+        &socket,
+    ]);
+    broker.until_stderr("listening on unix://");
+    let said = broker.stderr();
+    let urls: Vec<&str> = said.lines().filter_map(|line| line.split("listening on ").nth(1)).collect();
+    assert_eq!(urls.len(), 4, "{said}");
+    for url in urls {
+        let mut arguments = vec!["pub", "-L", url, "-t", "t", "-m", "x", "-q", "1"];
+        if url.starts_with("mqtts") {
+            arguments.extend(["--cafile", &authority.file, "--tls-server-name", "localhost"]);
+        }
+        Process::bowline(arguments).finish().successful();
+    }
+    broker.signal(rustix::process::Signal::TERM);
+    broker.finish().successful();
+    assert!(!Path::new(&socket).exists());
 }
