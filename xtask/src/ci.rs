@@ -12,9 +12,6 @@ use crate::{conformance, fuzz, instructions, mosquitto, say, sim, tidy};
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-/// What is off by default and is to be checked and tested like the rest.
-const FEATURES: &str = "bowline/durable,bowline/tls,bowline-broker/tls,bowline-transport/tls";
-
 type Action = fn(&Path) -> Result<(), String>;
 
 /// The steps before the tests.
@@ -22,8 +19,10 @@ const STEPS: [(&str, Action); 12] = [
     ("formatting", |root| cargo(root, &["fmt", "--all", "--check"])),
     ("tidy", tidy::command),
     ("clippy", |root| {
-        let all = ["clippy", "--workspace", "--all-targets", "--locked", "--features", FEATURES];
-        cargo(root, &[&all[..], &["--", "-D", "warnings"]].concat())
+        cargo(
+            root,
+            &["clippy", "--workspace", "--all-targets", "--all-features", "--locked", "--", "-D", "warnings"],
+        )
     }),
     ("documentation", documentation),
     ("conformance", |root| conformance::command(root, conformance::Mode::Check)),
@@ -68,8 +67,7 @@ fn times_table(times: &[(&str, Duration)]) -> String {
 }
 
 fn documentation(root: &Path) -> Result<(), String> {
-    let mut command =
-        cargo_command(root, &["doc", "--workspace", "--no-deps", "--locked", "--features", FEATURES]);
+    let mut command = cargo_command(root, &["doc", "--workspace", "--no-deps", "--all-features", "--locked"]);
     run(command.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
@@ -104,7 +102,7 @@ fn wasm32(root: &Path) -> Result<(), String> {
 fn tests(root: &Path) -> Result<Totals, String> {
     let mut command = cargo_command(
         root,
-        &["test", "--workspace", "--locked", "--features", FEATURES, "--", "--include-ignored"],
+        &["test", "--workspace", "--all-features", "--locked", "--", "--include-ignored"],
     );
     let mut child =
         command.stdout(Stdio::piped()).spawn().map_err(|error| format!("cannot run cargo: {error}"))?;

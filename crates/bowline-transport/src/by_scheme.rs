@@ -8,13 +8,16 @@ use crate::connector::{ConnectFuture, Connector};
 use crate::endpoint::{Endpoint, EndpointError, Scheme};
 use crate::error::ConnectError;
 use crate::stream::Stream;
+use crate::sub_protocol::SubProtocol;
 #[cfg(feature = "tls")]
 use crate::tls::{Tls, TlsConnector};
 #[cfg(unix)]
 use crate::unix::UnixConnector;
+#[cfg(feature = "websocket")]
+use crate::websocket::{WebSocket, WebSocketConnector};
 
 /// Opens what the scheme of each endpoint asks for, over the bytes that another connector opens: nothing more for `mqtt://`, TLS
-/// for `mqtts://`. A Unix socket (`unix://`) is opened beside them.
+/// for `mqtts://`, WebSocket for `ws://`, and WebSocket over TLS for `wss://`, as far as their features are on. A Unix socket (`unix://`) is opened beside them.
 #[derive(Clone)]
 #[must_use]
 pub struct SchemeConnector {
@@ -22,6 +25,8 @@ pub struct SchemeConnector {
     connect_timeout: Duration,
     #[cfg(feature = "tls")]
     tls: Tls,
+    #[cfg(feature = "websocket")]
+    websocket: WebSocket,
 }
 
 impl SchemeConnector {
@@ -32,6 +37,8 @@ impl SchemeConnector {
             connect_timeout: Duration::from_secs(10),
             #[cfg(feature = "tls")]
             tls: Tls::new(),
+            #[cfg(feature = "websocket")]
+            websocket: WebSocket::new(),
         }
     }
 
@@ -49,14 +56,22 @@ impl SchemeConnector {
         self
     }
 
-    async fn open(&self, endpoint: &Endpoint) -> Result<Stream, ConnectError> {
+    /// How WebSocket is spoken, where it is.
+    #[cfg(feature = "websocket")]
+    pub fn websocket(mut self, websocket: WebSocket) -> Self {
+        self.websocket = websocket;
+        self
+    }
+
+    async fn open(&self, endpoint: &Endpoint, sub_protocol: SubProtocol) -> Result<Stream, ConnectError> {
         match endpoint.scheme() {
-            Scheme::Mqtt => self.below.connect(endpoint).await,
+            Scheme::Mqtt => self.below.connect_as(endpoint, sub_protocol).await,
             #[cfg(feature = "tls")]
-            Scheme::Mqtts => {
-                let over = TlsConnector::new(self.below.clone(), self.tls.clone());
-                over.connect_timeout(self.connect_timeout).connect(endpoint).await
-            }
+            Scheme::Mqtts => self.over_tls().connect_as(endpoint, sub_protocol).await,
+            #[cfg(feature = "websocket")]
+            Scheme::Ws => self.over_websocket(self.below.clone()).connect_as(endpoint, sub_protocol).await,
+            #[cfg(all(feature = "tls", feature = "websocket"))]
+            Scheme::Wss => self.over_websocket(self.over_tls()).connect_as(endpoint, sub_protocol).await,
             #[cfg(unix)]
             Scheme::Unix => {
                 UnixConnector::new().connect_timeout(self.connect_timeout).connect(endpoint).await
@@ -65,11 +80,25 @@ impl SchemeConnector {
             other => Err(ConnectError::custom(EndpointError::not_built(other))),
         }
     }
+
+    #[cfg(feature = "tls")]
+    fn over_tls(&self) -> TlsConnector<Arc<dyn Connector>> {
+        TlsConnector::new(self.below.clone(), self.tls.clone()).connect_timeout(self.connect_timeout)
+    }
+
+    #[cfg(feature = "websocket")]
+    fn over_websocket<C: Connector>(&self, below: C) -> WebSocketConnector<C> {
+        WebSocketConnector::new(below, self.websocket.clone()).connect_timeout(self.connect_timeout)
+    }
 }
 
 impl Connector for SchemeConnector {
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> ConnectFuture<'a> {
-        Box::pin(self.open(endpoint))
+        self.connect_as(endpoint, SubProtocol::Mqtt)
+    }
+
+    fn connect_as<'a>(&'a self, endpoint: &'a Endpoint, sub_protocol: SubProtocol) -> ConnectFuture<'a> {
+        Box::pin(self.open(endpoint, sub_protocol))
     }
 }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use crate::tls_error::{TlsError, TlsErrorKind};
+#[cfg(feature = "websocket")]
+use crate::websocket_error::WebSocketError;
 
 /// Why a stream could not be opened. Its text tells a person what happened and what to change; [`Error::source`] is what
 /// the operating system said, where it said something.
@@ -107,6 +109,12 @@ pub enum ConnectError {
         /// What went wrong.
         source: TlsError,
     },
+    /// There was no WebSocket, or its settings cannot be used.
+    #[cfg(feature = "websocket")]
+    WebSocket {
+        /// What went wrong.
+        source: WebSocketError,
+    },
     /// A connector from outside this crate failed.
     Custom {
         /// What it said. Its text is shown as it is: it must not contain a secret.
@@ -138,6 +146,10 @@ pub enum ConnectErrorKind {
     /// [`TimedOut`](Self::TimedOut).
     #[cfg(feature = "tls")]
     Tls(TlsErrorKind),
+    /// There was no WebSocket, or its settings cannot be used. A handshake that takes too long is
+    /// [`TimedOut`](Self::TimedOut).
+    #[cfg(feature = "websocket")]
+    WebSocket,
     /// Anything else.
     Other,
 }
@@ -172,8 +184,19 @@ impl ConnectError {
                 TlsErrorKind::TimedOut => ConnectErrorKind::TimedOut,
                 kind => ConnectErrorKind::Tls(kind),
             },
+            #[cfg(feature = "websocket")]
+            Self::WebSocket { source: WebSocketError::TimedOut { .. } } => ConnectErrorKind::TimedOut,
+            #[cfg(feature = "websocket")]
+            Self::WebSocket { .. } => ConnectErrorKind::WebSocket,
             Self::Io { .. } | Self::Custom { .. } => ConnectErrorKind::Other,
         }
+    }
+}
+
+#[cfg(feature = "websocket")]
+impl From<WebSocketError> for ConnectError {
+    fn from(source: WebSocketError) -> Self {
+        Self::WebSocket { source }
     }
 }
 
@@ -241,6 +264,8 @@ impl fmt::Display for ConnectError {
             }
             #[cfg(feature = "tls")]
             Self::Tls { source } => source.fmt(f),
+            #[cfg(feature = "websocket")]
+            Self::WebSocket { source } => source.fmt(f),
             Self::Custom { source } => source.fmt(f),
         }
     }
@@ -263,6 +288,8 @@ impl Error for ConnectError {
             // The text is the source's own, so its own source comes next.
             #[cfg(feature = "tls")]
             Self::Tls { source } => source.source(),
+            #[cfg(feature = "websocket")]
+            Self::WebSocket { source } => source.source(),
             Self::Custom { source } => source.source(),
             Self::NoAddress { .. } | Self::TimedOut { .. } | Self::SpeaksTls { .. } => None,
         }

@@ -15,6 +15,7 @@ use futures_core::Stream;
 use crate::disconnection::Disconnection;
 use crate::outcome::PublishErrorKind;
 use crate::state::ConnectionInfo;
+use crate::store::StoreError;
 
 /// How many events a listener may be behind before it loses the oldest: 256.
 pub const EVENTS_MAX: usize = 256;
@@ -108,6 +109,12 @@ pub enum Event {
     RefusalNotTold {
         /// What would have been said.
         reason: ReasonCode,
+    },
+    /// The store of a durable session failed. The connection lives on: messages that could not be stored are handed back, what
+    /// they and acknowledgements wait for is tried again with growing delays, and each attempt that fails is told.
+    StoreFailed {
+        /// Why.
+        error: StoreError,
     },
     /// A handler given to `on_message` panicked; its message stays unacknowledged, and its subscription ended.
     HandlerPanicked {

@@ -117,6 +117,8 @@ pub enum PublishErrorKind {
     Ended,
     /// The session store could not keep it.
     StoreFailed,
+    /// The client ended; the message is stored, and the next client on the durable session goes on with it.
+    Stored,
 }
 
 impl PublishError {
@@ -140,11 +142,13 @@ impl PublishError {
     }
 
     /// Whether the broker does not have the message and will not get it. False only for
-    /// [`PublishErrorKind::Indeterminate`] and [`PublishErrorKind::Poison`], and for [`PublishErrorKind::TimedOut`] without
+    /// [`PublishErrorKind::Indeterminate`], [`PublishErrorKind::Poison`] and [`PublishErrorKind::Stored`], and for [`PublishErrorKind::TimedOut`] without
     /// the message.
     pub const fn is_certain(&self) -> bool {
         match self.parts.kind {
-            PublishErrorKind::Indeterminate { .. } | PublishErrorKind::Poison { .. } => false,
+            PublishErrorKind::Indeterminate { .. }
+            | PublishErrorKind::Poison { .. }
+            | PublishErrorKind::Stored => false,
             PublishErrorKind::TimedOut => self.parts.message.is_some(),
             _ => true,
         }
@@ -169,7 +173,7 @@ pub(crate) fn result_of(outcome: Outcome) -> Result<Acknowledgement, PublishErro
         Outcome::Cancelled { message } => (PublishErrorKind::Cancelled, Some(message)),
         Outcome::NotSent { message } => (PublishErrorKind::NotSent, Some(message)),
         Outcome::StoreFailed { message } => (PublishErrorKind::StoreFailed, Some(message)),
-        // `Stored` exists in durable sessions only; to a program that ends it is as unknown as an unanswered one.
+        Outcome::Stored => (PublishErrorKind::Stored, None),
         Outcome::Poison { closes } => (PublishErrorKind::Poison { closes }, None),
         Outcome::Indeterminate { limit } => (PublishErrorKind::Indeterminate { limit }, None),
         _ => (PublishErrorKind::Indeterminate { limit: None }, None),
@@ -231,6 +235,9 @@ impl fmt::Display for PublishError {
                 f.write_str("the message was not acknowledged within its time limit; it stays on its way")
             }
             PublishErrorKind::Ended => f.write_str("the client has ended and accepts no messages"),
+            PublishErrorKind::Stored => {
+                f.write_str("the client ended, and the message is stored for the next one on its session")
+            }
             PublishErrorKind::StoreFailed => f.write_str("the session store could not keep the message"),
         }
     }

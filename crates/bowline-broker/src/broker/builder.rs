@@ -12,15 +12,17 @@ use bowline_proto::ReasonCode;
 use bowline_proto::error::RequestError;
 #[cfg(unix)]
 use bowline_transport::UnixAcceptor;
+#[cfg(feature = "websocket")]
+use bowline_transport::WebSocketAcceptor;
 use bowline_transport::{ListenError, Listener, TcpAcceptor, in_process};
 #[cfg(feature = "tls")]
 use bowline_transport::{TlsAcceptor, TlsError, TlsServer};
 use tokio::task::JoinHandle;
 
-use crate::broker::Broker;
 use crate::broker::hub::Hub;
 use crate::broker::login::{Authenticate, Login};
 use crate::broker::serving::serve;
+use crate::broker::{Addresses, Broker};
 use crate::core::{BrokerConfig, BrokerCore};
 
 /// How a [`Broker`] is to be. Made by [`Broker::builder`].
@@ -33,6 +35,8 @@ pub struct BrokerBuilder {
     tls: Vec<(SocketAddr, TlsServer)>,
     #[cfg(unix)]
     unix: Vec<PathBuf>,
+    #[cfg(feature = "websocket")]
+    websocket: Vec<SocketAddr>,
     others: Vec<Arc<dyn Listener>>,
     authenticate: Option<Authenticate>,
 }
@@ -53,6 +57,8 @@ impl BrokerBuilder {
             tls: Vec::new(),
             #[cfg(unix)]
             unix: Vec::new(),
+            #[cfg(feature = "websocket")]
+            websocket: Vec::new(),
             others: Vec::new(),
             authenticate: None,
         }
@@ -78,6 +84,15 @@ impl BrokerBuilder {
     #[cfg(unix)]
     pub fn listen_unix(mut self, path: impl Into<PathBuf>) -> Self {
         self.unix.push(path.into());
+        self
+    }
+
+    /// Listens for WebSocket over TCP on this address, port 0 for a free one, at any path: what `ws://` connects to.
+    /// [`Broker::websocket_addresses`] tells where. May be called several times. For one path alone, or over TLS, make a
+    /// [`WebSocketAcceptor`] and give it to [`listener`](Self::listener).
+    #[cfg(feature = "websocket")]
+    pub fn listen_websocket(mut self, address: SocketAddr) -> Self {
+        self.websocket.push(address);
         self
     }
 
@@ -140,10 +155,7 @@ impl BrokerBuilder {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn start(self) -> Result<Broker, StartError> {
-        #[cfg(feature = "tls")]
-        let tls = self.tls;
-        #[cfg(unix)]
-        let unix = self.unix;
+        let others = self.open_others()?;
         let Self { mut config, mut tcp, has_default_tcp, others: mut listeners, authenticate, .. } = self;
         config.asks_authentication = authenticate.is_some();
         if config.seed == 0 {
@@ -159,14 +171,7 @@ impl BrokerBuilder {
             addresses.push(acceptor.local_addr());
             listeners.push(Arc::new(acceptor));
         }
-        #[cfg(not(feature = "tls"))]
-        let tls_addresses = Vec::new();
-        #[cfg(feature = "tls")]
-        let tls_addresses = listen_tls(tls, &mut listeners)?;
-        #[cfg(unix)]
-        for path in unix {
-            listeners.push(Arc::new(UnixAcceptor::bind(path).map_err(StartError::Listen)?));
-        }
+        listeners.extend(others.listeners);
         let (connector, listener) = in_process("broker", IN_PROCESS_BYTES);
         listeners.push(Arc::new(listener));
 
@@ -174,7 +179,44 @@ impl BrokerBuilder {
         let clock = hub.clone();
         tokio::spawn(async move { clock.keep_time().await });
         let accepting = listeners.into_iter().map(|listener| accept_all(hub.clone(), listener)).collect();
-        Ok(Broker::new(hub, [addresses, tls_addresses], connector, accepting))
+        let addresses = Addresses { tcp: addresses, tls: others.tls, websocket: others.websocket };
+        Ok(Broker::new(hub, addresses, connector, accepting))
+    }
+}
+
+/// The listeners beside those for plain TCP.
+#[derive(Default)]
+struct Others {
+    listeners: Vec<Arc<dyn Listener>>,
+    tls: Vec<SocketAddr>,
+    websocket: Vec<SocketAddr>,
+}
+
+impl BrokerBuilder {
+    fn open_others(&self) -> Result<Others, StartError> {
+        #[cfg_attr(
+            not(any(unix, feature = "tls", feature = "websocket")),
+            expect(unused_mut, reason = "there are none then")
+        )]
+        let mut others = Others::default();
+        #[cfg(feature = "tls")]
+        for (address, server) in &self.tls {
+            let acceptor = TcpAcceptor::bind(*address).map_err(StartError::Listen)?;
+            others.tls.push(acceptor.local_addr());
+            others.listeners.push(Arc::new(TlsAcceptor::new(acceptor, server).map_err(StartError::Tls)?));
+        }
+        #[cfg(unix)]
+        for path in &self.unix {
+            let acceptor = UnixAcceptor::bind(path).map_err(StartError::Listen)?;
+            others.listeners.push(Arc::new(acceptor));
+        }
+        #[cfg(feature = "websocket")]
+        for &address in &self.websocket {
+            let acceptor = TcpAcceptor::bind(address).map_err(StartError::Listen)?;
+            others.websocket.push(acceptor.local_addr());
+            others.listeners.push(Arc::new(WebSocketAcceptor::new(acceptor)));
+        }
+        Ok(others)
     }
 }
 
@@ -222,21 +264,6 @@ impl std::error::Error for StartError {
             Self::Tls(error) => error.source(),
         }
     }
-}
-
-/// Opens the TLS listeners; where they listen.
-#[cfg(feature = "tls")]
-fn listen_tls(
-    tls: Vec<(SocketAddr, TlsServer)>,
-    listeners: &mut Vec<Arc<dyn Listener>>,
-) -> Result<Vec<SocketAddr>, StartError> {
-    let mut addresses = Vec::new();
-    for (address, server) in tls {
-        let tcp = TcpAcceptor::bind(address).map_err(StartError::Listen)?;
-        addresses.push(tcp.local_addr());
-        listeners.push(Arc::new(TlsAcceptor::new(tcp, &server).map_err(StartError::Tls)?));
-    }
-    Ok(addresses)
 }
 
 /// Serves every client of a listener in a task of its own. The core bounds how many there are.

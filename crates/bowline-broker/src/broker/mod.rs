@@ -42,11 +42,18 @@ use hub::Hub;
 #[derive(Debug)]
 pub struct Broker {
     hub: Arc<Hub>,
-    addresses: Vec<SocketAddr>,
-    /// Where TLS is spoken.
-    tls_addresses: Vec<SocketAddr>,
+    addresses: Addresses,
     connector: DuplexConnector,
     accepting: Vec<JoinHandle<()>>,
+}
+
+/// Where it listens.
+#[derive(Debug)]
+struct Addresses {
+    tcp: Vec<SocketAddr>,
+    tls: Vec<SocketAddr>,
+    #[cfg_attr(not(feature = "websocket"), expect(dead_code, reason = "there are none then"))]
+    websocket: Vec<SocketAddr>,
 }
 
 impl Broker {
@@ -57,26 +64,32 @@ impl Broker {
 
     fn new(
         hub: Arc<Hub>,
-        [addresses, tls_addresses]: [Vec<SocketAddr>; 2],
+        addresses: Addresses,
         connector: DuplexConnector,
         accepting: Vec<JoinHandle<()>>,
     ) -> Self {
-        Self { hub, addresses, tls_addresses, connector, accepting }
+        Self { hub, addresses, connector, accepting }
     }
 
     /// Where it listens for TCP, the first address if there are several; `None` if it does not.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.addresses.first().copied()
+        self.addresses.tcp.first().copied()
     }
 
     /// Where it listens for TCP, in the order of [`BrokerBuilder::listen`].
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        &self.addresses.tcp
+    }
+
+    /// Where it listens for WebSocket, in the order of [`BrokerBuilder::listen_websocket`].
+    #[cfg(feature = "websocket")]
+    pub fn websocket_addresses(&self) -> &[SocketAddr] {
+        &self.addresses.websocket
     }
 
     /// Where it listens for TLS, in the order of `BrokerBuilder::listen_tls`. Empty without the feature `tls`.
     pub fn tls_addresses(&self) -> &[SocketAddr] {
-        &self.tls_addresses
+        &self.addresses.tls
     }
 
     /// A way to the broker inside this process, without sockets; it ignores the endpoint.

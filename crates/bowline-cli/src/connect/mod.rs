@@ -3,6 +3,7 @@
 mod addresses;
 mod password;
 mod target;
+mod version;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::exit::Failure;
 use addresses::AddressArguments;
 use password::PasswordArguments;
 pub(crate) use target::Target;
+use version::VersionChoice;
 
 #[derive(Args)]
 #[command(next_help_heading = "Connection")]
@@ -33,9 +35,9 @@ pub(crate) struct ConnectArguments {
     #[arg(short, long, default_value_t = 1883)]
     port: u16,
 
-    /// The version of MQTT: 31, 311 or 5 (also mqttv31, mqttv311, mqttv5)
-    #[arg(short = 'V', long, value_name = "VERSION", default_value = "5", value_parser = version, hide_possible_values = true)]
-    protocol_version: Version,
+    /// The version of MQTT: 31, 311 or 5 (also mqttv31, mqttv311, mqttv5), or auto: the newest that the broker takes
+    #[arg(short = 'V', long, value_name = "VERSION", default_value = "5", value_parser = VersionChoice::parse)]
+    protocol_version: VersionChoice,
 
     /// The client identifier; made up if it is not given
     #[arg(short, long)]
@@ -105,7 +107,7 @@ const INBOUND_MESSAGES_MAX: u16 = 65_535;
 
 impl ConnectArguments {
     pub(crate) const fn version(&self) -> Version {
-        self.protocol_version
+        self.protocol_version.first()
     }
 
     pub(crate) const fn is_debug(&self) -> bool {
@@ -126,10 +128,8 @@ impl ConnectArguments {
         builder: Builder<R>,
         target: &Target,
     ) -> Result<Builder<R>, Failure> {
-        let mut builder = self
-            .addresses
-            .configure(builder)?
-            .version(self.protocol_version)
+        let builder = self.protocol_version.configure(self.addresses.configure(builder)?);
+        let mut builder = builder
             .allow_long_client_id()
             .keep_alive(Duration::from_secs(self.keepalive.into()))
             .inbound_max(INBOUND_MESSAGES_MAX, INBOUND_BYTES_MAX)
@@ -153,7 +153,7 @@ impl ConnectArguments {
 
     fn session(&self) -> Result<Session, Failure> {
         let expiry = self.session_expiry_interval.map(|secs| Duration::from_secs(secs.into()));
-        if expiry.is_some() && !self.protocol_version.rules().has_properties {
+        if expiry.is_some() && !self.protocol_version.is_exactly_v5() {
             return Err(Failure::usage("--session-expiry-interval needs -V 5"));
         }
         let kept = match expiry {
@@ -174,16 +174,6 @@ impl WillArguments {
         let payload = self.will_payload.clone().map_or_else(Vec::new, OsString::into_encoded_bytes);
         let will = Will::new(topic, payload).qos(self.will_qos);
         Some(if self.will_retain { will.retain() } else { will })
-    }
-}
-
-/// Reads a version as Mosquitto's programs call them, and as the standards are called.
-fn version(text: &str) -> Result<Version, String> {
-    match text {
-        "31" | "mqttv31" | "3.1" => Ok(Version::V3_1),
-        "311" | "mqttv311" | "3.1.1" => Ok(Version::V3_1_1),
-        "5" | "mqttv5" | "5.0" => Ok(Version::V5),
-        _ => Err("versions are 31, 311 and 5".into()),
     }
 }
 

@@ -10,3 +10,4 @@ mod serving;
 mod several_brokers;
 mod subscribing;
 mod telling_secrets;
+mod versions;

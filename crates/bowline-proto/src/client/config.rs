@@ -205,7 +205,7 @@ impl From<Backoff> for Reconnect {
     }
 }
 
-/// What becomes of a received message that no stream wants (rule 8 of the inbound rules).
+/// What becomes of a received message that no stream wants, not even one of unrouted messages (rule 8 of the inbound rules).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unmatched {

@@ -16,11 +16,12 @@ use crate::connection::Limits;
 use crate::error::RequestError;
 use crate::packet::{Disconnect, Secret};
 use crate::reason::Role;
-use crate::session::PublicationId;
+use crate::session::held::HeldState;
 use crate::session::journal::Gated;
 use crate::session::outbound::{FlowPhase, OutboundFlow};
 use crate::session::queued::Queued;
 use crate::session::stored::Recovered;
+use crate::session::{DeliveryId, PublicationId};
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS, Text};
 use crate::version::Version;
@@ -320,6 +321,17 @@ impl ClientEngine {
         self.context.outbound.packet_id_of(publication)
     }
 
+    /// Whether something is recorded and not durable, and the store is not known to fail: it is worth waiting for before a
+    /// client that is over is ended.
+    pub fn awaits_store(&self, now: Timestamp) -> bool {
+        !self.context.journal.is_settled() && !self.context.journal.is_failed(now)
+    }
+
+    /// Whether [`Event::AcknowledgementStored`] is still to come for a message that all streams have taken.
+    pub fn awaits_stored_acknowledgement(&self, delivery: DeliveryId) -> bool {
+        self.context.inbound.held(delivery).is_some_and(|held| held.state == HeldState::Recording)
+    }
+
     /// What the engine is done with since the caller last emptied this. Nothing is kept here, but dropped at once, until the
     /// caller has put a vector with room in its place.
     pub const fn spent(&mut self) -> &mut Vec<Spent> {
@@ -370,8 +382,9 @@ impl ClientEngine {
             let context = &mut self.context;
             match gated {
                 Gated::Accepted(publication) => {
-                    if context.queue.on_durable(publication) {
+                    if let Some(left) = context.queue.on_durable(publication) {
                         context.keys.remove(publication);
+                        context.spent.message(left.message);
                     }
                     context.emit(Event::PublishAccepted(publication));
                 }

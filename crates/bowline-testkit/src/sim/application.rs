@@ -29,6 +29,8 @@ pub(super) struct Application {
     finished: BTreeMap<(PacketId, u64), u32>,
     /// A message was abandoned: it is held until the process ends.
     pub(super) has_abandoned: bool,
+    /// The QoS 1 or 2 message that came last and was not handed out.
+    came: Option<u64>,
     qos0_dropped: u64,
     /// The QoS 0 message that came last, and the streams that must get it or lose it.
     qos0_due: (u64, BTreeSet<StreamId>),
@@ -59,12 +61,21 @@ impl Held {
     const fn is_loose(&self) -> bool {
         self.waiting.is_empty() && self.in_hand.is_empty()
     }
+
+    const fn is_settled(&self) -> bool {
+        self.is_loose() && self.is_let_go
+    }
 }
 
 impl Application {
     /// Whether nothing waits for the application.
     pub(super) fn is_idle(&self) -> bool {
-        self.held.values().all(|held| held.is_loose() && held.is_let_go)
+        self.held.values().all(Held::is_settled)
+    }
+
+    /// The messages that wait for the application.
+    pub(super) fn unsettled(&self) -> Vec<u64> {
+        self.held.values().filter(|held| !held.is_settled()).map(|held| held.number).collect()
     }
 
     /// A connection begins.
@@ -203,10 +214,11 @@ impl World {
         client.wire.unsubscribes(filter(one));
         client.active.remove(&one);
         let client = &self.clients[index];
+        // What is held for nobody is held for filters without a stream.
         let is_over = |number: u64| {
-            let topic = self.ledger.topic_of(number);
-            let name = TopicName::from_static(TOPICS[topic]).expect("a legal topic");
-            filter(one).matches(&name) && !client.wants(topic)
+            let topic = TopicName::from_static(TOPICS[self.ledger.topic_of(number)]).expect("a legal topic");
+            let mut later = client.wanted.iter().filter(|&&one| !client.application.has_stream_for(one));
+            filter(one).matches(&topic) && !later.any(|&one| filter(one).matches(&topic))
         };
         let held = client.application.held.iter().filter(|(_, held)| held.is_loose() && is_over(held.number));
         let over: Vec<DeliveryId> = held.map(|(delivery, _)| *delivery).collect();
@@ -232,6 +244,7 @@ impl World {
         }
         let application = &mut self.clients[index].application;
         let is_new = !application.held.contains_key(&id);
+        application.came = application.came.filter(|came| *came != number);
         application.by_id.extend(delivery.packet_id.map(|packet_id| (packet_id, (id, number))));
         let held = application.held.entry(id).or_insert_with(|| Held {
             number,
@@ -286,6 +299,9 @@ impl World {
         if let (number, Some(stream)) = (due.0, due.1.first()) {
             let what = format!("client {index}: {stream:?} neither got nor lost message {number} of QoS 0");
             self.judge(Err(what));
+        }
+        if let Some(number) = self.clients[index].application.came.take() {
+            self.ledger.came_for_nobody(index, number);
         }
         for (id, number) in std::mem::take(&mut self.clients[index].unproven) {
             let verdict = self.prove(index, id, number);
@@ -383,13 +399,19 @@ impl World {
     }
 
     /// A QoS 1 or 2 message is on the wire.
-    pub(super) fn expect_message(&mut self, index: usize, number: u64) {
-        let topic = TopicName::from_static(TOPICS[self.ledger.topic_of(number)]).expect("a legal topic");
-        let client = &self.clients[index];
+    pub(super) fn expect_message(&mut self, index: usize, number: u64, packet_id: PacketId) {
+        let topic = self.ledger.topic_of(number);
+        let name = TopicName::from_static(TOPICS[topic]).expect("a legal topic");
+        let client = &mut self.clients[index];
+        client.application.came = Some(number);
         let mut streams = client.application.streams.values().flat_map(|stream| &stream.filters);
-        let is_for_nobody = !streams.any(|&one| filter(one).matches(&topic));
-        if is_for_nobody && client.plan.unmatched == Unmatched::Acknowledge {
+        let is_for_nobody = !streams.any(|&one| filter(one).matches(&name));
+        let is_acknowledged = client.plan.unmatched == Unmatched::Acknowledge;
+        if is_for_nobody && is_acknowledged {
             self.ledger.passed_over(index, number);
+        }
+        if is_for_nobody && (is_acknowledged || client.has_unwanted(topic)) {
+            *client.application.finished.entry((packet_id, number)).or_default() += 1;
         }
     }
 

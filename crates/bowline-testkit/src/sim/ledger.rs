@@ -79,11 +79,14 @@ struct Got {
     is_taken: bool,
     /// An acknowledgement was written.
     is_acknowledged: bool,
-    /// Its acknowledgement is durable.
-    is_stored: bool,
+    /// How many acknowledgements are durable: one, and one for each time that it came under another identifier.
+    stored: u32,
+    renumbered: u32,
     /// How often it may come again.
     may_come_again: u32,
     is_expected: bool,
+    /// No stream was there for it when it came.
+    was_for_nobody: bool,
     /// It was refused, which frees its identifier.
     is_rejected: bool,
 }
@@ -228,14 +231,14 @@ impl Ledger {
         }
         if qos != QoS::ExactlyOnce {
             // Without a session it may come twice if it was published twice.
-        } else if got.is_stored && !got.is_rejected && !may_repeat {
+        } else if got.stored > got.renumbered && !got.is_rejected && !may_repeat {
             return Err(format!("client {client} got message {number} after its acknowledgement was stored"));
         } else if got.times > 1 + got.may_come_again && !may_repeat {
             return Err(format!("client {client} got message {number} of QoS 2 {} times", got.times));
         } else if got.times > 1 {
             self.doubles += 1;
         }
-        if got.times == 1 && got.is_expected && qos != QoS::AtMostOnce {
+        if got.times == 1 && got.is_expected && !got.was_for_nobody && qos != QoS::AtMostOnce {
             let last = self.last_handed.entry((client, publisher, topic, qos)).or_default();
             if at < *last {
                 return Err(format!("client {client} got message {number} of QoS {qos} out of order"));
@@ -261,7 +264,12 @@ impl Ledger {
     pub(super) fn renumbered(&mut self, client: usize, number: u64) {
         let got = self.got.entry((client, number)).or_default();
         got.may_come_again += 1;
-        got.is_stored = false;
+        got.renumbered += 1;
+    }
+
+    /// A message came when no stream was there for it, and is held: it may be handed out after later ones.
+    pub(super) fn came_for_nobody(&mut self, client: usize, number: u64) {
+        self.got.entry((client, number)).or_default().was_for_nobody = true;
     }
 
     /// A message came when no stream wanted it, and is acknowledged for that: should it come again, it may be handed out
@@ -303,7 +311,7 @@ impl Ledger {
 
     /// `ack().await` has returned.
     pub(super) fn stored(&mut self, client: usize, number: u64) {
-        self.got.entry((client, number)).or_default().is_stored = true;
+        self.got.entry((client, number)).or_default().stored += 1;
     }
 
     /// A client has acknowledged a message on the wire.
@@ -329,10 +337,10 @@ impl Ledger {
         over: &BTreeSet<u64>,
     ) -> Verdict {
         for (_, got) in self.got.range_mut((client, 0)..=(client, u64::MAX)) {
-            if got.times > 0 && !(is_durable && got.is_stored) {
+            if got.times > 0 && !(is_durable && got.stored > got.renumbered) {
                 got.may_come_again = got.times;
             }
-            got.is_stored &= is_durable;
+            got.stored *= u32::from(is_durable);
         }
         let messages = self.messages.iter_mut().enumerate();
         for (index, message) in messages.filter(|(_, message)| message.client == client) {

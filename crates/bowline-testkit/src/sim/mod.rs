@@ -225,7 +225,9 @@ impl World {
             .map(|client| {
                 let engine = &client.engine;
                 let (queued, in_flight) = (engine.queued().0, engine.in_flight());
-                format!("{} with {queued} queued and {in_flight} in flight", engine.state_name())
+                let held = client.application.unsettled();
+                let state = engine.state_name();
+                format!("{state} with {queued} queued, {in_flight} in flight, and messages {held:?} held")
             })
             .collect();
         let what = self.ledger.settled().err().unwrap_or_default();

@@ -196,7 +196,10 @@ impl World {
             Packet::Publish(publish) if publish.qos == QoS::AtMostOnce => {
                 self.expect_qos0(index, number_of(&publish.payload));
             }
-            Packet::Publish(publish) => self.expect_message(index, number_of(&publish.payload)),
+            Packet::Publish(publish) => {
+                let id = publish.packet_id.expect("a packet above QoS 0 has an identifier");
+                self.expect_message(index, number_of(&publish.payload), id);
+            }
             _ => {}
         }
         let client = &mut self.clients[index];

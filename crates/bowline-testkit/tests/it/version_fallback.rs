@@ -12,7 +12,7 @@ use bowline_proto::{ReasonCode, Timestamp, Version};
 use bowline_testkit::client_rig::connack;
 use bowline_testkit::{ClientRig, Commit, TestStore};
 
-use crate::script::{accepted, causes, clean, connect_sent, durable, kept, publish1};
+use crate::script::{accepted, causes, clean, connect_sent, durable, kept, publish1, text};
 
 /// Prefers 5.0, and falls back as far as this.
 pub(crate) fn falls_back(mut config: ClientConfig, oldest: Version) -> ClientConfig {
@@ -321,6 +321,31 @@ fn each_of_several_independent_addresses_has_a_version_of_its_own() {
     assert_eq!((spoken(&mut rig), rig.engine.address()), (Version::V5, Address::Listed(0)));
     rig.broker(connack(Version::V5, false, ReasonCode::Success, ConnAckProperties::default()));
     assert_eq!(rig.engine.state_name(), "Active");
+}
+
+#[test]
+fn a_durable_session_at_one_of_several_independent_addresses_keeps_its_version_there() {
+    let mut config = falls_back(durable(Version::V5), Version::V3_1_1);
+    config.addresses.count = 2;
+    config.addresses.sessions = AddressSessions::Independent;
+    config.address_names = vec![text("first"), text("second")];
+    let mut rig = ClientRig::new(config);
+    rig.dial();
+    // The first one is away.
+    rig.lose();
+    refuse_with_code_1(&mut rig);
+    while rig.engine.state_name() == "AwaitConnack" {
+        rig.broker(accepted(Version::V3_1_1, false));
+    }
+    let mut rig = rig.crash();
+    rig.dial();
+    let connect = connect_sent(&mut rig);
+    assert_eq!((connect.version, connect.clean_start), (Version::V3_1_1, false));
+    assert_eq!(rig.engine.address(), Address::Listed(1));
+    rig.lose();
+    let elsewhere = connect_sent(&mut rig);
+    assert_eq!((elsewhere.version, elsewhere.clean_start), (Version::V5, true));
+    assert_eq!(rig.engine.address(), Address::Listed(0));
 }
 
 #[test]

@@ -192,7 +192,7 @@ impl LoadedSettings {
             add_platform_roots(&mut store)?;
         }
         if store.is_empty() {
-            return Err(TlsError::no_roots(None));
+            return Err(TlsError::no_roots());
         }
         let mut lists = Vec::new();
         for loaded in &self.revocation_lists {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bowline_proto::Version;
 use bowline_proto::client::{Reconnect, Unmatched, VersionFallback};
 use bowline_proto::retry::Retry;
+#[cfg(feature = "websocket")]
+use bowline_transport::WebSocket;
 use bowline_transport::{Connector, TcpOptions};
 
 use crate::blocking::runtime::on_runtime;
@@ -123,6 +125,10 @@ impl<R: Role> Builder<R> {
         bind_address(local: SocketAddr);
         /// As [`Builder::bind_interface`](crate::Builder::bind_interface).
         bind_interface(name: &str);
+        /// As [`Builder::websocket`](crate::Builder::websocket). Its hook runs on the thread of all blocking clients and must not
+        /// block it.
+        #[cfg(feature = "websocket")]
+        websocket(options: WebSocket);
         /// As [`Builder::user_property`](crate::Builder::user_property).
         user_property(name: impl Into<String>, value: impl Into<String>);
     }

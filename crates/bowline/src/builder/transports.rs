@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "websocket")]
+use bowline_transport::WebSocket;
 use bowline_transport::{Connector, SchemeConnector, TcpConnector};
 
 /// What the options of transports add up to.
@@ -11,6 +13,8 @@ pub(super) struct Transports {
     pub(super) tcp: TcpConnector,
     #[cfg(feature = "tls")]
     pub(super) tls: bowline_transport::Tls,
+    #[cfg(feature = "websocket")]
+    pub(super) websocket: WebSocket,
 }
 
 impl Transports {
@@ -21,6 +25,8 @@ impl Transports {
         let transports = SchemeConnector::new(below).connect_timeout(limit - limit / 10);
         #[cfg(feature = "tls")]
         let transports = transports.tls(self.tls.clone());
+        #[cfg(feature = "websocket")]
+        let transports = transports.websocket(self.websocket.clone());
         Arc::new(transports)
     }
 }

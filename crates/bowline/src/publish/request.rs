@@ -9,7 +9,7 @@ use std::time::Duration;
 use bowline_proto::types::Message;
 
 use crate::outcome::{Acknowledgement, PublishError, PublishErrorKind};
-use crate::publish::admission::Admission;
+use crate::publish::admission::{Admission, Until};
 use crate::publish::message_options::{Draft, message_options};
 use crate::publish::receipt::Receipt;
 use crate::shared::Lease;
@@ -88,7 +88,7 @@ impl<'a> Publish<'a> {
     pub async fn send(self) -> Result<Receipt, PublishError> {
         let qos = self.draft.message.as_ref().map_or(crate::QoS::AtMostOnce, |message| message.qos);
         let (lease, mut limit) = (self.lease, TimeLimit::new(self.limit));
-        let mut admission = Admission::new(lease, self.into_message()?, true);
+        let mut admission = Admission::new(lease, self.into_message()?, Until::Stored);
         let admitted = poll_fn(|cx| match Pin::new(&mut admission).poll(cx) {
             Poll::Pending if limit.is_over(&lease.runtime, cx) => {
                 Poll::Ready(Err(timed_out(admission.take_message())))
@@ -128,7 +128,7 @@ impl<'a> IntoFuture for Publish<'a> {
         let qos = self.draft.message.as_ref().map_or(crate::QoS::AtMostOnce, |message| message.qos);
         let (lease, limit, cancels) = (self.lease, TimeLimit::new(self.limit), self.cancels);
         let step = match self.into_message() {
-            Ok(message) => Step::Admit { admission: Admission::new(lease, message, true), qos },
+            Ok(message) => Step::Admit { admission: Admission::new(lease, message, Until::Queued), qos },
             Err(error) => Step::Fail(Some(error)),
         };
         PublishFuture { step, limit, cancels, is_cancelled: false }

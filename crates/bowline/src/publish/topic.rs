@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::outcome::PublishError;
-use crate::publish::admission::Admission;
+use crate::publish::admission::{Admission, Until};
 use crate::publish::all::{PublishAllError, publish_all};
 use crate::publish::message_options::{Draft, message_options};
 use crate::publish::receipt::Receipt;
@@ -62,7 +62,7 @@ impl Topic {
         let message =
             self.draft.with_payload(payload.into()).map_err(|kind| PublishError::new(kind, None))?;
         let qos = message.qos;
-        let publication = Admission::new(&self.lease, message, true).await?;
+        let publication = Admission::new(&self.lease, message, Until::Stored).await?;
         Ok(Receipt::new(self.lease.clone(), publication, qos))
     }
 

@@ -56,6 +56,13 @@ impl Inner {
                     effects.wakers.extend(inbox.end(StreamEnd::from(reason)));
                 }
             }
+            event => self.dispatch_rare(event, effects),
+        }
+    }
+
+    /// What does not happen with every message.
+    fn dispatch_rare(&mut self, event: client::Event, effects: &mut Effects) {
+        match event {
             client::Event::Connected(connected) => self.on_connected(*connected, effects),
             client::Event::Disconnected(cause) => self.on_disconnected(*cause, effects),
             client::Event::Reconnecting { attempt, delay } => {
@@ -70,10 +77,14 @@ impl Inner {
                 effects.events.push(Event::Redirected { reference, is_permanent });
             }
             client::Event::Stopped => self.wants_end = true,
-            // Durable sessions are not offered yet, and only they have these.
-            client::Event::PublishAccepted(_)
-            | client::Event::AcknowledgementStored(_)
-            | client::Event::StoreFailed => {}
+            client::Event::PublishAccepted(publication) => {
+                effects.wakers.extend(self.receipts.accept(publication));
+            }
+            client::Event::AcknowledgementStored(delivery) => {
+                effects.wakers.extend(self.unstored_acks.remove(&delivery).flatten());
+            }
+            // The driver has told it, with the reason.
+            client::Event::StoreFailed => {}
             event => effects.events.extend(told(event)),
         }
     }
@@ -96,6 +107,8 @@ impl Inner {
         }
         self.room.take_into(&mut effects.wakers);
         self.idle.take_into(&mut effects.wakers);
+        effects.wakers.extend(self.unstored_acks.values_mut().filter_map(Option::take));
+        self.receipts.end_all_stored(&mut effects.wakers);
         effects.events.push(Event::Ended(why.clone()));
     }
 

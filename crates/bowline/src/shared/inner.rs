@@ -1,13 +1,14 @@
 //! What the lock guards: the engine, and who waits for what. The engine knows identifiers, this knows wakers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use bowline_proto::client::{ClientEngine, OperationId, Spent, Stats as EngineStats, UNROUTED};
 use bowline_proto::error::{PublishErrorKind as Refusal, RequestError};
 use bowline_proto::packet::{AckProperties, Disconnect, Subscription};
 use bowline_proto::routing::StreamId;
-use bowline_proto::session::{PublicationId, QueueLimits};
+use bowline_proto::session::{DeliveryId, PublicationId, QueueLimits};
 use bowline_proto::types::{Message, UserProperties};
 use bowline_proto::{QoS, ReasonCode, Timestamp, TopicFilter};
 use bowline_transport::Endpoint;
@@ -36,6 +37,10 @@ pub(crate) struct Inner {
     pub(crate) idle: Wakers,
     pub(crate) inboxes: NumberMap<StreamId, Inbox>,
     pub(crate) operations: NumberMap<OperationId, Operation>,
+    /// Who waits until an acknowledgement is stored. An entry goes when it is.
+    pub(crate) unstored_acks: BTreeMap<DeliveryId, Option<Waker>>,
+    /// Whether the session is durable, so that messages are accepted once they are stored.
+    is_durable: bool,
     /// The first round of attempts decides: if no address accepts, the client is over.
     pub(crate) must_connect: bool,
     /// What the transport said last, until the engine says what it makes of it.
@@ -70,7 +75,12 @@ pub(crate) struct OperationResult {
 }
 
 impl Inner {
-    pub(super) fn new(mut engine: ClientEngine, queue: QueueLimits, endpoint: Endpoint) -> Self {
+    pub(super) fn new(
+        mut engine: ClientEngine,
+        queue: QueueLimits,
+        endpoint: Endpoint,
+        is_durable: bool,
+    ) -> Self {
         // A command leaves one thing at most, but for the last.
         *engine.spent() = Vec::with_capacity(1);
         Self {
@@ -82,6 +92,8 @@ impl Inner {
             idle: Wakers::default(),
             inboxes: NumberMap::default(),
             operations: NumberMap::default(),
+            unstored_acks: BTreeMap::new(),
+            is_durable,
             must_connect: false,
             transport_error: None,
             endpoint,
@@ -113,7 +125,7 @@ impl Inner {
         match engine.publish(message, now) {
             Ok(publication) => {
                 if wants_receipt && has_outcome {
-                    self.receipts.open(publication);
+                    self.receipts.open(publication, self.is_durable);
                 }
                 Ok(publication)
             }
@@ -262,6 +274,24 @@ impl Inner {
         if let Some(engine) = &mut self.engine {
             engine.abort(now);
         }
+    }
+
+    /// Whether the client, which is over, is to wait for what the store is writing: what was acknowledged would else be sent again
+    /// by the next one.
+    pub(crate) fn awaits_last_writes(&self, now: Timestamp) -> bool {
+        let awaits_store = self.engine.as_ref().is_some_and(|engine| engine.awaits_store(now));
+        self.is_durable && !self.must_connect && awaits_store
+    }
+
+    /// Whether an acknowledgement that is to be stored is, once that is known; false if the client ended before. Until then the
+    /// task is woken when it is.
+    pub(crate) fn poll_ack_stored(&mut self, delivery: DeliveryId, waker: &Waker) -> Poll<bool> {
+        let Some(known) = self.unstored_acks.get_mut(&delivery) else { return Poll::Ready(true) };
+        if self.engine.is_none() {
+            return Poll::Ready(false);
+        }
+        *known = Some(waker.clone());
+        Poll::Pending
     }
 
     /// Whether nothing is queued, in flight or unwritten.

@@ -1,5 +1,5 @@
-//! Where a durable session is kept: the trait, its errors, a store in memory, and the suite that every store has to pass.
-//! Knows no engine and no connection.
+//! Where a durable session is kept: the trait, its errors, a store in memory, the suite that every store has to pass, and the
+//! thread on which stores are asked. Knows no connection.
 //!
 //! A store keeps what the engine gives it, in that order, and gives it back. [`StoredSession`] says what all entries add up
 //! to; [`MemoryStore`] is a store around it. Whoever writes a store runs [`conformance::check`] on it.
@@ -8,7 +8,9 @@ pub mod conformance;
 #[cfg(feature = "durable")]
 mod disk;
 mod error;
+mod link;
 mod memory;
+mod thread;
 
 pub use bowline_proto::session::outcomes::{
     KEY_BYTES_MAX, KeyState, KeyedOutcome, OUTCOMES_MAX, StoredOutcome,
@@ -20,6 +22,7 @@ pub use bowline_proto::session::{PublicationId, QueueLimits};
 #[cfg(feature = "durable")]
 pub use disk::{DiskStore, Seal, SealError, StoreFile, SyncPolicy};
 pub use error::{StoreError, StoreErrorKind};
+pub(crate) use link::StoreLink;
 pub use memory::MemoryStore;
 
 /// Keeps one session.

@@ -64,7 +64,7 @@ async fn bytes_go_there_and_back_in_both_versions() {
 }
 
 /// A server of another house, which has not heard of TLS 1.3.
-fn only_tls_1_2(authority: &Authority) -> TlsServer {
+pub(super) fn only_tls_1_2(authority: &Authority) -> TlsServer {
     use bowline_transport::rustls::pki_types::pem::PemObject;
     use bowline_transport::rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use bowline_transport::rustls::{ServerConfig, crypto, version};

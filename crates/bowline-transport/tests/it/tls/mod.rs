@@ -1,6 +1,7 @@
 //! TLS, client and server side, over TCP and over memory, with certificates made at run time.
 
 mod authority;
+mod failures;
 mod handshakes;
 mod streams;
 

@@ -276,8 +276,7 @@ fn a_handler_runs_on_its_own_thread_and_may_wait_and_a_panic_of_it_is_told() {
 #[test]
 fn unrouted_messages_come_with_the_client() {
     let side = SideBroker::start();
-    let session = bowline::Session::in_memory();
-    let build = || side.builder(Version::V5).client_id("kept").session(session);
+    let build = || side.builder(Version::V5).client_id("kept").session(bowline::Session::in_memory());
     let first = build().connect().unwrap();
     drop(first.subscribe("a").qos(QoS::AtLeastOnce).call().unwrap());
     first.disconnect();

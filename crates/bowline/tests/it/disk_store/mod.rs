@@ -5,7 +5,7 @@ mod damage;
 mod model;
 mod power_cuts;
 mod refusals;
-mod scratch;
+pub(crate) mod scratch;
 mod script;
 mod sealing;
 mod simulated;

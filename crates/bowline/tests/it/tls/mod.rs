@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bowline::transport::{Endpoint, TcpAcceptor, TcpConnector, TlsServer};
-use bowline::{Backoff, Builder, Client, QoS, Session, Tls, Version};
-use bowline_broker::{Broker, FaultLink};
+use bowline::{Backoff, Builder, Client, QoS, Session, Tls, Version, VersionFallback};
+use bowline_broker::{Broker, BrokerConfig, FaultLink, VersionRefusal};
 use bytes::Bytes;
 
 use crate::counterpart::{Clients, Mosquitto};
@@ -24,9 +24,13 @@ struct Secure {
 
 impl Secure {
     async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    async fn start_with(change: impl FnOnce(&mut BrokerConfig)) -> Self {
         let authority = Authority::new();
         let server = TlsServer::new(authority.issue("localhost").identity()).client_roots(authority.roots());
-        let broker = Broker::builder().without_tcp().listen_tls(loopback(), server);
+        let broker = Broker::builder().without_tcp().listen_tls(loopback(), server).configure(change);
         Self { broker: broker.start().await.expect("a free port"), authority }
     }
 
@@ -66,6 +70,22 @@ async fn assert_main_job(client: &Client) {
         }
     }
     within(client.disconnect()).await;
+}
+
+/// The close that tells of the version is one of TLS, with `close_notify`.
+#[tokio::test]
+async fn a_client_falls_back_over_tls_too() {
+    for refusal in [VersionRefusal::InV3_1_1, VersionRefusal::Close] {
+        let secure = Secure::start_with(|config| {
+            config.versions = vec![Version::V3_1_1];
+            config.version_refusal = refusal;
+        });
+        let secure = secure.await;
+        let fallback = VersionFallback::to(Version::V3_1_1);
+        let client = within(secure.builder(Version::V5).version_fallback(fallback).connect()).await.unwrap();
+        assert_main_job(&client).await;
+        secure.broker.assert_no_violations();
+    }
 }
 
 #[tokio::test]

@@ -4,9 +4,13 @@
 mod custom;
 #[cfg(unix)]
 mod directory;
+#[cfg(all(feature = "tls", feature = "websocket"))]
+mod secure_websocket;
 mod tcp;
 #[cfg(unix)]
 mod unix;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use std::time::Duration;
 

@@ -4,7 +4,6 @@
 mod publishing;
 mod receiving;
 mod requesting;
-mod retry_times;
 mod retrying;
 mod trial;
 

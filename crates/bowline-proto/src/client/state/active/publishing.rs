@@ -3,7 +3,7 @@
 use crate::client::context::Context;
 use crate::client::event::{DisconnectCause, Outcome};
 use crate::client::state::Active;
-use crate::client::state::active::retry_times::note_flow;
+use crate::client::state::active::retrying::note_flow;
 use crate::codec::EncodeError;
 use crate::connection::LimitError;
 use crate::error::ProtocolError;

@@ -6,7 +6,6 @@ use crate::client::context::Context;
 use crate::client::event::{DisconnectCause, StreamEnd};
 use crate::client::requests::{ItemState, Operation, RequestItem, RequestKind, SentPacket};
 use crate::client::state::Active;
-use crate::client::state::active::retry_times::note_request;
 use crate::codec::EncodeError;
 use crate::error::ProtocolError;
 use crate::packet::{AckProperties, PacketType, Subscribe, Subscription, Unsubscribe};
@@ -96,9 +95,37 @@ impl Active {
         true
     }
 
+    /// Sends a SUBSCRIBE or UNSUBSCRIBE again. If the application has changed its mind about one of its filters meanwhile, a later
+    /// request says so and must not be undone: that one is over, and the rest goes into a new packet.
+    pub(super) fn send_request_again(&mut self, cx: &mut Context, number: u32, now: Timestamp) {
+        let sent = cx.requests.packet(number);
+        let (slot, packet_id, items) = (sent.operation, sent.packet_id, sent.items.clone());
+        let operation = cx.requests.operation(slot);
+        let kind = operation.kind;
+        let undone: Vec<usize> = items
+            .iter()
+            .copied()
+            .filter(|&item| !is_meant(&cx.subscriptions, kind, &operation.items[item].filter))
+            .collect();
+        if undone.is_empty() {
+            self.note_retry(cx);
+            note_request(cx, number, now);
+            // It fitted the first time.
+            let _ = self.encode_request(cx, slot, packet_id, &items, true);
+            return;
+        }
+        let packet = cx.requests.take_back(number);
+        cx.outbound.ids.free(packet.packet_id);
+        for item in undone {
+            cx.requests.operation(slot).items[item].state = ItemState::Answered(kind.overtaken());
+        }
+        finish_if_done(cx, slot);
+        cx.has_changed = true;
+    }
+
     // [MQTT-3.8.1-1] [MQTT-3.10.1-1] [MQTT-3.10.4-1] [MQTT-3.10.4-1 of 3.1.1]
     // [MQTT-3.8.1-1 of 3.1.1] [MQTT-3.10.1-1 of 3.1.1]
-    pub(super) fn encode_request(
+    fn encode_request(
         &mut self,
         cx: &mut Context,
         slot: u32,
@@ -219,7 +246,7 @@ fn end_overtaken(cx: &mut Context, slot: u32) -> bool {
 }
 
 /// Whether a request still says what the application wants.
-pub(super) fn is_meant(subscriptions: &Subscriptions, kind: RequestKind, filter: &TopicFilter) -> bool {
+fn is_meant(subscriptions: &Subscriptions, kind: RequestKind, filter: &TopicFilter) -> bool {
     subscriptions.find(filter).is_some() == (kind == RequestKind::Subscribe)
 }
 
@@ -252,4 +279,12 @@ pub(super) fn finish_if_done(cx: &mut Context, slot: u32) {
     if let Some(id) = operation.id {
         cx.emit(operation.into_event(id));
     }
+}
+
+/// A SUBSCRIBE or UNSUBSCRIBE was written: when to write it again.
+fn note_request(cx: &mut Context, number: u32, now: Timestamp) {
+    let Some(retry) = cx.config.retry.filter(|_| cx.rules.may_retry_requests) else { return };
+    let sent = cx.requests.packet_mut(number);
+    sent.retry_at = Some(now + retry.delay(sent.repetitions, 0, &mut cx.jitter));
+    sent.repetitions = sent.repetitions.saturating_add(1);
 }

@@ -4,13 +4,8 @@
 //! each list has the deadline, or the one at which a round has stopped, and a message costs nothing but a note of its own. What
 //! was sent behind a large message cannot be answered before it either.
 
-use alloc::vec::Vec;
-
 use crate::client::context::Context;
-use crate::client::requests::ItemState;
 use crate::client::state::Active;
-use crate::client::state::active::requesting::{finish_if_done, is_meant};
-use crate::client::state::active::retry_times::{note_flow, note_request};
 use crate::packet::Ack;
 use crate::session::outbound::Leg;
 use crate::time::Timestamp;
@@ -65,36 +60,16 @@ impl Active {
     }
 
     /// A broker that answers nothing is found out by PINGREQ, which must not wait for us to fall silent.
-    const fn note_retry(&mut self, cx: &mut Context) {
+    pub(super) const fn note_retry(&mut self, cx: &mut Context) {
         cx.stats.sent_again += 1;
         self.retry_is_encoded = true;
     }
+}
 
-    /// Sends a SUBSCRIBE or UNSUBSCRIBE again. If the application has changed its mind about one of its filters meanwhile, a later
-    /// request says so and must not be undone: that one is over, and the rest goes into a new packet.
-    fn send_request_again(&mut self, cx: &mut Context, number: u32, now: Timestamp) {
-        let sent = cx.requests.packet(number);
-        let (slot, packet_id, items) = (sent.operation, sent.packet_id, sent.items.clone());
-        let operation = cx.requests.operation(slot);
-        let kind = operation.kind;
-        let undone: Vec<usize> = items
-            .iter()
-            .copied()
-            .filter(|&item| !is_meant(&cx.subscriptions, kind, &operation.items[item].filter))
-            .collect();
-        if undone.is_empty() {
-            self.note_retry(cx);
-            note_request(cx, number, now);
-            // It fitted the first time.
-            let _ = self.encode_request(cx, slot, packet_id, &items, true);
-            return;
-        }
-        let packet = cx.requests.take_back(number);
-        cx.outbound.ids.free(packet.packet_id);
-        for item in undone {
-            cx.requests.operation(slot).items[item].state = ItemState::Answered(kind.overtaken());
-        }
-        finish_if_done(cx, slot);
-        cx.has_changed = true;
-    }
+/// A packet of a flow was written: when to write it again.
+pub(super) fn note_flow(cx: &mut Context, slot: u32, bytes: usize, now: Timestamp) {
+    let Some(retry) = cx.config.retry.filter(|_| cx.rules.may_retry_on_timer) else { return };
+    let flow = cx.outbound.flow_mut(slot);
+    flow.retry_at = Some(now + retry.delay(flow.repetitions, bytes, &mut cx.jitter));
+    flow.repetitions = flow.repetitions.saturating_add(1);
 }
