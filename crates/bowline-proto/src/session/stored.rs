@@ -387,7 +387,6 @@ mod tests {
                 deadline: None,
                 key: None,
                 packet_id: PacketId::new(100 - u16::try_from(n).unwrap()),
-                key: None,
             }));
         }
         for n in [4, 1, 3] {
