@@ -35,7 +35,7 @@ pub(super) fn store(root: &Path) -> Result<(), String> {
     ];
     let mut command = Command::new(program());
     command.args(arguments).current_dir(root);
-    command.envs([("BOWLINE_POWER_RUNS", "40"), ("BOWLINE_FLIP_STEP", "3"), ("BOWLINE_SIM_SEEDS", "2000")]);
+    command.envs([("BOWLINE_POWER_RUNS", "20"), ("BOWLINE_FLIP_STEP", "3"), ("BOWLINE_SIM_SEEDS", "2000")]);
     let status = command.status().map_err(|error| format!("cannot run cargo: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("the tests of the store: {status}")) }
 }
