@@ -267,6 +267,43 @@ async fn a_client_that_says_nothing_holds_up_nobody_and_is_let_go_in_the_end() {
     assert_eq!(error.to_string(), text);
 }
 
+#[tokio::test]
+async fn beyond_so_many_handshakes_at_a_time_clients_wait_to_be_accepted() {
+    type Acceptor = TlsAcceptor<TcpAcceptor>;
+    let authority = Authority::new("roots");
+    let tcp = TcpAcceptor::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = tcp.local_addr();
+    let server = TlsServer::new(authority.issue(HOST).identity()).handshake_timeout(Duration::from_secs(1));
+    let acceptor = TlsAcceptor::new(tcp, &server).unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..Acceptor::HANDSHAKES_MAX {
+        silent.push(TcpStream::connect(addr).await.unwrap());
+    }
+    let endpoint: Endpoint = format!("mqtts://{HOST}:{}", addr.port()).parse().unwrap();
+    let tls = trusting(&authority);
+    let accepting = async {
+        assert!(acceptor.accept().await.is_err(), "the first to end is one that was silent");
+        while acceptor.accept().await.is_err() {}
+    };
+    let (connected, accepted) =
+        tokio::join!(connect(&tls, &endpoint), timeout(Duration::from_secs(20), accepting));
+    connected.unwrap();
+    accepted.unwrap();
+}
+
+#[tokio::test]
+async fn the_key_of_an_elliptic_curve_is_taken_in_its_old_form_too() {
+    let authority = Authority::new("roots");
+    let issued = authority.issue("meter-7");
+    let pkcs8 = issued.key.serialize_der();
+    // PKCS#8 has the older form (SEC1) inside, as an octet string of 109 bytes that begins with a sequence.
+    let begin = pkcs8.windows(3).position(|bytes| bytes == [0x04, 0x6d, 0x30]).unwrap() + 2;
+    let old_form = PrivateKey::bytes(&pkcs8[begin..begin + 0x6d]);
+    let wants = TlsServer::new(authority.issue(HOST).identity()).client_roots(authority.roots());
+    let tls = trusting(&authority).identity(Identity::new(issued.certificates(), old_form));
+    assert_echo(&mut EchoServer::start(&wants).connect(&tls).await.unwrap()).await;
+}
+
 #[test]
 fn neither_options_nor_identities_show_a_key() {
     let issued = Issued::self_signed(HOST);
