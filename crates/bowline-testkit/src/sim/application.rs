@@ -169,6 +169,8 @@ impl World {
     /// The application drops a stream.
     fn close_stream(&mut self, index: usize, stream: StreamId) {
         let client = &mut self.clients[index];
+        let may_be_passed_over: Vec<bool> =
+            (0..TOPICS.len()).map(|topic| stream == UNROUTED && client.has_unwanted(topic)).collect();
         let application = &mut client.application;
         let Some(closed) = application.streams.remove(&stream) else { return };
         let is_clean = client.plan.session == Session::Clean;
@@ -178,7 +180,8 @@ impl World {
         for (&delivery, held) in &mut application.held {
             let Some(at) = held.waiting.iter().position(|one| *one == stream) else { continue };
             held.waiting.swap_remove(at);
-            if held.is_loose() && acknowledges {
+            let is_passed_over = may_be_passed_over[self.ledger.topic_of(held.number)];
+            if held.is_loose() && (acknowledges || is_passed_over) {
                 held.is_let_go = true;
                 self.ledger.taken(index, held.number);
             }

@@ -202,17 +202,17 @@ impl World {
     }
 
     fn on_violation(&mut self, violation: &bowline_broker::Violation) {
-        let is_silence = violation.text.contains("keep alive");
+        let index = index_of(&violation.client_id);
+        // What a client writes on a connection that stands still cannot be heard.
+        let mut links = self.links.values();
+        let is_silence = violation.text.contains("keep alive")
+            && links.any(|link| Some(link.client) == index && link.was_silenced);
         // A new process without a store starts its identifiers anywhere, and may meet one of the last process.
-        let forgot_identifiers = index_of(&violation.client_id).is_some_and(|index| {
-            let client = &self.clients[index];
-            client.life > 1 && !client.is_durable() && violation.text.contains("while")
-        });
+        let forgot_identifiers = violation.text.contains("while")
+            && index.is_some_and(|index| self.clients[index].wire.names_forgotten(&violation.text));
         // What a client began in a session whose loss it could not hear of, it ends in the order of that session.
-        let has_older_order = index_of(&violation.client_id)
-            .is_some_and(|index| self.ledger.is_confused(index))
+        let has_older_order = index.is_some_and(|index| self.ledger.is_confused(index))
             && (violation.text.contains("left later") || violation.text.contains("sent later"));
-        // A client whose packets are on their way for too long cannot help it.
         if !is_silence && !forgot_identifiers && !has_older_order {
             self.judge(Err(format!("the broker complains: {violation}")));
         }

@@ -79,6 +79,7 @@ impl World {
             Fault::Stall(direction, duration) => {
                 let Some(link) = link.and_then(|link| self.links.get_mut(&link)) else { return };
                 counts.stalls += 1;
+                link.was_silenced |= direction == Direction::ToServer;
                 link.pipe(direction).stall(now + duration);
             }
             Fault::HalfClose(direction) => {

@@ -23,6 +23,8 @@ pub(super) struct Link {
     pub(super) to_client: Pipe,
     /// The broker's end, while it is open.
     pub(super) connection: Option<ConnectionId>,
+    /// What the client wrote stood still for a while: the broker may have heard nothing for longer than the keep alive.
+    pub(super) was_silenced: bool,
     /// What the broker does besides.
     pub(super) relay: Option<Relay>,
     /// What the client reads with.
@@ -45,6 +47,7 @@ impl Link {
             to_server,
             to_client,
             connection: None,
+            was_silenced: false,
             relay: None,
             from_server: Decoder::for_client(version, u32::MAX),
             by_client: Decoder::for_server(u32::MAX),
