@@ -407,6 +407,13 @@ impl World {
         let name = TopicName::from_static(TOPICS[topic]).expect("a legal topic");
         let client = &mut self.clients[index];
         client.application.came = Some(number);
+        // What came under this identifier before has no acknowledgement any more, and comes under another one.
+        if let Some((delivery, before)) = client.application.by_id.get(&packet_id)
+            && *before != number
+            && let Some(held) = client.application.held.get_mut(delivery)
+        {
+            held.is_let_go = true;
+        }
         let mut streams = client.application.streams.values().flat_map(|stream| &stream.filters);
         let is_for_nobody = !streams.any(|&one| filter(one).matches(&name));
         let is_acknowledged = client.plan.unmatched == Unmatched::Acknowledge;
