@@ -72,7 +72,10 @@ struct World {
     now: Timestamp,
     random: Random,
     clients: Vec<Client>,
-    broker: Broker,
+    /// One, or two that do not know each other's sessions.
+    brokers: Vec<Broker>,
+    /// Until when an address leads nowhere.
+    outages: [Timestamp; 2],
     links: BTreeMap<usize, Link>,
     dialled: usize,
     /// Which of the plan's limits the broker grants.
@@ -101,9 +104,11 @@ impl World {
         let now = Timestamp::from_secs(1);
         let mut random = Random::new(plan.seed ^ 0x5EED);
         let plans = plan.clients.iter().enumerate();
-        let clients = plans.map(|(index, one)| Client::new(index, one, &mut random, now)).collect();
+        let clients =
+            plans.map(|(index, one)| Client::new(index, one, plan.places, &mut random, now)).collect();
         let mut world = Self {
-            broker: Broker::new(plan.limits[0], now),
+            brokers: (0..plan.places.brokers()).map(|_| Broker::new(plan.limits[0], now)).collect(),
+            outages: [Timestamp::ZERO; 2],
             plan,
             now,
             random,
@@ -185,7 +190,10 @@ impl World {
                     has_worked = true;
                 }
             }
-            has_worked |= self.broker_step() | self.broker_sends_again();
+            for at in 0..self.brokers.len() {
+                has_worked |= self.broker_step(at);
+            }
+            has_worked |= self.broker_sends_again();
             if let Some(task) = self.pop_due() {
                 self.perform(task);
                 has_worked = true;
@@ -206,7 +214,8 @@ impl World {
         let links = self.links.iter().filter_map(|(&number, link)| self.link_next_at(number, link)).min();
         let tasks = self.agenda.keys().next().map(|(at, _)| *at);
         let rest = at_rest_since.map(|since| since + GRACE);
-        let next = [clients, links, tasks, self.broker.until, rest].into_iter().flatten().min();
+        let brokers = self.brokers.iter().filter_map(|broker| broker.until).min();
+        let next = [clients, links, tasks, brokers, rest].into_iter().flatten().min();
         let last = Timestamp::from_secs(1) + self.plan.span + REST_MAX;
         match next {
             Some(next) if next <= last => {
