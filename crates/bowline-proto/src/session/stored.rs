@@ -386,7 +386,6 @@ mod tests {
                 message: Message::new(topic, "p").with_qos(QoS::ExactlyOnce),
                 deadline: None,
                 packet_id: PacketId::new(100 - u16::try_from(n).unwrap()),
-                key: None,
             }));
         }
         for n in [4, 1, 3] {
