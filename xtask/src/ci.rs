@@ -19,7 +19,10 @@ const STEPS: [(&str, Action); 12] = [
     ("formatting", |root| cargo(root, &["fmt", "--all", "--check"])),
     ("tidy", tidy::command),
     ("clippy", |root| {
-        cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+        cargo(
+            root,
+            &["clippy", "--workspace", "--all-targets", "--all-features", "--locked", "--", "-D", "warnings"],
+        )
     }),
     ("documentation", documentation),
     ("conformance", |root| conformance::command(root, conformance::Mode::Check)),
@@ -64,7 +67,7 @@ fn times_table(times: &[(&str, Duration)]) -> String {
 }
 
 fn documentation(root: &Path) -> Result<(), String> {
-    let mut command = cargo_command(root, &["doc", "--workspace", "--no-deps", "--locked"]);
+    let mut command = cargo_command(root, &["doc", "--workspace", "--no-deps", "--all-features", "--locked"]);
     run(command.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
@@ -72,10 +75,13 @@ fn no_std(root: &Path) -> Result<(), String> {
     cargo(root, &["check", "--package", "bowline-proto", "--no-default-features", "--locked"])
 }
 
-/// The client builds without what its default features add.
+/// Transports and client build without what their features add.
 fn without_features(root: &Path) -> Result<(), String> {
-    let arguments = ["--package", "bowline", "--all-targets", "--no-default-features", "--locked"];
-    cargo(root, &[&["clippy"][..], &arguments, &["--", "-D", "warnings"]].concat())
+    for package in ["bowline-transport", "bowline"] {
+        let arguments = ["--package", package, "--all-targets", "--no-default-features", "--locked"];
+        cargo(root, &[&["clippy"][..], &arguments, &["--", "-D", "warnings"]].concat())?;
+    }
+    Ok(())
 }
 
 /// The protocol crate builds where there is no operating system, if this machine has the target.
@@ -94,7 +100,10 @@ fn wasm32(root: &Path) -> Result<(), String> {
 
 /// Runs the tests, those that need other programs included, passes on what they print and adds up what they report.
 fn tests(root: &Path) -> Result<Totals, String> {
-    let mut command = cargo_command(root, &["test", "--workspace", "--locked", "--", "--include-ignored"]);
+    let mut command = cargo_command(
+        root,
+        &["test", "--workspace", "--all-features", "--locked", "--", "--include-ignored"],
+    );
     let mut child =
         command.stdout(Stdio::piped()).spawn().map_err(|error| format!("cannot run cargo: {error}"))?;
     let output = child.stdout.take().expect("the output was asked for");

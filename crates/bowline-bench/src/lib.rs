@@ -1,5 +1,5 @@
-//! What a message costs in Bowline: six workloads against a peer that does next to nothing. Knows only the public interface
-//! of the client.
+//! What a message costs in Bowline: six workloads against a peer that does next to nothing, and the store of durable sessions.
+//! Knows only the public interface of the client.
 //!
 //! The peer and the raw program are the same few lines at both ends of a TCP connection: they flood packets that were encoded
 //! before, look at nothing but headers, and acknowledge in batches. What the client adds to that is what is measured.
@@ -13,6 +13,7 @@ mod outside;
 mod peer;
 mod plan;
 mod raw;
+mod store;
 mod throughput;
 
 pub use allocations::allocations_per_message;
@@ -21,4 +22,5 @@ pub use outside::{instructions_per_message, system_calls_per_message};
 pub use peer::{Peer, Served};
 pub use plan::{Plan, WINDOW, Workload};
 pub use raw::move_raw;
+pub use store::{Start, StoreCost, empty_queue, fill_queue, memory_peak, start_from, store_cost};
 pub use throughput::{Rates, throughput};

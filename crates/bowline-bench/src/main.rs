@@ -1,5 +1,7 @@
 //! The `bowline-bench` program: reads the command line and prints tables. Measures nothing itself.
 
+mod store_command;
+
 use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -10,6 +12,7 @@ use bowline_bench::{
     take_part, throughput,
 };
 use clap::{Args, Parser, Subcommand};
+use store_command::StoreCommand;
 
 /// What a message costs in Bowline, beside a raw TCP program that moves the same bytes.
 ///
@@ -41,6 +44,9 @@ enum Command {
     Instructions(Load),
     /// System calls, counted by strace
     SystemCalls(Load),
+    /// What the store of durable sessions costs
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Run the client once, for a profiler or a tracer
     One {
         #[command(flatten)]
@@ -134,6 +140,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 println!("| {} | {price:.3} |", title(&plan));
             }
         }
+        Command::Store(command) => store_command::run(&command)?,
         Command::One { load, peer } => {
             for plan in load.plans(100_000) {
                 one(plan, peer)?;

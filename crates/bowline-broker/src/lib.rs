@@ -25,6 +25,6 @@ mod fault;
 
 pub use crate::broker::{Broker, BrokerBuilder, BrokerEvents, Login, StartError};
 pub use crate::core::{
-    BrokerConfig, BrokerCore, BrokerEvent, BrokerOutput, BrokerStats, ConnectionId, Violation,
+    BrokerConfig, BrokerCore, BrokerEvent, BrokerOutput, BrokerStats, ConnectionId, VersionRefusal, Violation,
 };
 pub use crate::fault::{Direction, Fault, FaultLink, FaultStats};

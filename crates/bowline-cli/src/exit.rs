@@ -30,7 +30,7 @@ macro_rules! exit_codes {
   1         an error; stderr says which
   2         wrong usage
   1 to 5    the broker refused (3.1 and 3.1.1): the return code of CONNACK
-  128-159   the broker refused (5.0): the reason code of CONNACK"
+  128-159   the broker refused (5.0, auto): the reason code of CONNACK"
     };
 }
 pub(crate) use exit_codes;
@@ -62,7 +62,7 @@ impl Failure {
                 connack.reason.as_connect_return_code()
             };
             if connack.reason == ReasonCode::UnsupportedProtocolVersion {
-                failure.text.push_str("; -V chooses another one");
+                failure.text.push_str("; -V says which to speak");
             }
         }
         failure

@@ -13,6 +13,9 @@ pub(crate) async fn tell(program: &'static str, mut events: Events) {
                 is_lost = true;
                 say(program, &format!("connection lost: {why}"));
             }
+            Event::VersionRefused { refused, next } => {
+                say(program, &format!("the broker does not take MQTT {refused} any more; trying {next}"));
+            }
             Event::Reconnecting { delay, .. } => {
                 say(program, &format!("connecting again in {:.1} s", delay.as_secs_f64()));
             }

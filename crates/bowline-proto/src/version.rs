@@ -20,6 +20,11 @@ impl Version {
     /// All versions, oldest first.
     pub const ALL: [Self; 3] = [Self::V3_1, Self::V3_1_1, Self::V5];
 
+    /// This version and those before it, newest first, as far as `oldest`; none if that is newer.
+    pub fn down_to(self, oldest: Self) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().rev().filter(move |version| (oldest..=self).contains(version))
+    }
+
     /// The protocol name that CONNECT carries.
     pub const fn protocol_name(self) -> &'static str {
         match self {

@@ -37,8 +37,17 @@ const CELL_COLUMNS: usize = 15;
 impl Table {
     /// Drives every state with every stimulus.
     pub fn generate(version: Version) -> Self {
+        Self::generate_from(version, |state| Scene::new(version, state))
+    }
+
+    /// The same for a client that prefers 5.0 and may fall back to 3.1.1.
+    pub fn with_fallback() -> Self {
+        Self::generate_from(Version::V5, Scene::with_fallback)
+    }
+
+    fn generate_from(version: Version, scene: impl Fn(State) -> Scene) -> Self {
         let row = |stimulus: Stimulus| {
-            let cells = STATES.iter().map(|&state| cell(version, state, stimulus)).collect();
+            let cells = STATES.iter().map(|&state| cell(scene(state), stimulus)).collect();
             (stimulus.name(), cells)
         };
         Self { version, rows: stimuli().into_iter().map(row).collect() }
@@ -88,6 +97,9 @@ pub fn page() -> String {
             let _ = write!(page, "```text\n{}```\n", differing.to_text());
         }
     }
+    let falling = Table::with_fallback().differing_from(&v5);
+    let _ = write!(page, "\n## MQTT 5.0 with a version fallback to 3.1.1\n\n");
+    let _ = write!(page, "The rows that differ from 5.0:\n\n```text\n{}```\n", falling.to_text());
     page
 }
 
@@ -106,8 +118,7 @@ answer, a QoS 1 message that was not taken, which `take()` is for, and a QoS 2 m
 the packets that arrive answer these. In `Closing` a write is stuck.
 ";
 
-fn cell(version: Version, state: State, stimulus: Stimulus) -> Cell {
-    let mut scene = Scene::new(version, state);
+fn cell(mut scene: Scene, stimulus: Stimulus) -> Cell {
     let before = scene.state_name();
     stimulus.apply(&mut scene);
     let outputs = scene.drain().expect("the engine comes to rest");

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use crate::tls_error::{TlsError, TlsErrorKind};
+#[cfg(feature = "websocket")]
+use crate::websocket_error::WebSocketError;
 
 /// Why a stream could not be opened. Its text tells a person what happened and what to change; [`Error::source`] is what
 /// the operating system said, where it said something.
@@ -82,6 +84,18 @@ pub enum ConnectError {
         /// What came of each, in the order of the attempts; at least two.
         attempts: Vec<Self>,
     },
+    /// The other side reset the connection before it had said anything.
+    BrokenOff {
+        /// Who.
+        peer: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The other side answered in TLS what was said to it in the clear.
+    SpeaksTls {
+        /// Who.
+        peer: String,
+    },
     /// The Unix socket cannot be connected to.
     Socket {
         /// Where it is.
@@ -94,6 +108,12 @@ pub enum ConnectError {
     Tls {
         /// What went wrong.
         source: TlsError,
+    },
+    /// There was no WebSocket, or its settings cannot be used.
+    #[cfg(feature = "websocket")]
+    WebSocket {
+        /// What went wrong.
+        source: WebSocketError,
     },
     /// A connector from outside this crate failed.
     Custom {
@@ -118,10 +138,18 @@ pub enum ConnectErrorKind {
     Bind,
     /// An option of the socket cannot be set: another attempt fails in the same way.
     Option,
+    /// The other side reset the connection before it had said anything.
+    BrokenOff,
+    /// The other side wants TLS.
+    SpeaksTls,
     /// TLS could not be agreed on, or its settings cannot be used. A handshake that takes too long is
     /// [`TimedOut`](Self::TimedOut).
     #[cfg(feature = "tls")]
     Tls(TlsErrorKind),
+    /// There was no WebSocket, or its settings cannot be used. A handshake that takes too long is
+    /// [`TimedOut`](Self::TimedOut).
+    #[cfg(feature = "websocket")]
+    WebSocket,
     /// Anything else.
     Other,
 }
@@ -144,6 +172,8 @@ impl ConnectError {
             Self::Addresses { attempts, .. } => {
                 attempts.last().map_or(ConnectErrorKind::Other, |attempt| attempt.kind())
             }
+            Self::BrokenOff { .. } => ConnectErrorKind::BrokenOff,
+            Self::SpeaksTls { .. } => ConnectErrorKind::SpeaksTls,
             Self::Socket { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ConnectErrorKind::Refused,
                 io::ErrorKind::TimedOut => ConnectErrorKind::TimedOut,
@@ -154,8 +184,19 @@ impl ConnectError {
                 TlsErrorKind::TimedOut => ConnectErrorKind::TimedOut,
                 kind => ConnectErrorKind::Tls(kind),
             },
+            #[cfg(feature = "websocket")]
+            Self::WebSocket { source: WebSocketError::TimedOut { .. } } => ConnectErrorKind::TimedOut,
+            #[cfg(feature = "websocket")]
+            Self::WebSocket { .. } => ConnectErrorKind::WebSocket,
             Self::Io { .. } | Self::Custom { .. } => ConnectErrorKind::Other,
         }
+    }
+}
+
+#[cfg(feature = "websocket")]
+impl From<WebSocketError> for ConnectError {
+    fn from(source: WebSocketError) -> Self {
+        Self::WebSocket { source }
     }
 }
 
@@ -212,16 +253,25 @@ impl fmt::Display for ConnectError {
                     List(attempts)
                 )
             }
+            Self::BrokenOff { peer, source } => write!(
+                f,
+                "{peer} broke off the connection before it said anything ({source}): check that it speaks MQTT there, and whether it wants TLS (mqtts://)"
+            ),
+            Self::SpeaksTls { peer } => write!(f, "{peer} speaks TLS: {SPEAKS_TLS_ADVICE}"),
             Self::Socket { path, source } => {
                 write!(f, "connecting to the socket {} failed ({source}): ", path.display())?;
                 f.write_str(socket_advice(source))
             }
             #[cfg(feature = "tls")]
             Self::Tls { source } => source.fmt(f),
+            #[cfg(feature = "websocket")]
+            Self::WebSocket { source } => source.fmt(f),
             Self::Custom { source } => source.fmt(f),
         }
     }
 }
+
+const SPEAKS_TLS_ADVICE: &str = "connect with mqtts://, or to the broker's port without TLS, usually 1883";
 
 impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
@@ -231,14 +281,17 @@ impl Error for ConnectError {
             | Self::Unreachable { source, .. }
             | Self::Bind { source, .. }
             | Self::Option { source, .. }
+            | Self::BrokenOff { source, .. }
             | Self::Socket { source, .. }
             | Self::Io { source, .. } => Some(source),
             Self::Addresses { attempts, .. } => attempts.last().map(|attempt| attempt as _),
             // The text is the source's own, so its own source comes next.
             #[cfg(feature = "tls")]
             Self::Tls { source } => source.source(),
+            #[cfg(feature = "websocket")]
+            Self::WebSocket { source } => source.source(),
             Self::Custom { source } => source.source(),
-            Self::NoAddress { .. } | Self::TimedOut { .. } => None,
+            Self::NoAddress { .. } | Self::TimedOut { .. } | Self::SpeaksTls { .. } => None,
         }
     }
 }

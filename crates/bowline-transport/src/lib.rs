@@ -1,5 +1,5 @@
-//! Byte streams for MQTT, client and server side: the seam behind which TCP, Unix sockets, TLS (feature `tls`) and the in-memory
-//! duplex live, and behind which the rest will. Knows no MQTT packet, no session and none of the other crates.
+//! Byte streams for MQTT, client and server side: the seam behind which TCP, Unix sockets, TLS (feature `tls`), WebSocket (feature
+//! `websocket`) and the in-memory duplex live, and behind which the rest will. Knows no MQTT packet, no session and none of the other crates.
 //!
 //! A client calls a [`Connector`] with an [`Endpoint`], a server a [`Listener`]; both give a [`Stream`]:
 //!
@@ -25,6 +25,7 @@ mod error;
 mod in_process;
 mod listener;
 mod stream;
+mod sub_protocol;
 mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
@@ -32,6 +33,10 @@ mod tls;
 mod tls_error;
 #[cfg(unix)]
 mod unix;
+#[cfg(feature = "websocket")]
+mod websocket;
+#[cfg(feature = "websocket")]
+mod websocket_error;
 
 pub use by_scheme::SchemeConnector;
 pub use connector::{ConnectFuture, Connector};
@@ -42,6 +47,7 @@ pub use listener::{AcceptFuture, Listener};
 #[cfg(feature = "tls")]
 pub use stream::TlsSession;
 pub use stream::{ByteStream, DuplexStream, Stream, StreamDescription, duplex};
+pub use sub_protocol::SubProtocol;
 pub use tcp::{TcpAcceptor, TcpConnector, TcpKeepAlive, TcpOptions};
 #[cfg(feature = "tls")]
 pub use tls::{
@@ -55,3 +61,9 @@ pub use tls_error::{TlsError, TlsErrorKind};
 pub use tokio_rustls::rustls;
 #[cfg(unix)]
 pub use unix::{UnixAcceptor, UnixConnector};
+#[cfg(feature = "websocket")]
+pub use websocket::{
+    Handshake, HandshakeFuture, HandshakeHook, WebSocket, WebSocketAcceptor, WebSocketConnector,
+};
+#[cfg(feature = "websocket")]
+pub use websocket_error::WebSocketError;

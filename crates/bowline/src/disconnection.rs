@@ -2,10 +2,12 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use bowline_proto::ReasonCode;
 use bowline_proto::client::{DisconnectCause, LossClass};
+use bowline_transport::{ConnectError, ConnectErrorKind};
 
 /// Why a connection, or an attempt to make one, is over. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -51,6 +53,22 @@ impl Disconnection {
     /// Whether another attempt with the same settings could go better.
     pub fn is_retryable(&self) -> bool {
         self.cause.is_retryable()
+    }
+
+    /// What the transport's error comes down to, if the transport had one: whether a name was not found, a port refused, a
+    /// certificate is out of its time.
+    pub fn transport_error_kind(&self) -> Option<ConnectErrorKind> {
+        let error = self.transport.as_deref()?;
+        if let Some(error) = error.downcast_ref::<ConnectError>() {
+            return Some(error.kind());
+        }
+        // What comes after the transport was opened is an error of reading or writing, which may contain one of TLS.
+        let inside = error.downcast_ref::<io::Error>()?.get_ref()?;
+        #[cfg(feature = "tls")]
+        if let Some(error) = inside.downcast_ref::<bowline_transport::TlsError>() {
+            return Some(ConnectErrorKind::Tls(error.kind()));
+        }
+        inside.downcast_ref::<ConnectError>().map(ConnectError::kind)
     }
 
     /// What the broker said: the reason code of its CONNACK or DISCONNECT. The return codes of 3.1 and 3.1.1 are mapped

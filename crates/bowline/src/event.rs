@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use bowline_proto::client::DropReason;
 use bowline_proto::types::TopicName;
-use bowline_proto::{QoS, ReasonCode, Text, TopicFilter};
+use bowline_proto::{QoS, ReasonCode, Text, TopicFilter, Version};
 use futures_core::Stream;
 
 use crate::disconnection::Disconnection;
 use crate::outcome::PublishErrorKind;
 use crate::state::ConnectionInfo;
+use crate::store::StoreError;
 
 /// How many events a listener may be behind before it loses the oldest: 256.
 pub const EVENTS_MAX: usize = 256;
@@ -40,6 +41,14 @@ pub enum Event {
         reference: Text,
         /// Whether it is moved for good.
         is_permanent: bool,
+    },
+    /// The broker does not take this version of MQTT, and another one is tried at once
+    /// ([`Builder::version_fallback`](crate::Builder::version_fallback)).
+    VersionRefused {
+        /// The version that it refused.
+        refused: Version,
+        /// The one that is tried.
+        next: Version,
     },
     /// The broker does not have the session (any more) that we had.
     SessionLost {
@@ -100,6 +109,12 @@ pub enum Event {
     RefusalNotTold {
         /// What would have been said.
         reason: ReasonCode,
+    },
+    /// The store of a durable session failed. The connection lives on: messages that could not be stored are handed back, what
+    /// they and acknowledgements wait for is tried again with growing delays, and each attempt that fails is told.
+    StoreFailed {
+        /// Why.
+        error: StoreError,
     },
     /// A handler given to `on_message` panicked; its message stays unacknowledged, and its subscription ended.
     HandlerPanicked {

@@ -19,6 +19,7 @@
 //! - [`Subscription`] is a stream of messages that are acknowledged when they are taken, or by hand ([`Delivery`], [`Ack`]), or
 //!   when a handler has returned ([`OnMessage`]).
 //! - [`ConnectionState`] and [`Event`] say what happens to the connection, which is made again when it is lost ([`Backoff`]).
+//! - TLS (feature `tls`, off by default): `mqtts://`, with the options of `Tls`.
 //! - [`blocking`] (feature `blocking`, on by default) has the same without async.
 //!
 //! Logs go to `tracing` with the target `bowline`; at debug level there is a line for each packet, without payloads:
@@ -55,6 +56,7 @@ pub use bowline_transport as transport;
 pub use bowline_proto::backoff::Backoff;
 pub use bowline_proto::client::{
     AddressOrder, AddressSessions, DisconnectCause, DropReason, LossClass, Qos0Full, Reconnect, Unmatched,
+    V5Options, VersionFallback,
 };
 pub use bowline_proto::connection::Limits;
 pub use bowline_proto::error::RequestError;
@@ -62,6 +64,11 @@ pub use bowline_proto::retry::Retry;
 pub use bowline_proto::types::topic::TopicError;
 pub use bowline_proto::types::{MessageProperties, RetainHandling};
 pub use bowline_proto::{PacketId, QoS, ReasonCode, Text, TopicFilter, TopicName, Version};
+
+#[cfg(feature = "tls")]
+pub use bowline_transport::{
+    Certificates, Identity, PrivateKey, RevocationLists, Tls, TlsError, TlsErrorKind, TlsVersion, rustls,
+};
 
 pub use attempt::{Attempt, AttemptChanges, BeforeConnect, BeforeConnectFuture};
 pub use builder::{Builder, BuilderWithUnrouted, ConnectError, OnFull, Role, SendQueue, Session, Will};
@@ -72,8 +79,8 @@ pub use disconnection::Disconnection;
 pub use event::{EVENTS_MAX, Event, Events};
 pub use message::Message;
 pub use names::{IntoFilter, IntoTopic};
-pub use outcome::{Acknowledgement, PublishError, PublishErrorKind};
-pub use publish::{Publish, PublishAllError, PublishFuture, Receipt, Topic};
+pub use outcome::{Acknowledgement, KnownKey, PublishError, PublishErrorKind};
+pub use publish::{OutcomeError, Publish, PublishAllError, PublishFuture, Receipt, Topic};
 pub use publisher::Publisher;
 pub use state::{ConnectionInfo, ConnectionState};
 pub use stats::Stats;

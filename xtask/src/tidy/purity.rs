@@ -71,10 +71,14 @@ fn unbounded_channels(source: &SourceFile) -> Vec<Violation> {
         .collect()
 }
 
-/// Whether `name()` or `name::<T>()` stands here, as a free function: std's `channel()` is the unbounded one.
+/// Whether `name()` or `name::<T>()` stands here, as a free function: std's `channel()` is the unbounded one. A `oneshot` takes
+/// one value.
 fn is_called_with_nothing(source: &SourceFile, at: usize) -> bool {
     let code = &source.code;
     if at > 0 && (code[at - 1].is_ident("fn") || code[at - 1].is_punct('.')) {
+        return false;
+    }
+    if at > 2 && code[at - 3].is_ident("oneshot") {
         return false;
     }
     let mut next = at + 1;
@@ -119,8 +123,7 @@ mod tests {
 
     #[test]
     fn channels_without_a_capacity_are_reported() {
-        let text =
-            "fn a() {\n  mpsc::unbounded_channel();\n  std::sync::mpsc::channel();\n  channel::<u8>();\n}";
+        let text = "fn a() {\n  mpsc::unbounded_channel();\n  std::sync::mpsc::channel();\n  channel::<u8>();\n  oneshot::channel();\n}";
         assert_eq!(lines(no_unbounded_channels, "crates/bowline/src/a.rs", text), [2, 3, 4]);
     }
 

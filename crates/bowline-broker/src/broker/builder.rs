@@ -12,13 +12,17 @@ use bowline_proto::ReasonCode;
 use bowline_proto::error::RequestError;
 #[cfg(unix)]
 use bowline_transport::UnixAcceptor;
-use bowline_transport::{AcceptError, ListenError, Listener, TcpAcceptor, in_process};
+#[cfg(feature = "websocket")]
+use bowline_transport::WebSocketAcceptor;
+use bowline_transport::{ListenError, Listener, TcpAcceptor, in_process};
+#[cfg(feature = "tls")]
+use bowline_transport::{TlsAcceptor, TlsError, TlsServer};
 use tokio::task::JoinHandle;
 
-use crate::broker::Broker;
 use crate::broker::hub::Hub;
 use crate::broker::login::{Authenticate, Login};
 use crate::broker::serving::serve;
+use crate::broker::{Addresses, Broker};
 use crate::core::{BrokerConfig, BrokerCore};
 
 /// How a [`Broker`] is to be. Made by [`Broker::builder`].
@@ -27,8 +31,12 @@ pub struct BrokerBuilder {
     config: BrokerConfig,
     tcp: Vec<SocketAddr>,
     has_default_tcp: bool,
+    #[cfg(feature = "tls")]
+    tls: Vec<(SocketAddr, TlsServer)>,
     #[cfg(unix)]
     unix: Vec<PathBuf>,
+    #[cfg(feature = "websocket")]
+    websocket: Vec<SocketAddr>,
     others: Vec<Arc<dyn Listener>>,
     authenticate: Option<Authenticate>,
 }
@@ -45,8 +53,12 @@ impl BrokerBuilder {
             config: BrokerConfig::new(),
             tcp: Vec::new(),
             has_default_tcp: true,
+            #[cfg(feature = "tls")]
+            tls: Vec::new(),
             #[cfg(unix)]
             unix: Vec::new(),
+            #[cfg(feature = "websocket")]
+            websocket: Vec::new(),
             others: Vec::new(),
             authenticate: None,
         }
@@ -59,11 +71,28 @@ impl BrokerBuilder {
         self
     }
 
+    /// Listens for TLS over TCP on this address, port 0 for a free one. May be called several times. Plain TCP is listened for as
+    /// well, unless [`without_tcp`](Self::without_tcp) says otherwise.
+    #[cfg(feature = "tls")]
+    pub fn listen_tls(mut self, address: SocketAddr, tls: TlsServer) -> Self {
+        self.tls.push((address, tls));
+        self
+    }
+
     /// Listens on a Unix socket at this path, as [`UnixAcceptor`] does: a socket that a killed process left behind is taken
     /// over, and the file is removed when the broker ends. May be called several times.
     #[cfg(unix)]
     pub fn listen_unix(mut self, path: impl Into<PathBuf>) -> Self {
         self.unix.push(path.into());
+        self
+    }
+
+    /// Listens for WebSocket over TCP on this address, port 0 for a free one, at any path: what `ws://` connects to.
+    /// [`Broker::websocket_addresses`] tells where. May be called several times. For one path alone, or over TLS, make a
+    /// [`WebSocketAcceptor`] and give it to [`listener`](Self::listener).
+    #[cfg(feature = "websocket")]
+    pub fn listen_websocket(mut self, address: SocketAddr) -> Self {
+        self.websocket.push(address);
         self
     }
 
@@ -126,8 +155,7 @@ impl BrokerBuilder {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn start(self) -> Result<Broker, StartError> {
-        #[cfg(unix)]
-        let unix = self.unix;
+        let others = self.open_others()?;
         let Self { mut config, mut tcp, has_default_tcp, others: mut listeners, authenticate, .. } = self;
         config.asks_authentication = authenticate.is_some();
         if config.seed == 0 {
@@ -143,10 +171,7 @@ impl BrokerBuilder {
             addresses.push(acceptor.local_addr());
             listeners.push(Arc::new(acceptor));
         }
-        #[cfg(unix)]
-        for path in unix {
-            listeners.push(Arc::new(UnixAcceptor::bind(path).map_err(StartError::Listen)?));
-        }
+        listeners.extend(others.listeners);
         let (connector, listener) = in_process("broker", IN_PROCESS_BYTES);
         listeners.push(Arc::new(listener));
 
@@ -154,7 +179,44 @@ impl BrokerBuilder {
         let clock = hub.clone();
         tokio::spawn(async move { clock.keep_time().await });
         let accepting = listeners.into_iter().map(|listener| accept_all(hub.clone(), listener)).collect();
+        let addresses = Addresses { tcp: addresses, tls: others.tls, websocket: others.websocket };
         Ok(Broker::new(hub, addresses, connector, accepting))
+    }
+}
+
+/// The listeners beside those for plain TCP.
+#[derive(Default)]
+struct Others {
+    listeners: Vec<Arc<dyn Listener>>,
+    tls: Vec<SocketAddr>,
+    websocket: Vec<SocketAddr>,
+}
+
+impl BrokerBuilder {
+    fn open_others(&self) -> Result<Others, StartError> {
+        #[cfg_attr(
+            not(any(unix, feature = "tls", feature = "websocket")),
+            expect(unused_mut, reason = "there are none then")
+        )]
+        let mut others = Others::default();
+        #[cfg(feature = "tls")]
+        for (address, server) in &self.tls {
+            let acceptor = TcpAcceptor::bind(*address).map_err(StartError::Listen)?;
+            others.tls.push(acceptor.local_addr());
+            others.listeners.push(Arc::new(TlsAcceptor::new(acceptor, server).map_err(StartError::Tls)?));
+        }
+        #[cfg(unix)]
+        for path in &self.unix {
+            let acceptor = UnixAcceptor::bind(path).map_err(StartError::Listen)?;
+            others.listeners.push(Arc::new(acceptor));
+        }
+        #[cfg(feature = "websocket")]
+        for &address in &self.websocket {
+            let acceptor = TcpAcceptor::bind(address).map_err(StartError::Listen)?;
+            others.websocket.push(acceptor.local_addr());
+            others.listeners.push(Arc::new(WebSocketAcceptor::new(acceptor)));
+        }
+        Ok(others)
     }
 }
 
@@ -177,6 +239,9 @@ pub enum StartError {
     Setting(RequestError),
     /// An address cannot be listened on.
     Listen(ListenError),
+    /// The settings of a TLS listener cannot be used.
+    #[cfg(feature = "tls")]
+    Tls(TlsError),
 }
 
 impl fmt::Display for StartError {
@@ -184,6 +249,8 @@ impl fmt::Display for StartError {
         match self {
             Self::Setting(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
         }
     }
 }
@@ -193,6 +260,8 @@ impl std::error::Error for StartError {
         match self {
             Self::Setting(error) => error.source(),
             Self::Listen(error) => error.source(),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.source(),
         }
     }
 }
@@ -203,7 +272,7 @@ fn accept_all(hub: Arc<Hub>, listener: Arc<dyn Listener>) -> JoinHandle<()> {
         loop {
             match listener.accept().await {
                 Ok(stream) => drop(tokio::spawn(serve(hub.clone(), stream))),
-                Err(AcceptError::ClientGone { .. }) => {}
+                Err(error) if error.is_of_one_client() => {}
                 Err(error) if error.is_transient() => tokio::time::sleep(ACCEPT_PAUSE).await,
                 Err(_) => return,
             }

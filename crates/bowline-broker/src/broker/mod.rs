@@ -42,9 +42,18 @@ use hub::Hub;
 #[derive(Debug)]
 pub struct Broker {
     hub: Arc<Hub>,
-    addresses: Vec<SocketAddr>,
+    addresses: Addresses,
     connector: DuplexConnector,
     accepting: Vec<JoinHandle<()>>,
+}
+
+/// Where it listens.
+#[derive(Debug)]
+struct Addresses {
+    tcp: Vec<SocketAddr>,
+    tls: Vec<SocketAddr>,
+    #[cfg_attr(not(feature = "websocket"), expect(dead_code, reason = "there are none then"))]
+    websocket: Vec<SocketAddr>,
 }
 
 impl Broker {
@@ -55,7 +64,7 @@ impl Broker {
 
     fn new(
         hub: Arc<Hub>,
-        addresses: Vec<SocketAddr>,
+        addresses: Addresses,
         connector: DuplexConnector,
         accepting: Vec<JoinHandle<()>>,
     ) -> Self {
@@ -64,12 +73,23 @@ impl Broker {
 
     /// Where it listens for TCP, the first address if there are several; `None` if it does not.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.addresses.first().copied()
+        self.addresses.tcp.first().copied()
     }
 
     /// Where it listens for TCP, in the order of [`BrokerBuilder::listen`].
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        &self.addresses.tcp
+    }
+
+    /// Where it listens for WebSocket, in the order of [`BrokerBuilder::listen_websocket`].
+    #[cfg(feature = "websocket")]
+    pub fn websocket_addresses(&self) -> &[SocketAddr] {
+        &self.addresses.websocket
+    }
+
+    /// Where it listens for TLS, in the order of `BrokerBuilder::listen_tls`. Empty without the feature `tls`.
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.addresses.tls
     }
 
     /// A way to the broker inside this process, without sockets; it ignores the endpoint.

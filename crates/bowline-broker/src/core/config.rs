@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use bowline_proto::QoS;
 use bowline_proto::error::RequestError;
 use bowline_proto::packet::connect::EXPIRY_NEVER;
 use bowline_proto::server::ServerConfig;
 use bowline_proto::session::QueueLimits;
+use bowline_proto::{QoS, Version};
 
 /// The settings of a broker. Make one with [`BrokerConfig::new`] and change what should differ.
 ///
@@ -17,6 +17,8 @@ use bowline_proto::session::QueueLimits;
 /// | setting | default | beyond it |
 /// |---|---|---|
 /// | `connection` | [`ServerConfig::new`] | as said there |
+/// | `versions` | 3.1, 3.1.1 and 5.0 | CONNECT is refused, as `version_refusal` says |
+/// | `version_refusal` | by CONNACK in the client's version | |
 /// | `maximum_qos` | 2 | 5.0: 0x9B |
 /// | `retain_available` | yes | 5.0: 0x9A |
 /// | `wildcard_subscriptions` | yes | 5.0: 0xA2 |
@@ -38,6 +40,10 @@ use bowline_proto::session::QueueLimits;
 pub struct BrokerConfig {
     /// Receive Maximum, Maximum Packet Size, Topic Alias Maximum and the rest of what concerns one connection.
     pub connection: ServerConfig,
+    /// The versions of MQTT that are spoken, at least one.
+    pub versions: Vec<Version>,
+    /// How clients of other versions are refused.
+    pub version_refusal: VersionRefusal,
     /// The highest QoS that clients may publish with; nothing is delivered with a higher one.
     pub maximum_qos: QoS,
     /// Whether retained messages are kept.
@@ -72,11 +78,28 @@ pub struct BrokerConfig {
     pub seed: u64,
 }
 
+/// How a client is refused whose version is not spoken. Real brokers do each of these.
+// [MQTT-3.1.2-2] [MQTT-3.1.2-2 of 3.1.1]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VersionRefusal {
+    /// By a CONNACK in the client's version: reason code 0x84 in 5.0, return code 1 before.
+    #[default]
+    InClientsVersion,
+    /// By a CONNACK of 3.1.1 with return code 1, whatever the client speaks: as a broker does that does not know the
+    /// client's version.
+    InV3_1_1,
+    /// By closing the connection without a word.
+    Close,
+}
+
 impl BrokerConfig {
     /// The defaults.
     pub fn new() -> Self {
         Self {
             connection: ServerConfig::new(),
+            versions: Version::ALL.to_vec(),
+            version_refusal: VersionRefusal::default(),
             maximum_qos: QoS::ExactlyOnce,
             retain_available: true,
             wildcard_subscriptions: true,
@@ -103,6 +126,7 @@ impl BrokerConfig {
     pub fn check(&self) -> Result<(), RequestError> {
         self.connection.check()?;
         let at_least_one = [
+            ("versions", self.versions.len()),
             ("connections_max", self.connections_max),
             ("sessions_max", self.sessions_max),
             ("queue.messages_max", self.queue.messages_max),

@@ -7,10 +7,11 @@ use bowline_proto::packet::connect::EXPIRY_NEVER;
 use bowline_proto::packet::{ConnAckProperties, Connect, Disconnect, Will};
 use bowline_proto::server::{Disconnected, ServerSession};
 use bowline_proto::types::Text;
-use bowline_proto::{QoS, ReasonCode, Timestamp};
+use bowline_proto::{QoS, ReasonCode, Timestamp, Version};
 
 use crate::core::BrokerCore;
 use crate::core::conduct::{Conduct, Terms};
+use crate::core::config::VersionRefusal;
 use crate::core::delivering::SYSTEM_TOPICS;
 use crate::core::event::{BrokerEvent, BrokerOutput};
 use crate::core::keys::{ConnectionId, SessionKey};
@@ -43,6 +44,9 @@ impl BrokerCore {
     pub(super) fn on_connect(&mut self, id: ConnectionId, connect: Box<Connect>, now: Timestamp) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.client_id = connect.client_id.clone();
+        if !self.config.versions.contains(&connect.version) {
+            return self.refuse_version(id, now);
+        }
         if self.is_shutting_down {
             return self.refuse(id, ReasonCode::ServerUnavailable, now);
         }
@@ -170,6 +174,23 @@ impl BrokerCore {
                 connection.engine.refuse(ReasonCode::NotAuthorized, ConnAckProperties::default(), now);
             refused.expect("CONNACK can say Not authorized, and a decision is awaited");
         }
+        self.touch(id);
+    }
+
+    // [MQTT-3.1.2-2] [MQTT-3.1.2-2 of 3.1.1]
+    fn refuse_version(&mut self, id: ConnectionId, now: Timestamp) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let refused = match self.config.version_refusal {
+            VersionRefusal::InClientsVersion => {
+                return self.refuse(id, ReasonCode::UnsupportedProtocolVersion, now);
+            }
+            VersionRefusal::InV3_1_1 => connection.engine.refuse_version(Version::V3_1_1, now),
+            VersionRefusal::Close => {
+                let reason = ReasonCode::UnsupportedProtocolVersion;
+                connection.engine.disconnect(&Disconnect::new(reason), now)
+            }
+        };
+        refused.expect("a decision is awaited");
         self.touch(id);
     }
 

@@ -27,7 +27,7 @@ use bowline_proto::server::{PublishOutcome, ServerEngine, ServerEvent, ServerInp
 use bowline_proto::types::Text;
 use bowline_proto::{ReasonCode, Timestamp};
 
-pub use config::BrokerConfig;
+pub use config::{BrokerConfig, VersionRefusal};
 pub use event::{BrokerEvent, BrokerOutput};
 pub use keys::ConnectionId;
 pub use stats::BrokerStats;

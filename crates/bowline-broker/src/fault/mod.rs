@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bowline_transport::{
-    AcceptError, Connector, DuplexConnector, Endpoint, ListenError, Listener, TcpAcceptor, TcpConnector,
-    in_process,
+    Connector, DuplexConnector, Endpoint, ListenError, Listener, TcpAcceptor, TcpConnector, in_process,
 };
 use tokio::task::JoinHandle;
 
@@ -222,7 +221,7 @@ fn accept_all(
                 Ok(client) => {
                     drop(tokio::spawn(relay(plan.clone(), client, to_broker.clone(), endpoint.clone())));
                 }
-                Err(AcceptError::ClientGone { .. }) => {}
+                Err(error) if error.is_of_one_client() => {}
                 Err(error) if error.is_transient() => tokio::time::sleep(ACCEPT_PAUSE).await,
                 Err(_) => return,
             }

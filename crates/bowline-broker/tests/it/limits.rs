@@ -1,6 +1,6 @@
 //! What a broker can be made to grant, how clients are told, and what happens beyond it.
 
-use bowline_broker::{BrokerConfig, ConnectionId};
+use bowline_broker::{BrokerConfig, ConnectionId, VersionRefusal};
 use bowline_proto::packet::{ConnAck, Connect, Packet, Will};
 use bowline_proto::types::SubscriptionOptions;
 use bowline_proto::{Message, QoS, ReasonCode, Version};
@@ -155,4 +155,39 @@ fn a_setting_out_of_its_range_is_refused_with_its_name() {
     config = BrokerConfig::new();
     config.connection.receive_maximum = 0;
     assert!(config.check().unwrap_err().to_string().starts_with("receive_maximum is 0"));
+}
+
+// [MQTT-3.1.2-2] [MQTT-3.1.2-2 of 3.1.1]
+#[test]
+fn a_version_that_is_not_spoken_is_refused_in_the_way_that_is_asked_for() {
+    for spoken in Version::ALL {
+        for refusal in [VersionRefusal::InClientsVersion, VersionRefusal::InV3_1_1, VersionRefusal::Close] {
+            let mut bench = Bench::with(|config| {
+                config.versions = vec![spoken];
+                config.version_refusal = refusal;
+            });
+            for version in Version::ALL {
+                if version == spoken {
+                    bench.connect(version, "c");
+                    continue;
+                }
+                let id = bench.open(version);
+                bench.send(id, Packet::Connect(Box::new(clean(version, "c"))));
+                let got = bench.got(id);
+                assert!(bench.is_closed(id));
+                match refusal {
+                    VersionRefusal::Close => assert_eq!(got, []),
+                    _ => assert!(
+                        matches!(&got[..], [Packet::ConnAck(connack)]
+                            if connack.reason == ReasonCode::UnsupportedProtocolVersion),
+                        "{got:?}"
+                    ),
+                }
+            }
+            assert_eq!(bench.core.violations().count(), 0, "to ask is no violation");
+        }
+    }
+    let mut none = BrokerConfig::new();
+    none.versions.clear();
+    assert!(none.check().is_err());
 }

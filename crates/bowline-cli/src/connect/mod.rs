@@ -3,8 +3,12 @@
 mod addresses;
 mod password;
 mod target;
+mod tls;
+mod version;
+mod websocket;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bowline::{Builder, Credentials, QoS, Role, Session, Version, Will};
@@ -14,28 +18,35 @@ use crate::exit::Failure;
 use addresses::AddressArguments;
 use password::PasswordArguments;
 pub(crate) use target::Target;
+use tls::TlsArguments;
+use version::VersionChoice;
+use websocket::WebSocketArguments;
 
 #[derive(Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectArguments {
-    #[arg(value_name = "URL", help = URL_HELP, conflicts_with_all = ["url_option", "host", "port"])]
+    #[arg(value_name = "URL", help = URL_HELP, conflicts_with_all = ["url_option", "host", "port", "unix"])]
     url: Option<String>,
 
     /// The same as the URL without -L
-    #[arg(short = 'L', long = "url", value_name = "URL", conflicts_with_all = ["host", "port"])]
+    #[arg(short = 'L', long = "url", value_name = "URL", conflicts_with_all = ["host", "port", "unix"])]
     url_option: Option<String>,
 
     /// The broker's name or address
     #[arg(short, long, default_value = "localhost")]
     host: String,
 
-    /// The broker's port
-    #[arg(short, long, default_value_t = 1883)]
-    port: u16,
+    /// The broker's port: 1883, with TLS 8883, if it is not given
+    #[arg(short, long)]
+    port: Option<u16>,
 
-    /// The version of MQTT: 31, 311 or 5 (also mqttv31, mqttv311, mqttv5)
-    #[arg(short = 'V', long, value_name = "VERSION", default_value = "5", value_parser = version, hide_possible_values = true)]
-    protocol_version: Version,
+    /// The broker's Unix socket, instead of host and port
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port"])]
+    unix: Option<PathBuf>,
+
+    /// The version of MQTT: 31, 311 or 5 (also mqttv31, mqttv311, mqttv5), or auto: the newest that the broker takes
+    #[arg(short = 'V', long, value_name = "VERSION", default_value = "5", value_parser = VersionChoice::parse)]
+    protocol_version: VersionChoice,
 
     /// The client identifier; made up if it is not given
     #[arg(short, long)]
@@ -73,6 +84,12 @@ pub(crate) struct ConnectArguments {
     login: PasswordArguments,
 
     #[command(flatten)]
+    tls: TlsArguments,
+
+    #[command(flatten)]
+    websocket: WebSocketArguments,
+
+    #[command(flatten)]
     will: WillArguments,
 }
 
@@ -96,7 +113,7 @@ struct WillArguments {
     will_retain: bool,
 }
 
-const URL_HELP: &str = "Broker and topic at once: mqtt://[user[:password]@]host[:port][/topic]";
+const URL_HELP: &str = "Broker and topic at once: mqtt[s]://[user[:password]@]host[:port][/topic], or broker alone: ws[s]://host[:port]/path, unix:///path";
 
 /// The bytes that a connection may hold of messages that are not acknowledged: room for the largest that there are.
 const INBOUND_BYTES_MAX: usize = 320 * 1024 * 1024;
@@ -105,7 +122,7 @@ const INBOUND_MESSAGES_MAX: u16 = 65_535;
 
 impl ConnectArguments {
     pub(crate) const fn version(&self) -> Version {
-        self.protocol_version
+        self.protocol_version.first()
     }
 
     pub(crate) const fn is_debug(&self) -> bool {
@@ -116,7 +133,10 @@ impl ConnectArguments {
     pub(crate) fn target(&self) -> Result<Target, Failure> {
         match self.url.as_ref().or(self.url_option.as_ref()) {
             Some(url) => Target::of_url(url),
-            None => Target::of_host(&self.host, self.port),
+            None => match &self.unix {
+                Some(path) => Target::of_socket(path),
+                None => Target::of_host(&self.host, self.port, self.tls.is_given(), self.websocket.path()),
+            },
         }
     }
 
@@ -126,10 +146,8 @@ impl ConnectArguments {
         builder: Builder<R>,
         target: &Target,
     ) -> Result<Builder<R>, Failure> {
-        let mut builder = self
-            .addresses
-            .configure(builder)?
-            .version(self.protocol_version)
+        let builder = self.protocol_version.configure(self.addresses.configure(builder)?);
+        let mut builder = builder
             .allow_long_client_id()
             .keep_alive(Duration::from_secs(self.keepalive.into()))
             .inbound_max(INBOUND_MESSAGES_MAX, INBOUND_BYTES_MAX)
@@ -138,6 +156,16 @@ impl ConnectArguments {
             builder = builder.credentials(credentials);
         } else {
             builder = builder.credentials(Credentials::none());
+        }
+        if target.is_encrypted() {
+            builder = builder.tls(self.tls.tls()?);
+        } else if self.tls.is_given() {
+            return Err(Failure::usage("options of TLS need a URL with mqtts:// or wss://"));
+        }
+        if target.is_websocket() {
+            builder = builder.websocket(self.websocket.options()?);
+        } else if self.websocket.is_given() {
+            return Err(Failure::usage("options of WebSocket need a URL with ws:// or wss://, or --ws"));
         }
         if let Some(id) = &self.id {
             builder = builder.client_id(id);
@@ -153,7 +181,7 @@ impl ConnectArguments {
 
     fn session(&self) -> Result<Session, Failure> {
         let expiry = self.session_expiry_interval.map(|secs| Duration::from_secs(secs.into()));
-        if expiry.is_some() && !self.protocol_version.rules().has_properties {
+        if expiry.is_some() && !self.protocol_version.is_exactly_v5() {
             return Err(Failure::usage("--session-expiry-interval needs -V 5"));
         }
         let kept = match expiry {
@@ -174,16 +202,6 @@ impl WillArguments {
         let payload = self.will_payload.clone().map_or_else(Vec::new, OsString::into_encoded_bytes);
         let will = Will::new(topic, payload).qos(self.will_qos);
         Some(if self.will_retain { will.retain() } else { will })
-    }
-}
-
-/// Reads a version as Mosquitto's programs call them, and as the standards are called.
-fn version(text: &str) -> Result<Version, String> {
-    match text {
-        "31" | "mqttv31" | "3.1" => Ok(Version::V3_1),
-        "311" | "mqttv311" | "3.1.1" => Ok(Version::V3_1_1),
-        "5" | "mqttv5" | "5.0" => Ok(Version::V5),
-        _ => Err("versions are 31, 311 and 5".into()),
     }
 }
 

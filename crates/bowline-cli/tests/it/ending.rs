@@ -47,7 +47,7 @@ fn no_broker_is_an_error_and_no_reason_to_try_again() {
 
 #[test]
 fn wrong_usage_ends_with_2_before_anything_is_connected() {
-    let wrong: [&[&str]; 13] = [
+    let wrong: [&[&str]; 14] = [
         &["pub", "-t", "a"],
         &["pub", "-t", "a", "-m", "x", "-n"],
         &["pub", "-m", "x"],
@@ -61,6 +61,7 @@ fn wrong_usage_ends_with_2_before_anything_is_connected() {
         &["sub", "-t", "a", "-V", "4"],
         &["sub", "-t", "a", "-c"],
         &["sub", "-t", "a", "-V", "311", "-x", "7"],
+        &["sub", "-t", "a", "-V", "auto", "-x", "7"],
     ];
     for arguments in wrong {
         let ended = Process::bowline(arguments).finish();

@@ -63,6 +63,11 @@ impl Process {
         kill_process(Pid::from_raw(id).expect("it runs"), signal).expect("it runs");
     }
 
+    /// What the system calls it.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has written to stderr so far.
     pub(crate) fn stderr(&self) -> String {
         self.stderr.text()

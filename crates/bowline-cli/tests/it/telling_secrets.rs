@@ -85,6 +85,37 @@ async fn a_password_is_asked_for_on_the_terminal_and_not_shown_there() {
     broker.assert_no_violations();
 }
 
+/// The arguments of a running process, as everybody on the machine sees them.
+fn list_of_processes(id: u32) -> String {
+    if let Ok(arguments) = std::fs::read(format!("/proc/{id}/cmdline")) {
+        return String::from_utf8_lossy(&arguments).replace('\0', " ");
+    }
+    let listed = Command::new("ps").args(["-o", "args=", "-p", &id.to_string()]).output();
+    String::from_utf8_lossy(&listed.expect("the system lists processes").stdout).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_from_environment_or_file_is_not_in_the_list_of_processes() {
+    let broker = broker().await;
+    let file = File::new(&format!("{PASSWORD}\r\n"));
+    let login = ["-t", "a", "-u", "meter", "-d"];
+    let path = file.0.to_str().unwrap();
+    for (way, environment) in [(&["--pw-file", path][..], None), (&[][..], Some(PASSWORD))] {
+        let mut command = bowline(client_arguments("sub", &broker, &[&login[..], way].concat()));
+        if let Some(password) = environment {
+            command.env("BOWLINE_PASSWORD", password);
+        }
+        let subscriber = Process::start(&mut command);
+        subscriber.until_stderr("<== SUBACK");
+        let seen = list_of_processes(subscriber.id());
+        assert!(seen.contains("-u meter"), "{seen}");
+        assert!(!seen.contains(PASSWORD), "{seen}");
+        subscriber.signal(rustix::process::Signal::TERM);
+        drop(subscriber.wait_and_finish());
+    }
+    broker.assert_no_violations();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_error_has_a_password_in_it() {
     let broker = broker().await;
@@ -93,7 +124,8 @@ async fn no_error_has_a_password_in_it() {
     let with_slash = format!("mqtt://meter:/{PASSWORD}@{address}/a");
     let without_host = format!("mqtt://meter:{PASSWORD}");
     let (of_flag, of_port) = (format!("--pw-prompt={PASSWORD}"), format!("--port={url}"));
-    let wrong: [&[&str]; 8] = [
+    let encrypted = format!("--host=wss://meter:{PASSWORD}@host/a");
+    let wrong: [&[&str]; 9] = [
         &["pub", &url, "-m", "x", "-d"],
         &["pub", &url, &url, "-m", "x"],
         &["pub", &url, "-m", "x", "-h", "host"],
@@ -101,6 +133,7 @@ async fn no_error_has_a_password_in_it() {
         &["pub", &without_host, "-m", "x"],
         &["pub", &of_flag, "-t", "a", "-m", "x"],
         &["pub", &of_port, "-t", "a", "-m", "x"],
+        &["pub", &encrypted, &encrypted, "-t", "a", "-m", "x"],
         &["pub", "-P", PASSWORD, "-P", PASSWORD, "-t", "a", "-m", "x"],
     ];
     for arguments in wrong {

@@ -72,7 +72,7 @@ impl ClientEngine {
 
     fn admit(
         &mut self,
-        message: Message,
+        mut message: Message,
         key: Option<Text>,
         now: Timestamp,
     ) -> Result<PublicationId, Box<PublishError>> {
@@ -87,10 +87,11 @@ impl ClientEngine {
         }
         self.context.drop_due(now);
         let publication = self.context.last_publication.next();
-        if let ClientState::Active(active) = &self.state
-            && let Err(limit) = active.check(&message)
-        {
-            return refuse(message, PublishErrorKind::Request(RequestError::Limit(limit)));
+        if let ClientState::Active(active) = &self.state {
+            self.context.strip(&mut message);
+            if let Err(limit) = active.check(&message) {
+                return refuse(message, PublishErrorKind::Request(RequestError::Limit(limit)));
+            }
         }
         if let Some(key) = key {
             self.context.keys.add(publication, key);
@@ -145,6 +146,7 @@ impl ClientEngine {
             !subscriptions[..*index].iter().any(|earlier| earlier.filter == one.filter)
         });
         let stream = context.streams.open(qos0, distinct.count()).ok_or(too_many)?;
+        let has_ids = context.may_have_properties();
         let mut items = Vec::with_capacity(subscriptions.len());
         for Subscription { filter, options } in subscriptions {
             // [MQTT-3.8.4-3 of 3.1.1]: a filter that others have is shared, and their delivery goes on.
@@ -153,7 +155,7 @@ impl ClientEngine {
             if let Some(reason) = wanted.granted {
                 item.answer(reason);
             } else {
-                let id = context.rules.has_properties.then_some(wanted.subscription_id);
+                let id = has_ids.then_some(wanted.subscription_id);
                 let wanted = Wanted { filter: filter.clone(), options, subscription_id: id };
                 context.journal.record(Entry::Wanted(wanted));
             }
@@ -186,7 +188,7 @@ impl ClientEngine {
         if filters.is_empty() {
             return Err(RequestError::NoFilters);
         }
-        if !user_properties.is_empty() && !self.context.rules.has_properties {
+        if !user_properties.is_empty() && !self.context.takes_v5_options() {
             return Err(RequestError::NeedsVersion5 { option: "user_properties" });
         }
         let context = &mut self.context;
@@ -284,12 +286,12 @@ impl ClientEngine {
         if subscriptions.is_empty() {
             return Err(RequestError::NoFilters);
         }
-        if !user_properties.is_empty() && !context.rules.has_properties {
+        if !user_properties.is_empty() && !context.takes_v5_options() {
             return Err(RequestError::NeedsVersion5 { option: "user_properties" });
         }
         for (index, Subscription { filter, options }) in subscriptions.iter().enumerate() {
             // [MQTT-3.8.3-4 of 3.1.1]
-            if options.needs_version_5() && !context.rules.has_properties {
+            if options.needs_version_5() && !context.takes_v5_options() {
                 return Err(RequestError::NeedsVersion5 { option: "subscription options" });
             }
             // [MQTT-3.8.3-4]
@@ -318,7 +320,7 @@ impl Context {
     /// Checks a message against the version. Before 5.0 an expiry interval is ours alone; nothing else has a meaning.
     fn check_message(&self, message: &Message) -> Result<(), RequestError> {
         let needs_version_5 = message.properties.as_deref().is_some_and(MessageProperties::needs_version_5);
-        if needs_version_5 && !self.rules.has_properties {
+        if needs_version_5 && !self.takes_v5_options() {
             return Err(RequestError::NeedsVersion5 { option: "message properties" });
         }
         let (value, most) = (message.content_bytes(), VARINT_MAX as usize);

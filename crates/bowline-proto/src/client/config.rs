@@ -5,10 +5,11 @@ use core::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::client::addresses::Addresses;
+use crate::client::versions::{V5Options, VersionFallback};
 use crate::error::RequestError;
 use crate::packet::connect::{EXPIRY_NEVER, Secret, Will};
 use crate::retry::Retry;
-use crate::rules::EmptyClientId;
+use crate::rules::{EmptyClientId, Rules};
 use crate::session::QueueLimits;
 use crate::types::text::TEXT_BYTES_MAX;
 use crate::types::{Text, UserProperties};
@@ -18,6 +19,7 @@ use crate::version::Version;
 ///
 /// | setting | default |
 /// |---|---|
+/// | `version_fallback` | `None`: the version is spoken or none |
 /// | `session` | [`SessionPolicy::Clean`] |
 /// | `keep_alive_secs` | 60 |
 /// | `connect_timeout` | 30 s |
@@ -38,8 +40,10 @@ use crate::version::Version;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// The version to speak.
+    /// The version to speak; with a fallback, the one that is tried first.
     pub version: Version,
+    /// Whether older versions may be spoken instead.
+    pub version_fallback: Option<VersionFallback>,
     /// Client Identifier. May be empty where the version allows it.
     pub client_id: Text,
     /// In 3.1, allows a client identifier of more than 23 bytes: many brokers take it. Default false.
@@ -201,7 +205,7 @@ impl From<Backoff> for Reconnect {
     }
 }
 
-/// What becomes of a received message that no stream wants (rule 8 of the inbound rules).
+/// What becomes of a received message that no stream wants, not even one of unrouted messages (rule 8 of the inbound rules).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unmatched {
@@ -219,6 +223,7 @@ impl ClientConfig {
     pub fn new(version: Version, client_id: Text) -> Self {
         Self {
             version,
+            version_fallback: None,
             client_id,
             allow_long_client_id: false,
             user_name: None,
@@ -246,30 +251,59 @@ impl ClientConfig {
         }
     }
 
-    /// Checks every setting against the version and against each other.
+    /// Checks every setting against every version that may be spoken, and against each other.
     ///
     /// # Errors
     /// [`RequestError`] naming the option, its value and the limit.
     pub fn check(&self) -> Result<(), RequestError> {
-        self.check_client_id()?;
-        let rules = self.version.rules();
-        // [MQTT-3.1.2-22 of 3.1.1]
-        if rules.password_needs_user_name && self.password.is_some() && self.user_name.is_none() {
-            return Err(RequestError::Option { option: "password", problem: "needs a user name before 5.0" });
+        if self.version_fallback.is_some_and(|fallback| fallback.oldest >= self.version) {
+            return Err(RequestError::Option {
+                option: "version fallback",
+                problem: "must be to a version older than the one that is tried first",
+            });
         }
-        self.check_version_5_options()?;
+        for version in self.versions() {
+            self.check_against(version)?;
+        }
         self.check_queue()?;
         self.check_retry()?;
         self.check_ranges()
     }
 
+    /// The versions that may be spoken, newest first.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = Version> {
+        self.version.down_to(self.oldest_version())
+    }
+
+    pub(crate) fn oldest_version(&self) -> Version {
+        self.version_fallback.map_or(self.version, |fallback| fallback.oldest)
+    }
+
+    /// Whether what only 5.0 has is left out in older versions.
+    pub(crate) fn strips_v5_options(&self) -> bool {
+        self.version_fallback.is_some_and(|fallback| fallback.v5_options == V5Options::Strip)
+    }
+
+    fn check_against(&self, version: Version) -> Result<(), RequestError> {
+        let rules = version.rules();
+        self.check_client_id(rules)?;
+        // [MQTT-3.1.2-22 of 3.1.1]
+        if rules.password_needs_user_name && self.password.is_some() && self.user_name.is_none() {
+            return Err(RequestError::Option { option: "password", problem: "needs a user name before 5.0" });
+        }
+        let may_strip = version < self.version && self.strips_v5_options();
+        if rules.has_properties || may_strip { Ok(()) } else { self.check_no_version_5_options() }
+    }
+
     // [MQTT-4.4.0-1]
     fn check_retry(&self) -> Result<(), RequestError> {
         match &self.retry {
-            Some(_) if !self.version.rules().may_retry_on_timer => Err(RequestError::Option {
-                option: "retry",
-                problem: "is forbidden in 5.0 while the connection lasts",
-            }),
+            Some(_) if !self.versions().any(|version| version.rules().may_retry_on_timer) => {
+                Err(RequestError::Option {
+                    option: "retry",
+                    problem: "is forbidden in 5.0 while the connection lasts",
+                })
+            }
             Some(retry) => retry.check(),
             None => Ok(()),
         }
@@ -293,8 +327,7 @@ impl ClientConfig {
         }
     }
 
-    fn check_client_id(&self) -> Result<(), RequestError> {
-        let rules = self.version.rules();
+    fn check_client_id(&self, rules: &Rules) -> Result<(), RequestError> {
         let length = self.client_id.len();
         // [MQTT-3.1.3-5] [MQTT-3.1.3-5 of 3.1.1]: what every server takes is no limit for callers after 3.1.
         if let Some(limit) =
@@ -320,10 +353,7 @@ impl ClientConfig {
         }
     }
 
-    fn check_version_5_options(&self) -> Result<(), RequestError> {
-        if self.version.rules().has_properties {
-            return Ok(());
-        }
+    fn check_no_version_5_options(&self) -> Result<(), RequestError> {
         let expiry_secs = self.session.expiry_secs();
         let will = self.will.as_ref();
         let options = [
@@ -339,10 +369,12 @@ impl ClientConfig {
     }
 
     fn check_ranges(&self) -> Result<(), RequestError> {
-        let in_flight_max = usize::from(self.in_flight_max);
         let most = crate::session::packet_ids::PUBLICATIONS_MAX;
-        if !(1..=most).contains(&in_flight_max) {
-            return Err(range("in_flight_max", in_flight_max, 1, most));
+        let of_fallback = self.version_fallback.and_then(|fallback| fallback.in_flight_max);
+        for in_flight_max in [Some(self.in_flight_max), of_fallback].into_iter().flatten().map(usize::from) {
+            if !(1..=most).contains(&in_flight_max) {
+                return Err(range("in_flight_max", in_flight_max, 1, most));
+            }
         }
         let lengths = [
             ("password (bytes)", self.password.as_ref().map(|password| password.0.len())),

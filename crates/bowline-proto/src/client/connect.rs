@@ -4,7 +4,7 @@ use core::num::{NonZeroU16, NonZeroU32};
 
 use crate::client::addresses::AddressSessions;
 use crate::client::context::Context;
-use crate::packet::connect::EXPIRY_NEVER;
+use crate::packet::connect::{EXPIRY_NEVER, Will};
 use crate::packet::{Connect, ConnectProperties};
 use crate::time::Timestamp;
 
@@ -54,11 +54,21 @@ impl Context {
             client_id: self.standing.client_id.clone(),
             clean_start,
             keep_alive_secs: config.keep_alive_secs,
-            will: config.will.clone().filter(|_| purpose == Purpose::Use),
+            will: self.will().filter(|_| purpose == Purpose::Use),
             user_name: config.user_name.clone(),
             password: config.password.clone(),
             properties,
         }
+    }
+
+    /// The will as this version can say it; what it could not say and must not be left out is refused with the configuration.
+    fn will(&self) -> Option<Will> {
+        let mut will = self.config.will.clone()?;
+        if !self.rules.has_properties {
+            will.message.strip_version_5();
+            will.delay_secs = None;
+        }
+        Some(will)
     }
 
     /// Whether the broker at the current address must not go on with a session of ours: we have none there, and do not take over

@@ -14,6 +14,7 @@ use crate::client::spent::SpentRoom;
 use crate::client::stats::Stats;
 use crate::client::streams::Streams;
 use crate::client::suspects::Suspects;
+use crate::client::versions::Versions;
 use crate::routing::{Routes, StreamId};
 use crate::rules::Rules;
 use crate::session::PublicationId;
@@ -34,7 +35,9 @@ use crate::types::{Message, PacketId, QoS, Text};
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) config: ClientConfig,
+    /// Of the version that is spoken, or was tried last.
     pub(crate) rules: &'static Rules,
+    pub(crate) versions: Versions,
     pub(crate) outbound: Outbound,
     pub(crate) inbound: Inbound,
     pub(crate) queue: SendQueue,

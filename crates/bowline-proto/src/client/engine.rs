@@ -16,11 +16,12 @@ use crate::connection::Limits;
 use crate::error::RequestError;
 use crate::packet::{Disconnect, Secret};
 use crate::reason::Role;
-use crate::session::PublicationId;
+use crate::session::held::HeldState;
 use crate::session::journal::Gated;
 use crate::session::outbound::{FlowPhase, OutboundFlow};
 use crate::session::queued::Queued;
 use crate::session::stored::Recovered;
+use crate::session::{DeliveryId, PublicationId};
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS, Text};
 use crate::version::Version;
@@ -56,7 +57,8 @@ impl ClientEngine {
     ///
     /// # Errors
     /// As [`ClientEngine::new`], and [`RequestError::WrongSession`] if the stored session is that of another client
-    /// identifier or of another version.
+    /// identifier or of a version that the configuration does not allow. With a
+    /// [version fallback](ClientConfig::version_fallback) the session keeps the version that it was made in.
     pub fn resume(
         config: ClientConfig,
         recovered: Recovered,
@@ -69,7 +71,7 @@ impl ClientEngine {
             if !config.client_id.is_empty() && config.client_id != identity.client_id {
                 return Err(RequestError::WrongSession { what: "client identifier" });
             }
-            if config.version != identity.version {
+            if !config.versions().any(|version| version == identity.version) {
                 return Err(RequestError::WrongSession { what: "version" });
             }
         }
@@ -239,7 +241,7 @@ impl ClientEngine {
         }
         if core::mem::take(&mut context.wants_dial) {
             let packet_bytes_max = context.config.packet_bytes_max;
-            return Output::Dial { version: context.config.version, packet_bytes_max };
+            return Output::Dial { version: context.rules.version, packet_bytes_max };
         }
         if let Some((after, bytes_max)) = context.queue.poll_load(now) {
             return Output::Load { after, bytes_max };
@@ -289,7 +291,7 @@ impl ClientEngine {
         self.context.rotation.reference()
     }
 
-    /// The version that it speaks.
+    /// The version that it speaks; without a connection, the one that was spoken or tried last.
     pub const fn version(&self) -> Version {
         self.context.rules.version
     }
@@ -317,6 +319,17 @@ impl ClientEngine {
     /// The packet identifier of a publication, while it has one. Looks through all that are in flight.
     pub fn packet_id(&self, publication: PublicationId) -> Option<PacketId> {
         self.context.outbound.packet_id_of(publication)
+    }
+
+    /// Whether something is recorded and not durable, and the store is not known to fail: it is worth waiting for before a
+    /// client that is over is ended.
+    pub fn awaits_store(&self, now: Timestamp) -> bool {
+        !self.context.journal.is_settled() && !self.context.journal.is_failed(now)
+    }
+
+    /// Whether [`Event::AcknowledgementStored`] is still to come for a message that all streams have taken.
+    pub fn awaits_stored_acknowledgement(&self, delivery: DeliveryId) -> bool {
+        self.context.inbound.held(delivery).is_some_and(|held| held.state == HeldState::Recording)
     }
 
     /// What the engine is done with since the caller last emptied this. Nothing is kept here, but dropped at once, until the
@@ -369,8 +382,9 @@ impl ClientEngine {
             let context = &mut self.context;
             match gated {
                 Gated::Accepted(publication) => {
-                    if context.queue.on_durable(publication) {
+                    if let Some(left) = context.queue.on_durable(publication) {
                         context.keys.remove(publication);
+                        context.spent.message(left.message);
                     }
                     context.emit(Event::PublishAccepted(publication));
                 }

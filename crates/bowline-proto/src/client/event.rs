@@ -14,6 +14,7 @@ use crate::routing::StreamId;
 use crate::session::{DeliveryId, PublicationId, StreamSet};
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS, SubscriptionIds, Text, TopicFilter, TopicName};
+use crate::version::Version;
 
 /// Names one subscribe or unsubscribe request until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +41,14 @@ pub enum Event {
         reference: Text,
         /// Whether it is moved for good.
         is_permanent: bool,
+    },
+    /// The broker does not take this version of MQTT, and another one is tried at once
+    /// ([`VersionFallback`](crate::client::VersionFallback)).
+    VersionRefused {
+        /// The version that it refused.
+        refused: Version,
+        /// The one that is tried.
+        next: Version,
     },
     /// There will be no further attempt until [`connect`](crate::client::ClientEngine::connect) is called.
     Stopped,
@@ -85,7 +94,8 @@ pub enum Event {
     Subscribed {
         /// Which request.
         operation: OperationId,
-        /// One reason code per filter, in the order of the request.
+        /// One reason code per filter, in the order of the request. `UnspecifiedError` also for one that was unsubscribed
+        /// before it was answered, and is not asked for a second time.
         results: Vec<(TopicFilter, ReasonCode)>,
         /// What the broker said besides; of the last SUBACK if there were several.
         properties: Box<AckProperties>,

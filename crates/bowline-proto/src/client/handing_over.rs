@@ -129,15 +129,23 @@ impl Context {
             if self.inbound.is_in_hand(delivery, UNROUTED) {
                 continue;
             }
-            if self.hand_to_matching(delivery) {
-                self.take(delivery, UNROUTED, ReasonCode::Success);
-            } else if self.config.unmatched == Unmatched::Acknowledge {
-                self.stats.unmatched_acknowledged += 1;
-                self.take(delivery, UNROUTED, ReasonCode::Success);
-            } else if self.is_of_ended_filter(delivery) {
-                self.stats.unsubscribed_acknowledged += 1;
-                self.take(delivery, UNROUTED, ReasonCode::Success);
+            let has_other =
+                self.hand_to_matching(delivery) || self.inbound.is_waited_for_by_another(delivery, UNROUTED);
+            let unmatched = self.config.unmatched;
+            match unmatched {
+                _ if has_other => {}
+                Unmatched::Acknowledge => self.stats.unmatched_acknowledged += 1,
+                Unmatched::Leave => {
+                    self.stats.unmatched_left += 1;
+                    self.inbound.leave(delivery);
+                    continue;
+                }
+                Unmatched::Hold if self.is_of_ended_filter(delivery) => {
+                    self.stats.unsubscribed_acknowledged += 1;
+                }
+                Unmatched::Hold => continue,
             }
+            self.take(delivery, UNROUTED, ReasonCode::Success);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::client::event::DisconnectCause;
 use crate::reason::ReasonCode;
 use crate::time::Timestamp;
 use crate::types::Text;
+use crate::version::Version;
 
 /// What the end of a connection, or of an attempt, means for the next attempt.
 ///
@@ -19,7 +20,9 @@ use crate::types::Text;
 /// | `AnotherServer`: at the server that was named, if that is allowed | *use another server*, *server moved* |
 /// | `Stop`: never by itself | the caller's wish, a CONNECT that cannot be written; *unsupported protocol version* (return code 1), *client identifier not valid* (return code 2), *banned*, *session taken over*; in CONNACK also *topic name invalid*, *packet too large*, *payload format invalid*, *retain not supported* and *QoS not supported*, which are about the will |
 ///
-/// Return codes are those of 3.1 and 3.1.1.
+/// Return codes are those of 3.1 and 3.1.1. With a [version fallback](crate::client::VersionFallback), *unsupported protocol
+/// version* and a close right after CONNECT lead to the next version first; and after the last one, `Stop` needs that the
+/// broker said so of every version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LossClass {
@@ -82,6 +85,8 @@ const LASTED_MIN: Duration = Duration::from_secs(1);
 pub(crate) enum AfterLoss {
     /// An attempt at another server, at once.
     Redirect { reference: Text, is_permanent: bool },
+    /// An attempt in another version at the same address, at once.
+    OtherVersion { refused: Version, next: Version },
     /// An attempt at the next address, at once.
     NextAddress,
     /// An attempt after a delay.
@@ -92,7 +97,12 @@ pub(crate) enum AfterLoss {
 
 impl Context {
     /// Decides what comes next, and to which address it goes.
-    pub(crate) fn after_loss(&mut self, cause: &DisconnectCause, now: Timestamp) -> AfterLoss {
+    pub(crate) fn after_loss(
+        &mut self,
+        cause: &DisconnectCause,
+        class: LossClass,
+        now: Timestamp,
+    ) -> AfterLoss {
         let Reconnect::After(backoff) = self.config.reconnect else { return AfterLoss::Stop };
         let was_connected = self.backoff.is_connected();
         // Whatever starts the delays over, servers that send us around must come to an end.
@@ -103,7 +113,7 @@ impl Context {
             self.rotation.on_lasted();
         }
         let addresses = self.config.addresses;
-        match cause.class() {
+        match class {
             LossClass::Retry => {}
             LossClass::FreshCredentials => {
                 let is_first = !core::mem::replace(&mut self.was_refused, true);
@@ -125,7 +135,7 @@ impl Context {
             },
             LossClass::Stop => return AfterLoss::Stop,
         }
-        let names_another = cause.class() == LossClass::AnotherServer;
+        let names_another = class == LossClass::AnotherServer;
         if was_connected && !names_another {
             self.rotation.on_connection_lost(addresses, &mut self.jitter);
             return AfterLoss::Wait(backoff);

@@ -21,6 +21,7 @@
 
 mod addresses;
 mod admission;
+mod binding;
 mod commands;
 pub mod config;
 mod connect;
@@ -39,6 +40,7 @@ pub(crate) mod state;
 mod stats;
 mod streams;
 mod suspects;
+mod versions;
 
 pub use crate::session::Stale;
 pub use addresses::{Address, AddressOrder, AddressSessions, Addresses};
@@ -52,3 +54,4 @@ pub use loss::LossClass;
 pub use spent::Spent;
 pub use stats::Stats;
 pub use streams::{Qos0Full, Qos0Limits, STREAMS_MAX, UNROUTED};
+pub use versions::{V5Options, VersionFallback};

@@ -43,6 +43,24 @@ pub(crate) enum RequestKind {
     Unsubscribe,
 }
 
+impl RequestKind {
+    /// The request that undoes this one.
+    pub(crate) const fn opposite(self) -> Self {
+        match self {
+            Self::Subscribe => Self::Unsubscribe,
+            Self::Unsubscribe => Self::Subscribe,
+        }
+    }
+
+    /// What became of a request that a later one has undone before it was answered.
+    pub(crate) const fn overtaken(self) -> ReasonCode {
+        match self {
+            Self::Subscribe => ReasonCode::UnspecifiedError,
+            Self::Unsubscribe => ReasonCode::Success,
+        }
+    }
+}
+
 /// One filter of a request.
 #[derive(Debug)]
 pub(crate) struct RequestItem {
@@ -161,6 +179,17 @@ impl Requests {
         self.packets.remove(slot as usize)
     }
 
+    /// Takes an unanswered packet back. Its filters are to be sent in another one, in their turn.
+    pub(crate) fn take_back(&mut self, number: u32) -> SentPacket {
+        let packet = self.packets.remove(number as usize);
+        let operation = &mut self.operations[packet.operation as usize];
+        for &item in &packet.items {
+            operation.items[item].state = ItemState::Unsent;
+        }
+        self.unsent.push_back(packet.operation);
+        packet
+    }
+
     /// Takes an operation out if all its filters are answered.
     pub(crate) fn take_if_done(&mut self, slot: u32) -> Option<Operation> {
         let is_done = self.operations.get(slot as usize)?.is_answered();
@@ -193,6 +222,13 @@ impl Requests {
         let subscribes = self.operations.iter().filter(|(_, one)| one.kind == RequestKind::Subscribe);
         let mut items = subscribes.flat_map(|(_, one)| one.items.iter());
         items.any(|item| item.reason().is_none() && item.filter == *filter)
+    }
+
+    /// Whether a request of this kind with this filter has yet to be sent.
+    pub(crate) fn will_ask(&self, kind: RequestKind, filter: &TopicFilter) -> bool {
+        let operations = self.operations.iter().filter(|(_, one)| one.kind == kind);
+        let mut items = operations.flat_map(|(_, one)| one.items.iter());
+        items.any(|item| item.state == ItemState::Unsent && item.filter == *filter)
     }
 
     /// Forgets an unfinished re-subscription, when none of its packets is on the wire any more.

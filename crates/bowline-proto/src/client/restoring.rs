@@ -13,6 +13,7 @@ use crate::client::spent::SpentRoom;
 use crate::client::stats::Stats;
 use crate::client::streams::Streams;
 use crate::client::suspects::Suspects;
+use crate::client::versions::Versions;
 use crate::routing::Routes;
 use crate::session::ended_filters::EndedFilters;
 use crate::session::inbound::Inbound;
@@ -39,6 +40,7 @@ pub(super) fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall:
     let journal = if config.session.is_durable() { Journal::durable() } else { Journal::volatile() };
     Context {
         rules: config.version.rules(),
+        versions: Versions::new(config.version, config.oldest_version()),
         outbound: Outbound::new(PacketId::new(first_id).expect("it is 1 or more")),
         inbound: Inbound::new(),
         queue: match config.on_full {
@@ -93,6 +95,11 @@ impl Context {
             self.standing.client_id = identity.client_id.clone();
             self.standing.expiry_secs = identity.session_expiry_secs;
             self.restore_holder(identity.holder.as_ref());
+            // The session is bound to it.
+            self.rules = identity.version.rules();
+            if !self.starts_anew() {
+                self.on_version_accepted();
+            }
         }
         self.standing.recorded = recovered.identity;
         self.last_publication = recovered.last_publication;
@@ -102,7 +109,8 @@ impl Context {
                 StoredPhase::Released { packet_id, .. } => (packet_id, FlowPhase::Complete),
                 StoredPhase::Waiting => continue,
             };
-            let Queued { publication, message, deadline, .. } = self.queued(stored);
+            let Queued { publication, mut message, deadline, .. } = self.queued(stored);
+            self.strip(&mut message);
             self.outbound.restore(RestoredFlow { publication, packet_id, message, phase, deadline });
         }
         for packet_id in recovered.retired {

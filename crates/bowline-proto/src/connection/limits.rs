@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::packet::{ConnAck, Connect};
 use crate::reason::ReasonCode;
-use crate::types::{Message, QoS, TopicFilter};
+use crate::types::{Message, MessageProperties, QoS, TopicFilter};
 
 /// The limits of one connection: CONNACK's properties (section 3.2.2.3) over what CONNECT asked for.
 ///
@@ -29,6 +29,8 @@ pub struct Limits {
     pub subscription_ids: bool,
     /// Whether filters may start with `$share/`. Versions that cannot say leave it to the server's answer.
     pub shared_subscriptions: bool,
+    /// Whether messages may have the properties of 5.0.
+    pub message_properties: bool,
     /// Keep Alive in seconds, 0 for none: the server's value if it sent one, else the client's.
     pub keep_alive_secs: u16,
     /// Session Expiry Interval in seconds: the server's value if it sent one, else what the client asked for.
@@ -52,6 +54,7 @@ impl Limits {
             wildcard_subscriptions: granted.wildcard_subscription_available.unwrap_or(true),
             subscription_ids: has_properties && granted.subscription_ids_available.unwrap_or(true),
             shared_subscriptions: granted.shared_subscription_available.unwrap_or(true),
+            message_properties: has_properties,
             // [MQTT-3.1.2-21] [MQTT-3.2.2-21]
             keep_alive_secs: granted.server_keep_alive_secs.unwrap_or(connect.keep_alive_secs),
             session_expiry_secs: granted.session_expiry_secs.unwrap_or(asked_expiry_secs),
@@ -70,6 +73,10 @@ impl Limits {
         // [MQTT-3.2.2-14]
         if message.retain && !self.retain_available {
             return Err(LimitError::RetainNotAvailable);
+        }
+        let properties = message.properties.as_deref();
+        if !self.message_properties && properties.is_some_and(MessageProperties::needs_version_5) {
+            return Err(LimitError::NeedsVersion5 { option: "message properties" });
         }
         self.check_packet(packet_bytes)
     }
@@ -137,6 +144,11 @@ pub enum LimitError {
     },
     /// A Subscription Identifier, and the server has none.
     SubscriptionIdsNotAvailable,
+    /// An option of 5.0, and an older version is spoken with the server.
+    NeedsVersion5 {
+        /// Which option.
+        option: &'static str,
+    },
 }
 
 impl LimitError {
@@ -149,6 +161,7 @@ impl LimitError {
             Self::WildcardNotAvailable { .. } => ReasonCode::WildcardSubscriptionsNotSupported,
             Self::SharedNotAvailable { .. } => ReasonCode::SharedSubscriptionsNotSupported,
             Self::SubscriptionIdsNotAvailable => ReasonCode::SubscriptionIdentifiersNotSupported,
+            Self::NeedsVersion5 { .. } => ReasonCode::UnsupportedProtocolVersion,
         }
     }
 }
@@ -173,6 +186,9 @@ impl fmt::Display for LimitError {
             }
             Self::SubscriptionIdsNotAvailable => {
                 f.write_str("a subscription identifier is set, the server has none")
+            }
+            Self::NeedsVersion5 { option } => {
+                write!(f, "{option} need MQTT 5.0, an older version is spoken with the server")
             }
         }
     }
@@ -226,12 +242,13 @@ mod tests {
             subscription_ids: true,
             shared_subscriptions: true,
             keep_alive_secs: 60,
+            message_properties: true,
             session_expiry_secs: 300,
         };
         assert_eq!(limits(Version::V5, ConnAckProperties::default()), expected);
         for version in [Version::V3_1, Version::V3_1_1] {
-            let without_ids = Limits { subscription_ids: false, ..expected.clone() };
-            assert_eq!(limits(version, ConnAckProperties::default()), without_ids);
+            let without = Limits { subscription_ids: false, message_properties: false, ..expected.clone() };
+            assert_eq!(limits(version, ConnAckProperties::default()), without);
         }
     }
 
@@ -260,6 +277,7 @@ mod tests {
             wildcard_subscriptions: false,
             subscription_ids: false,
             shared_subscriptions: false,
+            message_properties: true,
             keep_alive_secs: 0,
             session_expiry_secs: 10,
         };

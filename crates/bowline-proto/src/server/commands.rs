@@ -11,10 +11,11 @@ use crate::reason::ReasonCode;
 use crate::server::engine::ServerEngine;
 use crate::server::event::EndCause;
 use crate::server::session::ServerSession;
-use crate::server::state::{Active, ServerState, Transition};
+use crate::server::state::{Active, ServerState, Transition, refuse_in};
 use crate::session::{DeliveryId, PublicationId, Stale};
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, SubscriptionIds};
+use crate::version::Version;
 
 impl ServerEngine {
     /// Accepts the client. `session_present` says that `session` is the one that the client had before; after a clean
@@ -65,6 +66,19 @@ impl ServerEngine {
         let ServerState::AwaitDecision(waiting) = &self.state else { return Err(self.out_of_place()) };
         let link = waiting.refuse(reason, properties)?;
         let transition = Transition::Refuse(Box::new(link), EndCause::Refused(reason));
+        self.state.follow(&mut self.context, transition, now);
+        Ok(())
+    }
+
+    /// Refuses the client for its version of MQTT, with a CONNACK as `form` has it: a server that does not know the client's
+    /// version answers in one that it knows.
+    ///
+    /// # Errors
+    /// [`RequestError::OutOfPlace`], and nothing is changed: no client waits.
+    pub fn refuse_version(&mut self, form: Version, now: Timestamp) -> Result<(), RequestError> {
+        let ServerState::AwaitDecision(_) = &self.state else { return Err(self.out_of_place()) };
+        let reason = ReasonCode::UnsupportedProtocolVersion;
+        let transition = refuse_in(form, reason, EndCause::Refused(reason));
         self.state.follow(&mut self.context, transition, now);
         Ok(())
     }

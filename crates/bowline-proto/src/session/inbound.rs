@@ -261,6 +261,13 @@ impl Inbound {
         !is_orphan
     }
 
+    /// A message is left to the broker: nothing of it is kept, and nothing is answered on this connection.
+    pub(crate) fn leave(&mut self, delivery: DeliveryId) {
+        let Some(held) = self.held(delivery) else { return };
+        self.open -= usize::from(held.is_in_order);
+        self.remove(delivery);
+    }
+
     /// The streams that had let go of a message and wait for it again, because it came again.
     pub(crate) fn take_abandoned(&mut self, delivery: DeliveryId) -> StreamSet {
         self.held_mut(delivery).map(Held::take_abandoned).unwrap_or_default()

@@ -112,6 +112,11 @@ impl Journal {
         self.with_store.is_some()
     }
 
+    /// Whether everything that was recorded is durable.
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.pending.is_empty() && self.with_store.is_none()
+    }
+
     /// Whether a store failed and is not to be tried yet.
     pub(crate) fn is_failed(&self, now: Timestamp) -> bool {
         matches!(&self.mode, Mode::Durable(StoreHealth::Failed { retry_at, .. }) if now < *retry_at)

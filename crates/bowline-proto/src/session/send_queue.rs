@@ -159,21 +159,20 @@ impl SendQueue {
         Some((queued, if is_expired { Due::Expired } else { Due::TooOld }))
     }
 
-    /// A publication is durable: it need not stay in memory if there is no room for it. Whether it is only in the store now.
-    pub(crate) fn on_durable(&mut self, publication: PublicationId) -> bool {
-        let Some(tail) = &mut self.tail else { return false };
-        let Some(queued) = tail.take_durable(publication) else { return false };
+    /// A publication is durable: it need not stay in memory if there is no room for it. Returned if it is only in the store now.
+    pub(crate) fn on_durable(&mut self, publication: PublicationId) -> Option<Queued> {
+        let tail = self.tail.as_mut()?;
+        let queued = tail.take_durable(publication)?;
         let bytes = queued.message.content_bytes();
         let has_room = self.memory_bytes.saturating_add(bytes) <= self.limits.memory_bytes_max;
-        let stays = tail.has_nothing_to_read() && (has_room || self.acknowledged.is_empty());
-        if stays {
+        if tail.has_nothing_to_read() && (has_room || self.acknowledged.is_empty()) {
             tail.pass(publication);
             self.move_to_memory(queued);
-        } else {
-            tail.leave_to_store(&queued);
+            self.drop_empty_tail();
+            return None;
         }
-        self.drop_empty_tail();
-        !stays
+        tail.leave_to_store(&queued);
+        Some(queued)
     }
 
     /// Puts a publication that lost its packet identifier with the session back in front of all that wait.

@@ -62,6 +62,17 @@ impl Message {
         self.properties.as_deref().and_then(|properties| properties.expiry_secs)
     }
 
+    /// Takes the properties away that only MQTT 5.0 can express.
+    pub(crate) fn strip_version_5(&mut self) {
+        if let Some(properties) = &mut self.properties {
+            **properties =
+                MessageProperties { expiry_secs: properties.expiry_secs, ..MessageProperties::default() };
+            if properties.is_empty() {
+                self.properties = None;
+            }
+        }
+    }
+
     /// Bytes that the message holds: what queue limits count. An estimate of the memory, not of the packet.
     pub fn content_bytes(&self) -> usize {
         let properties = self.properties.as_deref().map_or(0, MessageProperties::content_bytes);

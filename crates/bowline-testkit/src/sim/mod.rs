@@ -23,6 +23,7 @@ use bowline_proto::Timestamp;
 use bowline_proto::client::{Input, Output};
 
 pub use counts::Counts;
+pub use disk::StoreUnderTest;
 
 use crate::random::Random;
 use crate::sim::broker::Broker;
@@ -44,6 +45,22 @@ use crate::sim::tasks::Task;
 /// If an engine does.
 pub fn run(seed: u64, prints: bool) -> Result<Counts, String> {
     let mut world = World::new(Plan::from_seed(seed), Log { is_printed: prints });
+    world.run()?;
+    Ok(world.counts)
+}
+
+/// The same, with each durable client's disk on a store that `store` makes: that has to say what the simulated one says.
+///
+/// # Errors
+/// Those of [`run`].
+///
+/// # Panics
+/// If a store says something else, or an engine panics.
+pub fn run_on(seed: u64, mut store: impl FnMut() -> Box<dyn StoreUnderTest>) -> Result<Counts, String> {
+    let mut world = World::new(Plan::from_seed(seed), Log { is_printed: false });
+    for client in world.clients.iter_mut().filter(|client| client.is_durable()) {
+        client.disk.put_on(store());
+    }
     world.run()?;
     Ok(world.counts)
 }

@@ -1,6 +1,8 @@
 //! A client engine brought into a state, with something going on that every input can meet.
 
-use bowline_proto::client::{ClientEngine, Event, Input, Output, Qos0Limits, Reconnect};
+use bowline_proto::client::{
+    ClientConfig, ClientEngine, Event, Input, Output, Qos0Limits, Reconnect, VersionFallback,
+};
 use bowline_proto::codec::Decoder;
 use bowline_proto::packet::{Ack, Disconnect, Packet, Subscription};
 use bowline_proto::routing::StreamId;
@@ -80,7 +82,21 @@ impl Scene {
     /// # Panics
     /// If the engine does not get there.
     pub fn new(version: Version, state: State) -> Self {
-        let mut scene = Self::stopped(version);
+        Self::of(kept(version), state)
+    }
+
+    /// An engine in this state that prefers 5.0 and may fall back to 3.1.1.
+    ///
+    /// # Panics
+    /// If the engine does not get there.
+    pub fn with_fallback(state: State) -> Self {
+        let mut config = kept(Version::V5);
+        config.version_fallback = Some(VersionFallback::to(Version::V3_1_1));
+        Self::of(config, state)
+    }
+
+    fn of(config: ClientConfig, state: State) -> Self {
+        let mut scene = Self::stopped(config);
         match state {
             State::Stopped => scene.queue(),
             State::Dialing => {
@@ -158,8 +174,8 @@ impl Scene {
         self.engine.handle_input(input, self.now);
     }
 
-    fn stopped(version: Version) -> Self {
-        let config = kept(version);
+    fn stopped(config: ClientConfig) -> Self {
+        let version = config.version;
         assert!(matches!(config.reconnect, Reconnect::After(_)));
         let now = Timestamp::from_secs(1);
         let engine = ClientEngine::new(config, 7, now, now).expect("a legal configuration");

@@ -21,6 +21,7 @@ use crate::transitions::scene::Scene;
 pub enum Stimulus {
     Packet(PacketType),
     Publish(QoS),
+    RefusesVersion,
     Connected,
     DialFailed,
     BytesReceived,
@@ -60,6 +61,7 @@ pub fn stimuli() -> Vec<Stimulus> {
     for value in 1..=15 {
         match PacketType::from_u8(value).expect("there are 15 packet types") {
             PacketType::Publish => all.extend(qoss.map(Publish)),
+            PacketType::ConnAck => all.extend([Packet(PacketType::ConnAck), RefusesVersion]),
             packet => all.push(Packet(packet)),
         }
     }
@@ -73,6 +75,7 @@ impl Stimulus {
         match self {
             Self::Packet(packet) => packet.to_string(),
             Self::Publish(qos) => format!("PUBLISH QoS {qos}"),
+            Self::RefusesVersion => "CONNACK 0x84".to_owned(),
             Self::CallPublish(qos) => format!("publish() {qos}"),
             Self::CallConnect => "connect()".to_owned(),
             Self::CallDisconnect => "disconnect()".to_owned(),
@@ -96,6 +99,11 @@ impl Stimulus {
         match self {
             Self::Packet(packet) => scene.input(Input::Packet(packet_for(scene, packet))),
             Self::Publish(qos) => scene.input(Input::Packet(Packet::Publish(publish("in", "m", qos, 77)))),
+            Self::RefusesVersion => {
+                let refused = ReasonCode::UnsupportedProtocolVersion;
+                let connack = connack(scene.version, false, refused, Default::default());
+                scene.input(Input::Packet(connack));
+            }
             Self::Connected => scene.input(Input::Connected),
             Self::DialFailed => scene.input(Input::DialFailed),
             Self::BytesReceived => scene.input(Input::BytesReceived),

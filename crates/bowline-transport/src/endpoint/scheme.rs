@@ -27,7 +27,10 @@ enum Support {
     /// It can.
     Built,
     /// It takes a feature with which this was not built.
-    #[cfg_attr(feature = "tls", expect(dead_code, reason = "it was built with all features that there are"))]
+    #[cfg_attr(
+        all(feature = "tls", feature = "websocket"),
+        expect(dead_code, reason = "it was built with all features that there are")
+    )]
     NeedsFeature(&'static str),
     /// It is known, but this version cannot.
     Absent,
@@ -46,12 +49,23 @@ const TLS: Support = Support::Built;
 #[cfg(not(feature = "tls"))]
 const TLS: Support = Support::NeedsFeature("tls");
 
+#[cfg(feature = "websocket")]
+const WEBSOCKET: Support = Support::Built;
+#[cfg(not(feature = "websocket"))]
+const WEBSOCKET: Support = Support::NeedsFeature("websocket");
+
+/// It takes both; the one that is named is the one without which the other is of no use.
+#[cfg(feature = "websocket")]
+const WEBSOCKET_OVER_TLS: Support = TLS;
+#[cfg(not(feature = "websocket"))]
+const WEBSOCKET_OVER_TLS: Support = WEBSOCKET;
+
 /// Every scheme. A transport that comes behind a feature gets a `Support` that says whether the feature is on.
 const SCHEMES: [Row; 6] = [
     Row::new(Scheme::Mqtt, &["mqtt", "tcp"], Some(1883), Support::Built),
     Row::new(Scheme::Mqtts, &["mqtts"], Some(8883), TLS),
-    Row::new(Scheme::Ws, &["ws"], Some(80), Support::Absent),
-    Row::new(Scheme::Wss, &["wss"], Some(443), Support::Absent),
+    Row::new(Scheme::Ws, &["ws"], Some(80), WEBSOCKET),
+    Row::new(Scheme::Wss, &["wss"], Some(443), WEBSOCKET_OVER_TLS),
     Row::new(Scheme::Unix, &["unix"], None, if cfg!(unix) { Support::Built } else { Support::Absent }),
     Row::new(Scheme::Quic, &["quic"], None, Support::Absent),
 ];

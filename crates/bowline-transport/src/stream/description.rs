@@ -16,12 +16,12 @@ impl StreamDescription {
     }
 
     /// The same ends, reached by another transport over this one.
-    #[cfg(feature = "tls")]
+    #[cfg(any(feature = "tls", feature = "websocket"))]
     pub(super) fn over(self, transport: &'static str) -> Self {
         Self { transport, ..self }
     }
 
-    /// Which transport carries it: `tcp`, `unix`, `duplex`, `tls` or `custom`.
+    /// Which transport carries it: `tcp`, `unix`, `duplex`, `tls`, `websocket` or `custom`.
     pub const fn transport(&self) -> &'static str {
         self.transport
     }

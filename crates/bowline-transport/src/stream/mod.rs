@@ -1,11 +1,17 @@
 //! The one stream type that all transports give, and the trait of what it can be made of. Knows nothing of how streams
 //! come about.
 
+#[cfg(feature = "websocket")]
+mod both_wakers;
 mod description;
 mod duplex;
 #[cfg(feature = "tls")]
 mod encrypted;
+#[cfg(feature = "websocket")]
+mod framed;
 mod pipe;
+#[cfg(feature = "websocket")]
+mod rewound;
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -25,6 +31,8 @@ pub use duplex::{DuplexStream, duplex};
 pub(crate) use encrypted::Encrypted;
 #[cfg(feature = "tls")]
 pub use encrypted::TlsSession;
+#[cfg(feature = "websocket")]
+pub(crate) use framed::{Framed, Side};
 
 /// Anything that can carry MQTT: an ordered, reliable stream of bytes in both directions. Implemented for all that fits.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -63,6 +71,8 @@ enum Carrier {
     Duplex(DuplexStream),
     #[cfg(feature = "tls")]
     Tls(Box<Encrypted<Stream>>),
+    #[cfg(feature = "websocket")]
+    WebSocket(Box<Framed<Stream>>),
     Custom {
         io: Box<dyn ByteStream>,
         peer: Box<str>,
@@ -90,11 +100,18 @@ impl Stream {
         Self { carrier: Carrier::Tls(Box::new(encrypted)) }
     }
 
-    /// What was agreed on, if this is TLS.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn websocket(framed: Framed<Self>) -> Self {
+        Self { carrier: Carrier::WebSocket(Box::new(framed)) }
+    }
+
+    /// What was agreed on, if this is TLS, or WebSocket over it.
     #[cfg(feature = "tls")]
     pub fn tls_session(&self) -> Option<TlsSession> {
         match &self.carrier {
             Carrier::Tls(stream) => Some(stream.session()),
+            #[cfg(feature = "websocket")]
+            Carrier::WebSocket(stream) => stream.carrier().tls_session(),
             _ => None,
         }
     }
@@ -112,6 +129,8 @@ impl Stream {
             Carrier::Duplex(stream) => stream.description(),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => stream.carrier().description().over("tls"),
+            #[cfg(feature = "websocket")]
+            Carrier::WebSocket(stream) => stream.carrier().description().over("websocket"),
             Carrier::Custom { peer, .. } => StreamDescription::new("custom", String::new(), peer.to_string()),
         }
     }
@@ -128,6 +147,8 @@ impl Stream {
             Carrier::Duplex(stream) => stream.abort(),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => stream.into_carrier().abort(),
+            #[cfg(feature = "websocket")]
+            Carrier::WebSocket(stream) => stream.into_carrier().abort(),
             Carrier::Custom { io, .. } => drop(io),
         }
     }
@@ -140,6 +161,8 @@ impl Stream {
             Carrier::Unix { socket, .. } => Some(std::os::fd::AsFd::as_fd(socket)),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => stream.carrier().as_fd(),
+            #[cfg(feature = "websocket")]
+            Carrier::WebSocket(stream) => stream.carrier().as_fd(),
             Carrier::Duplex(_) | Carrier::Custom { .. } => None,
         }
     }
@@ -171,6 +194,8 @@ impl AsyncRead for Stream {
             Carrier::Duplex(stream) => Pin::new(stream).poll_read(cx, buf),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
+            #[cfg(feature = "websocket")]
+            Carrier::WebSocket(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
             Carrier::Custom { io, .. } => Pin::new(io).poll_read(cx, buf),
         }
     }
@@ -186,6 +211,8 @@ impl AsyncWrite for Stream {
             Carrier::Duplex(stream) => Pin::new(stream).poll_write(cx, buf),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
+            #[cfg(feature = "websocket")]
+            Carrier::WebSocket(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
             Carrier::Custom { io, .. } => Pin::new(io).poll_write(cx, buf),
         }
     }
@@ -203,6 +230,8 @@ impl AsyncWrite for Stream {
             Carrier::Duplex(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
+            #[cfg(feature = "websocket")]
+            Carrier::WebSocket(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
             Carrier::Custom { io, .. } => Pin::new(io).poll_write_vectored(cx, bufs),
         }
     }
@@ -216,6 +245,8 @@ impl AsyncWrite for Stream {
             Carrier::Duplex(stream) => stream.is_write_vectored(),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "websocket")]
+            Carrier::WebSocket(stream) => stream.is_write_vectored(),
             Carrier::Custom { io, .. } => io.is_write_vectored(),
         }
     }
@@ -229,6 +260,8 @@ impl AsyncWrite for Stream {
             Carrier::Duplex(stream) => Pin::new(stream).poll_flush(cx),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
+            #[cfg(feature = "websocket")]
+            Carrier::WebSocket(stream) => Pin::new(&mut **stream).poll_flush(cx),
             Carrier::Custom { io, .. } => Pin::new(io).poll_flush(cx),
         }
     }
@@ -241,6 +274,8 @@ impl AsyncWrite for Stream {
             Carrier::Duplex(stream) => Pin::new(stream).poll_shutdown(cx),
             #[cfg(feature = "tls")]
             Carrier::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+            #[cfg(feature = "websocket")]
+            Carrier::WebSocket(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
             Carrier::Custom { io, .. } => Pin::new(io).poll_shutdown(cx),
         }
     }

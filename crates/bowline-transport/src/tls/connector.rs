@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::connector::{ConnectFuture, Connector};
 use crate::endpoint::Endpoint;
@@ -17,29 +17,31 @@ use crate::tls_error::{Side, TlsError};
 pub struct TlsConnector<C> {
     below: C,
     tls: Tls,
-    handshake_timeout: Duration,
+    connect_timeout: Duration,
 }
 
 impl<C: Connector> TlsConnector<C> {
     /// TLS with these options over what this connector opens.
     pub const fn new(below: C, tls: Tls) -> Self {
-        Self { below, tls, handshake_timeout: Duration::from_secs(10) }
+        Self { below, tls, connect_timeout: Duration::from_secs(10) }
     }
 
-    /// How long the handshake may take, beside what opening the stream takes. Default: 10 s.
-    pub const fn handshake_timeout(mut self, limit: Duration) -> Self {
-        self.handshake_timeout = limit;
+    /// How long connecting may take in all. The handshake gets what reading files and opening the stream have left of it; those
+    /// have no limit here, so give the connector below one that is not longer. Default: 10 s.
+    pub const fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
         self
     }
 
     async fn open(&self, endpoint: &Endpoint) -> Result<Stream, ConnectError> {
+        let limit = self.connect_timeout;
+        let started = Instant::now();
         let prepared = self.tls.prepare(endpoint).await?;
         let stream = self.below.connect(endpoint).await?;
-        match timeout(self.handshake_timeout, prepared.handshake(stream)).await {
+        match timeout(limit.saturating_sub(started.elapsed()), prepared.handshake(stream)).await {
             Ok(done) => done,
             Err(_) => {
-                let peer = endpoint.host_and_port();
-                let source = TlsError::timed_out(Side::Client, &peer, self.handshake_timeout);
+                let source = TlsError::timed_out(Side::Client, &endpoint.host_and_port(), limit);
                 Err(ConnectError::Tls { source })
             }
         }

@@ -11,7 +11,7 @@ pub(super) fn add_platform_roots(store: &mut RootCertStore) -> Result<(), TlsErr
     store.add_parsable_certificates(found.certs);
     if store.is_empty() {
         let problem = found.errors.first().map(|error| error as &dyn std::fmt::Display);
-        return Err(TlsError::no_roots(problem));
+        return Err(TlsError::no_platform_roots(problem));
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ impl TlsError {
     pub(crate) fn timed_out(side: Side, peer: &str, limit: Duration) -> Self {
         let text = match side {
             Side::Client => format!(
-                "{peer} did not finish the TLS handshake within {limit:.1?}: check that its port speaks TLS, usually 8883, or raise the connect timeout"
+                "{peer} did not finish the TLS handshake, and connecting took {limit:.1?} in all: check that its port speaks TLS, usually 8883, or raise the connect timeout"
             ),
             Side::Server => format!("the client {peer} did not finish the TLS handshake within {limit:.1?}"),
         };
@@ -147,10 +147,19 @@ fn alerted(side: Side, peer: &str, alert: AlertDescription) -> (Kind, String) {
 }
 
 fn refused(side: Side, peer: &str, alert: AlertDescription) -> String {
+    use AlertDescription as Alert;
     match side {
-        Side::Client => format!(
-            "{peer} does not accept our client certificate (alert {alert:?}): it must be in its time, not revoked, and from a CA that the broker trusts"
-        ),
+        Side::Client => {
+            let advice = match alert {
+                Alert::UnknownCA => {
+                    "it is from a CA that the broker does not trust, or the chain to that CA is not whole"
+                }
+                Alert::CertificateExpired => "it has expired, or the broker's clock is wrong: renew it",
+                Alert::CertificateRevoked => "it is revoked: replace it",
+                _ => "it must be in its time, not revoked, and from a CA that the broker trusts",
+            };
+            format!("{peer} does not accept our client certificate (alert {alert:?}): {advice}")
+        }
         Side::Server => format!(
             "the client {peer} does not accept our certificate (alert {alert:?}): it must trust our CA and know us by a name in the certificate"
         ),
@@ -193,7 +202,8 @@ fn certificate(side: Side, peer: &str, problem: &CertificateError) -> (Kind, Str
         C::Revoked => (Kind::CertificateRevoked, "is revoked: replace it by a new one".into()),
         C::UnknownRevocationStatus => (
             Kind::RevocationUnknown,
-            "is on no revocation list's ground: add the list of each of its issuers".into(),
+            "has an issuer whose revocation list is missing: give the list of each issuer in its chain"
+                .into(),
         ),
         C::ExpiredRevocationList | C::ExpiredRevocationListContext { .. } => (
             Kind::RevocationUnknown,
@@ -214,8 +224,14 @@ const fn unknown_issuer(side: Side) -> &'static str {
 }
 
 fn wrong_host(expected: &ServerName<'_>, presented: &[String]) -> String {
+    if presented.is_empty() {
+        return format!(
+            "names no host in its subjectAltName, where a common name does not count, and so is not for {}: replace it by one that does",
+            expected.to_str()
+        );
+    }
     let names: Vec<&str> = presented.iter().take(NAMES_MAX).map(|name| bare_name(name)).collect();
-    let names = if names.is_empty() { "no host".to_owned() } else { names.join(", ") };
+    let names = names.join(", ");
     let more = if presented.len() > NAMES_MAX { " and others" } else { "" };
     format!(
         "is for {names}{more} and not for {}: connect to a name that is in it, or say it with Tls::server_name",

@@ -22,7 +22,9 @@ impl TlsError {
     }
 
     pub(crate) fn bad_certificate(origin: &str, source: tokio_rustls::rustls::Error) -> Self {
-        let text = format!("the certificate in {origin} cannot be used ({source}): give another one");
+        let text = format!(
+            "what is in {origin} is no certificate, or a damaged one: give PEM with `BEGIN CERTIFICATE`, or DER"
+        );
         Self::new(TlsErrorKind::Certificates, text).with_source(source)
     }
 
@@ -64,16 +66,23 @@ impl TlsError {
     }
 
     pub(crate) fn bad_revocation_list(source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        let text = format!("a revocation list cannot be used ({source}): give another one");
+        let text = "what was given as a revocation list is none, or a damaged one: give PEM with `BEGIN X509 CRL`, or DER".to_owned();
         Self::new(TlsErrorKind::RevocationLists, text).with_source(source)
     }
 
-    pub(crate) fn no_roots(problem: Option<&dyn std::fmt::Display>) -> Self {
+    /// The platform has none.
+    pub(crate) fn no_platform_roots(problem: Option<&dyn std::fmt::Display>) -> Self {
         let problem = problem.map_or_else(String::new, |problem| format!(" ({problem})"));
         let text = format!(
             "there is no root certificate to trust on this machine{problem}: install the system's ca-certificates, or give roots with Tls::roots"
         );
         Self::new(TlsErrorKind::NoRoots, text)
+    }
+
+    /// Those of the platform are not wanted, and there are no others.
+    pub(crate) fn no_roots() -> Self {
+        let text = "nobody is trusted: give roots with Tls::roots, or leave out Tls::without_platform_roots";
+        Self::new(TlsErrorKind::NoRoots, text.to_owned())
     }
 
     pub(crate) fn setting(text: String) -> Self {

@@ -110,16 +110,37 @@ fn a_bad_url_is_refused_for_what_is_wrong_with_it() {
 
 #[test]
 fn a_scheme_that_this_version_cannot_dial_is_said_to_be_so() {
-    for scheme in ["ws", "wss", "quic"] {
-        let error = parse(&format!("{scheme}://host")).unwrap_err();
-        assert_eq!(error, EndpointError::SchemeNotBuilt { scheme, feature: None });
-        let text = format!("this version cannot connect to {scheme}:// yet: use mqtt://");
-        assert_eq!(error.to_string(), text);
-    }
+    let error = parse("quic://host").unwrap_err();
+    assert_eq!(error, EndpointError::SchemeNotBuilt { scheme: "quic", feature: None });
+    assert_eq!(error.to_string(), "this version cannot connect to quic:// yet: use mqtt://");
     let error = EndpointError::SchemeNotBuilt { scheme: "mqtts", feature: Some("tls") };
     assert_eq!(error.to_string(), "mqtts:// needs the feature `tls`: build with it, or use mqtt://");
     #[cfg(not(feature = "tls"))]
     assert_eq!(parse("mqtts://host"), Err(error));
+    #[cfg(not(feature = "websocket"))]
+    for scheme in ["ws", "wss"] {
+        let feature = Some("websocket");
+        assert_eq!(
+            parse(&format!("{scheme}://host")),
+            Err(EndpointError::SchemeNotBuilt { scheme, feature })
+        );
+    }
+    #[cfg(all(feature = "websocket", not(feature = "tls")))]
+    assert_eq!(
+        parse("wss://host"),
+        Err(EndpointError::SchemeNotBuilt { scheme: "wss", feature: Some("tls") })
+    );
+}
+
+#[cfg(feature = "websocket")]
+#[test]
+fn a_url_of_mqtt_over_websocket_keeps_its_path_and_query() {
+    let endpoint = parse("ws://broker.example/mqtt?token=a%20b").unwrap();
+    assert_eq!((endpoint.scheme(), endpoint.port()), (Scheme::Ws, 80));
+    assert_eq!(endpoint.path_and_query(), "/mqtt?token=a%20b");
+    assert_eq!(endpoint.to_string(), "ws://broker.example:80");
+    #[cfg(feature = "tls")]
+    assert_eq!(parse("wss://broker.example").unwrap().port(), 443);
 }
 
 #[cfg(feature = "tls")]

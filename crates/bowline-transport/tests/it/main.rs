@@ -11,3 +11,5 @@ mod tcp_stream;
 mod tls;
 #[cfg(unix)]
 mod unix;
+#[cfg(feature = "websocket")]
+mod websocket;

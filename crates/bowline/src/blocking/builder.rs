@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bowline_proto::Version;
-use bowline_proto::client::{Reconnect, Unmatched};
+use bowline_proto::client::{Reconnect, Unmatched, VersionFallback};
 use bowline_proto::retry::Retry;
+#[cfg(feature = "websocket")]
+use bowline_transport::WebSocket;
 use bowline_transport::{Connector, TcpOptions};
 
 use crate::blocking::runtime::on_runtime;
@@ -68,6 +70,8 @@ impl<R: Role> Builder<R> {
         redirects_max(redirects: u8);
         /// As [`Builder::version`](crate::Builder::version).
         version(version: Version);
+        /// As [`Builder::version_fallback`](crate::Builder::version_fallback).
+        version_fallback(fallback: VersionFallback);
         /// As [`Builder::client_id`](crate::Builder::client_id).
         client_id(client_id: impl Into<String>);
         /// As [`Builder::allow_long_client_id`](crate::Builder::allow_long_client_id).
@@ -112,12 +116,19 @@ impl<R: Role> Builder<R> {
         /// As [`Builder::connector`](crate::Builder::connector). It runs on the thread of all blocking clients and must not
         /// block it.
         connector(connector: impl Connector);
+        /// As [`Builder::tls`](crate::Builder::tls).
+        #[cfg(feature = "tls")]
+        tls(tls: bowline_transport::Tls);
         /// As [`Builder::tcp`](crate::Builder::tcp).
         tcp(options: TcpOptions);
         /// As [`Builder::bind_address`](crate::Builder::bind_address).
         bind_address(local: SocketAddr);
         /// As [`Builder::bind_interface`](crate::Builder::bind_interface).
         bind_interface(name: &str);
+        /// As [`Builder::websocket`](crate::Builder::websocket). Its hook runs on the thread of all blocking clients and must not
+        /// block it.
+        #[cfg(feature = "websocket")]
+        websocket(options: WebSocket);
         /// As [`Builder::user_property`](crate::Builder::user_property).
         user_property(name: impl Into<String>, value: impl Into<String>);
     }

@@ -8,6 +8,7 @@ use bowline_proto::error::RequestError;
 use bowline_transport::EndpointError;
 
 use crate::disconnection::Disconnection;
+use crate::store::StoreError;
 
 /// Why a client could not be made or connected. Nothing is left behind: no task, no socket.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub enum ConnectError {
         /// What it says.
         problem: String,
     },
+    /// The store of the durable session cannot be used; its text names it and says what to do.
+    Store(StoreError),
     /// The first attempt failed.
     Failed(Disconnection),
 }
@@ -56,6 +59,12 @@ impl From<EndpointError> for ConnectError {
     }
 }
 
+impl From<StoreError> for ConnectError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
 impl From<RequestError> for ConnectError {
     fn from(error: RequestError) -> Self {
         Self::Request(error)
@@ -70,6 +79,7 @@ impl fmt::Display for ConnectError {
             Self::Option { option, problem } => write!(f, "{option} {problem}"),
             Self::NoRuntime => f.write_str("a client must be made within a tokio runtime"),
             Self::NoThread { problem } => write!(f, "no thread for the connection: {problem}"),
+            Self::Store(error) => error.fmt(f),
             Self::Failed(why) => why.fmt(f),
         }
     }
@@ -80,6 +90,7 @@ impl Error for ConnectError {
         match self {
             Self::Url(error) => Some(error),
             Self::Request(error) => Some(error),
+            Self::Store(error) => Some(error),
             Self::Option { .. } | Self::NoRuntime | Self::NoThread { .. } => None,
             // The text is its own, so its source comes next.
             Self::Failed(why) => why.source(),

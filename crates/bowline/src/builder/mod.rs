@@ -2,6 +2,7 @@
 
 mod error;
 mod id;
+mod opening;
 mod options;
 mod send_queue;
 mod session;

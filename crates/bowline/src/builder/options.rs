@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowline_proto::client::{AddressOrder, AddressSessions, ClientConfig, Reconnect, Unmatched};
+use bowline_proto::client::{
+    AddressOrder, AddressSessions, ClientConfig, Reconnect, Unmatched, VersionFallback,
+};
 use bowline_proto::packet::Secret;
 use bowline_proto::retry::Retry;
 use bowline_proto::{Text, Version};
@@ -20,6 +22,7 @@ use crate::builder::transports::Transports;
 use crate::builder::will::Will;
 use crate::connection::Connection;
 use crate::credentials::{Credentials, CredentialsProvider};
+use crate::store::SessionStore;
 
 /// What a connection is for: a [`Client`](crate::Client), a [`Publisher`](crate::Publisher) or a
 /// [`Subscriber`](crate::Subscriber). Sealed.
@@ -45,8 +48,9 @@ pub(crate) mod sealed {
 /// | option | default | range |
 /// |---|---|---|
 /// | [`version`](Self::version) | [`Version::V5`] | |
+/// | [`version_fallback`](Self::version_fallback) | none: this version or none | older than `version` |
 /// | [`client_id`](Self::client_id) | generated: `bowline` and 16 letters and digits | 23 bytes in 3.1, 65,535 else |
-/// | [`session`](Self::session) | [`Session::clean`] | |
+/// | [`session`](Self::session) | [`Session::clean`] | clean, in memory, or durable |
 /// | [`keep_alive`](Self::keep_alive) | 60 s | 0 (off) to 65,535 s |
 /// | [`connect_timeout`](Self::connect_timeout) | 30 s | above 0 |
 /// | [`ping_timeout`](Self::ping_timeout) | 10 s | above 0 |
@@ -68,8 +72,10 @@ pub(crate) mod sealed {
 /// | [`unmatched`](Self::unmatched) | hold; leave, if this is a [`Publisher`](crate::Publisher) | |
 /// | [`unrouted`](Self::unrouted) | not opened | |
 /// | [`connector`](Self::connector) | TCP or what else the URL's scheme names | |
+/// | `tls` (feature `tls`) | the platform's roots, no client certificate | |
 /// | [`tcp`](Self::tcp) | those of [`TcpOptions`](bowline_transport::TcpOptions) | |
 /// | [`bind_address`](Self::bind_address), [`bind_interface`](Self::bind_interface) | the operating system chooses | |
+/// | `websocket` (feature `websocket`) | those of `WebSocket` | |
 /// | [`user_property`](Self::user_property) (5.0) | none | |
 ///
 /// Values are checked when the client is made; the error names option, value and limit.
@@ -95,6 +101,10 @@ pub struct Builder<R> {
     /// At least one.
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) config: ClientConfig,
+    /// The store of a durable session.
+    pub(super) store: Option<Box<dyn SessionStore>>,
+    /// Whether the client identifier is one that was made up.
+    pub(super) has_generated_id: bool,
     client_id: Option<String>,
     session: Session,
     in_flight_max: Option<u16>,
@@ -124,6 +134,8 @@ impl<R: Role> Builder<R> {
         let builder = Self {
             endpoints: vec![endpoint],
             config,
+            store: None,
+            has_generated_id: false,
             client_id: None,
             session: Session::clean(),
             in_flight_max: None,
@@ -186,9 +198,29 @@ impl<R: Role> Builder<R> {
         self
     }
 
-    /// The version of MQTT to speak.
+    /// The version of MQTT to speak: this one and no other, unless a [fallback](Self::version_fallback) is allowed.
     pub const fn version(mut self, version: Version) -> Self {
         self.config.version = version;
+        self
+    }
+
+    /// Lets the client fall back to older versions where the broker does not speak [`version`](Self::version), which is
+    /// tried first. What the broker accepts is kept as long as the client lives, and
+    /// [`ConnectionInfo::version`](crate::ConnectionInfo::version) says which it is.
+    ///
+    /// Options of the client that only 5.0 has are refused when it is made, and messages and subscriptions with such options
+    /// fail when an older version is spoken; [`VersionFallback::strip`] has both left out instead.
+    ///
+    /// ```
+    /// use bowline::{Client, Version, VersionFallback};
+    ///
+    /// // 5.0, or else 3.1.1.
+    /// let builder = Client::builder("mqtt://localhost")?
+    ///     .version_fallback(VersionFallback::to(Version::V3_1_1));
+    /// # Ok::<(), bowline::ConnectError>(())
+    /// ```
+    pub const fn version_fallback(mut self, fallback: VersionFallback) -> Self {
+        self.config.version_fallback = Some(fallback);
         self
     }
 
@@ -205,8 +237,8 @@ impl<R: Role> Builder<R> {
         self
     }
 
-    /// How long the session lives.
-    pub const fn session(mut self, session: Session) -> Self {
+    /// How long the session lives, and where it is kept.
+    pub fn session(mut self, session: Session) -> Self {
         self.session = session;
         self
     }
@@ -343,28 +375,34 @@ impl<R: Role> Builder<R> {
 
     /// Puts the parts together and checks what can be checked without the engine.
     pub(super) fn finish(mut self) -> Result<Self, ConnectError> {
-        let has_generated_id = self.client_id.is_none();
+        self.has_generated_id = self.client_id.is_none();
         let client_id = self.client_id.take().unwrap_or_else(generated_client_id);
         match Text::try_from(client_id) {
             Ok(client_id) => self.config.client_id = client_id,
             Err(error) => self.refuse("client_id", error.to_string()),
         }
-        self.config.session = self.session.policy(has_generated_id);
+        let session = std::mem::take(&mut self.session);
+        (self.config.session, self.store) = session.into_parts(self.has_generated_id);
         self.config.addresses.count = u16::try_from(self.endpoints.len()).unwrap_or(u16::MAX);
+        let names = self.endpoints.iter().map(|endpoint| Text::try_from(endpoint.to_string()));
+        self.config.address_names = names.map(Result::unwrap_or_default).collect();
         if let Some(messages) = self.in_flight_max {
             self.config.in_flight_max = messages;
         } else if !self.config.version.rules().has_properties {
             self.config.in_flight_max = IN_FLIGHT_MAX_UNTOLD;
+        } else if let Some(fallback) = &mut self.config.version_fallback {
+            fallback.in_flight_max.get_or_insert(IN_FLIGHT_MAX_UNTOLD);
         }
-        match self.error.take() {
-            Some(error) => Err(error),
-            None => Ok(self),
+        if let Some(error) = self.error.take() {
+            return Err(error);
         }
+        // Before a store is opened for nothing.
+        self.config.check()?;
+        Ok(self)
     }
 
     pub(super) fn connector_or_default(&self) -> Arc<dyn Connector> {
-        let default = || self.transports.connector(self.config.connect_timeout);
-        self.connector.clone().unwrap_or_else(default)
+        self.transports.connector(self.connector.clone(), self.config.connect_timeout)
     }
 
     pub(super) fn handle(connection: Connection) -> R {

@@ -11,6 +11,7 @@ use bowline_proto::session::QueueLimits;
 /// |---|---|
 /// | [`messages_max`](Self::messages_max) | 65,536 |
 /// | [`bytes_max`](Self::bytes_max) | 64 MiB |
+/// | [`memory_bytes_max`](Self::memory_bytes_max) (durable sessions) | 4 MiB |
 /// | [`age_max`](Self::age_max) | none |
 /// | [`on_full`](Self::on_full) | [`OnFull::Wait`] |
 ///
@@ -71,6 +72,13 @@ impl SendQueue {
     /// Most bytes of topics, payloads and properties.
     pub const fn bytes_max(mut self, bytes_max: usize) -> Self {
         self.limits.bytes_max = bytes_max;
+        self
+    }
+
+    /// Of the queue of a durable session, most bytes that are held in memory; the rest is read back from the store when its turn
+    /// comes.
+    pub const fn memory_bytes_max(mut self, bytes_max: usize) -> Self {
+        self.limits.memory_bytes_max = bytes_max;
         self
     }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::builder::error::ConnectError;
 use crate::builder::id::random_seed;
+use crate::builder::opening::{Opened, wall_clock};
 use crate::builder::options::{Builder, Role};
 use crate::connection::Connection;
 use crate::io::{Dialer, Driver};
@@ -27,18 +28,19 @@ impl<R: Role> Builder<R> {
     /// # Cancel safety
     /// Dropping the future gives the attempt up and leaves nothing behind.
     pub async fn connect(self) -> Result<R, ConnectError> {
-        let (connection, driver) = start(self, true, |_| {})?;
+        let opened = Opened::open(self).await?;
+        let (connection, driver) = start(opened, true, |_| {})?;
         first_attempt(&connection, driver).await?;
         Ok(Self::handle(connection))
     }
 
     /// Makes a client that connects in the background, again and again by the reconnect policy. Messages can be published and
-    /// subscriptions asked for at once.
+    /// subscriptions asked for at once. With a durable session it blocks until the store is open.
     ///
     /// # Errors
-    /// [`ConnectError`] if an option is not legal.
+    /// [`ConnectError`] if an option is not legal, or the store of a durable session cannot be used.
     pub fn connect_lazy(self) -> Result<R, ConnectError> {
-        let (connection, _driver) = start(self, false, |_| {})?;
+        let (connection, _driver) = start(Opened::open_now(self)?, false, |_| {})?;
         Ok(Self::handle(connection))
     }
 
@@ -65,7 +67,8 @@ impl<R: Role> BuilderWithUnrouted<R> {
     /// # Cancel safety
     /// As [`Builder::connect`].
     pub async fn connect(self) -> Result<(R, Unrouted), ConnectError> {
-        let (connection, unrouted, driver) = self.start(true)?;
+        let opened = Opened::open(self.builder).await?;
+        let (connection, unrouted, driver) = start_with_unrouted(opened, self.messages_max, true)?;
         first_attempt(&connection, driver).await?;
         Ok((Builder::<R>::handle(connection), unrouted))
     }
@@ -75,18 +78,22 @@ impl<R: Role> BuilderWithUnrouted<R> {
     /// # Errors
     /// As [`Builder::connect_lazy`].
     pub fn connect_lazy(self) -> Result<(R, Unrouted), ConnectError> {
-        let (connection, unrouted, _driver) = self.start(false)?;
+        let opened = Opened::open_now(self.builder)?;
+        let (connection, unrouted, _driver) = start_with_unrouted(opened, self.messages_max, false)?;
         Ok((Builder::<R>::handle(connection), unrouted))
     }
+}
 
-    fn start(self, must_connect: bool) -> Result<(Connection, Unrouted, JoinHandle<()>), ConnectError> {
-        let messages_max = self.messages_max;
-        let mut unrouted = None;
-        let (connection, driver) = start(self.builder, must_connect, |lease| {
-            unrouted = Some(Unrouted::open(Hold::Alive(lease.clone()), messages_max));
-        })?;
-        Ok((connection, unrouted.expect("it was opened on the way"), driver))
-    }
+fn start_with_unrouted<R: Role>(
+    opened: Opened<R>,
+    messages_max: usize,
+    must_connect: bool,
+) -> Result<(Connection, Unrouted, JoinHandle<()>), ConnectError> {
+    let mut unrouted = None;
+    let (connection, driver) = start(opened, must_connect, |lease| {
+        unrouted = Some(Unrouted::open(Hold::Alive(lease.clone()), messages_max));
+    })?;
+    Ok((connection, unrouted.expect("it was opened on the way"), driver))
 }
 
 impl<R> fmt::Debug for BuilderWithUnrouted<R> {
@@ -100,12 +107,12 @@ impl<R> fmt::Debug for BuilderWithUnrouted<R> {
 
 /// Makes the engine, prepares it, and starts its driver.
 fn start<R: Role>(
-    builder: Builder<R>,
+    opened: Opened<R>,
     must_connect: bool,
     prepare: impl FnOnce(&Arc<Lease>),
 ) -> Result<(Connection, JoinHandle<()>), ConnectError> {
     let runtime = Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
-    let builder = builder.finish()?;
+    let Opened { builder, recovered, store } = opened;
     let dialer = Dialer {
         endpoints: builder.endpoints.clone().into(),
         connector: builder.connector_or_default(),
@@ -113,10 +120,10 @@ fn start<R: Role>(
         hook: builder.hook.clone(),
     };
     let (queue, waits_for_room) = (builder.config.queue, builder.waits_for_room);
-    // Only durable sessions look at the wall clock.
-    let engine = ClientEngine::new(builder.config, random_seed(), Timestamp::ZERO, Timestamp::ZERO)?;
+    let (start, wall) = (Instant::now(), wall_clock());
+    let engine = ClientEngine::resume(builder.config, recovered, random_seed(), Timestamp::ZERO, wall)?;
     let shared =
-        Arc::new(Shared::new(engine, Instant::now(), queue, dialer.endpoints[0].clone(), runtime.clone()));
+        Arc::new(Shared::new(engine, start, queue, dialer.endpoints[0].clone(), runtime.clone(), store));
     let lease = Arc::new(Lease::new(shared.clone()));
     prepare(&lease);
     lease.command(|inner, now| {

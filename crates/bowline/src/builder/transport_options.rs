@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+#[cfg(feature = "websocket")]
+use bowline_transport::WebSocket;
 use bowline_transport::{Connector, TcpOptions};
 
 use crate::builder::options::{Builder, Role};
@@ -31,7 +33,37 @@ impl<R: Role> Builder<R> {
         self
     }
 
-    /// How transports are opened, instead of by the scheme of the URL: over anything that reads and writes.
+    /// How TLS is spoken with `mqtts://`: whom to trust, who we are. Without it the platform's roots are trusted, and no client
+    /// certificate is shown.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: bowline_transport::Tls) -> Self {
+        self.transports.tls = tls;
+        self
+    }
+
+    /// How WebSocket is spoken (`ws://` and `wss://`): headers, a hook that signs or rewrites each handshake, limits. Path and query are
+    /// those of the URL. The sub-protocol is `mqtt`, or `mqttv3.1` in an attempt that speaks 3.1.
+    ///
+    /// User name and password of the URL are those of CONNECT; if the web server wants some too, set the header.
+    ///
+    /// ```
+    /// use bowline::Client;
+    /// use bowline::transport::WebSocket;
+    ///
+    /// let options = WebSocket::new().header("Authorization", "Bearer what-the-proxy-wants");
+    /// let builder = Client::builder("ws://broker.example/mqtt")?.websocket(options);
+    /// # drop(builder);
+    /// # Ok::<(), bowline::ConnectError>(())
+    /// ```
+    #[cfg(feature = "websocket")]
+    pub fn websocket(mut self, options: WebSocket) -> Self {
+        self.transports.websocket = options;
+        self
+    }
+
+    /// What opens transports instead of TCP: anything that reads and writes. What the scheme of the URL wants above it still comes
+    /// above it: with `mqtts://`, TLS is spoken over what is opened here, with `ws://` WebSocket. A connector that encrypts by itself goes with `mqtt://`.
+    /// With `unix://` it is not asked.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

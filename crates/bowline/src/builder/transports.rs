@@ -1,21 +1,32 @@
-//! How transports are opened where the application brings no connector. Knows no transport's inner workings and no MQTT.
+//! How transports are opened, over TCP or over what the application brings. Knows no transport's inner workings and no MQTT.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "websocket")]
+use bowline_transport::WebSocket;
 use bowline_transport::{Connector, SchemeConnector, TcpConnector};
 
 /// What the options of transports add up to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Transports {
     pub(super) tcp: TcpConnector,
+    #[cfg(feature = "tls")]
+    pub(super) tls: bowline_transport::Tls,
+    #[cfg(feature = "websocket")]
+    pub(super) websocket: WebSocket,
 }
 
 impl Transports {
-    /// What dials; each step may take this long. The engine watches over the whole attempt: the transport's own limit only
-    /// says more about what went wrong.
-    pub(super) fn connector(&self, connect_timeout: Duration) -> Arc<dyn Connector> {
-        let tcp = self.tcp.clone().connect_timeout(connect_timeout);
-        Arc::new(SchemeConnector::new(Arc::new(tcp)).handshake_timeout(connect_timeout))
+    /// What dials, over what the application brings or else over TCP. The engine watches over the whole attempt: the limits of
+    /// transports only say more about what went wrong. For that, a handshake must be given up a little before.
+    pub(super) fn connector(&self, below: Option<Arc<dyn Connector>>, limit: Duration) -> Arc<dyn Connector> {
+        let below = below.unwrap_or_else(|| Arc::new(self.tcp.clone().connect_timeout(limit)));
+        let transports = SchemeConnector::new(below).connect_timeout(limit - limit / 10);
+        #[cfg(feature = "tls")]
+        let transports = transports.tls(self.tls.clone());
+        #[cfg(feature = "websocket")]
+        let transports = transports.websocket(self.websocket.clone());
+        Arc::new(transports)
     }
 }

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bowline_transport::{Connector, Endpoint, Stream};
+use bowline_proto::Version;
+use bowline_transport::{Connector, Endpoint, Stream, SubProtocol};
 
 use crate::attempt::{Attempt, BeforeConnect};
 use crate::credentials::{Credentials, CredentialsProvider};
@@ -32,9 +33,9 @@ pub(super) struct Dialed {
 }
 
 impl Dialer {
-    /// Starts an attempt; `before` is where the last one went. Provider and hook are asked first, so that no open connection
+    /// Starts an attempt that will speak this version; `before` is where the last one went. Provider and hook are asked first, so that no open connection
     /// waits for them.
-    pub(super) fn dial(&self, target: &Target, before: &Endpoint) -> Dial {
+    pub(super) fn dial(&self, target: &Target, version: Version, before: &Endpoint) -> Dial {
         let dialer = self.clone();
         let endpoint = target.endpoint(&self.endpoints, before);
         let (number, last) = (target.number, target.last.clone());
@@ -50,8 +51,16 @@ impl Dialer {
                 credentials = changes.credentials.or(credentials);
                 endpoint = changes.endpoint.unwrap_or(endpoint);
             }
-            let stream = dialer.connector.connect(&endpoint).await?;
+            let stream = dialer.connector.connect_as(&endpoint, sub_protocol_of(version)).await?;
             Ok(Dialed { stream, endpoint, credentials })
         })
+    }
+}
+
+/// What transports call the version.
+const fn sub_protocol_of(version: Version) -> SubProtocol {
+    match version {
+        Version::V3_1 => SubProtocol::MqttV31,
+        _ => SubProtocol::Mqtt,
     }
 }

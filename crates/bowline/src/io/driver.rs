@@ -13,6 +13,7 @@ use bowline_proto::client::{ClientEngine, Input, Output};
 use bowline_proto::codec::{Decoder, Outgoing};
 use bowline_proto::packet::{Packet, Secret};
 use bowline_proto::routing::StreamId;
+use bowline_proto::session::{Batch, PublicationId};
 use bowline_proto::{Text, Version};
 use bowline_transport::Endpoint;
 
@@ -20,12 +21,14 @@ use crate::credentials::Credentials;
 use crate::disconnection::{Disconnection, TransportError};
 use crate::io::dial::{Dial, Dialed, Dialer};
 use crate::io::farewell::Farewell;
+use crate::io::last_writes::LastWrites;
 use crate::io::link::Link;
 use crate::io::read_buffer::{self, ReadBuffer};
 use crate::io::target::Target;
 use crate::io::timer::Timer;
 use crate::shared::{Effects, Inner, Shared};
 use crate::state::ConnectionState;
+use crate::store::StoreLink;
 
 /// Rounds before others get their turn on this thread.
 const ROUNDS_MAX: usize = 64;
@@ -45,6 +48,10 @@ pub(crate) struct Driver {
     credentials: Option<Credentials>,
     effects: Effects,
     advanced: Vec<StreamId>,
+    /// What the store has written since the last turn, to be dropped without the lock.
+    written: Vec<Batch>,
+    /// Waits for the store before the client ends, and until it is closed afterwards.
+    last_writes: Option<LastWrites>,
     ended: Option<Disconnection>,
 }
 
@@ -63,6 +70,8 @@ impl Driver {
             credentials: None,
             effects: Effects::default(),
             advanced: Vec::new(),
+            written: Vec::new(),
+            last_writes: None,
             ended: None,
         }
     }
@@ -89,7 +98,8 @@ impl Future for Driver {
             {
                 this.farewell = None;
             }
-            if this.ended.is_some() && this.farewell.is_none() {
+            this.poll_last_writes(cx);
+            if this.ended.is_some() && this.farewell.is_none() && this.last_writes.is_none() {
                 return Poll::Ready(());
             }
             if !has_news && this.inputs.is_empty() && this.shared.driver.park(cx.waker()) {
@@ -167,6 +177,7 @@ impl Driver {
         let shared = self.shared.clone();
         let mut outputs = Outputs::default();
         shared.take_advanced(&mut self.advanced);
+        self.take_answers();
         let why = {
             let mut inner = shared.lock();
             for stream in self.advanced.drain(..) {
@@ -177,13 +188,40 @@ impl Driver {
             self.collect(&mut inner, &mut outputs);
             inner.take_room_back(&mut buffer.spent);
             inner.wake_waiting(&mut self.effects);
-            inner.wants_end()
+            inner.wants_end().map(|why| (why, inner.awaits_last_writes(shared.now())))
         };
         self.act(outputs);
         buffer.spent.clear();
+        self.written.clear();
         self.effects.apply(&shared);
-        if let Some(why) = why {
-            self.end(why);
+        match why {
+            Some((_, true)) => _ = self.last_writes.get_or_insert_with(LastWrites::new),
+            Some((why, false)) => self.end(why),
+            None => {}
+        }
+    }
+
+    /// Fetches what the store has answered.
+    fn take_answers(&mut self) {
+        let Some(store) = &self.shared.store else { return };
+        store.take_answers(&mut self.inputs, &mut self.written);
+        if let Some(error) = store.take_error() {
+            self.effects.store_failed(error);
+        }
+    }
+
+    /// A store that takes too long is not waited for any more.
+    fn poll_last_writes(&mut self, cx: &mut Context<'_>) {
+        let Some(last_writes) = &mut self.last_writes else { return };
+        if last_writes.poll(cx).is_pending() {
+            return;
+        }
+        self.last_writes = None;
+        if self.ended.is_none() {
+            let why = self.shared.lock().wants_end();
+            why.into_iter().for_each(|why| self.end(why));
+            // It hangs, and would not be closed soon either.
+            self.last_writes = None;
         }
     }
 
@@ -236,9 +274,8 @@ impl Driver {
                     let target = Target { address, reference, number, last };
                     outputs.dial = Some((version, packet_bytes_max, target));
                 }
-                // Only durable sessions ask for these, and none can be configured.
-                Output::Persist(_) => engine.handle_input(Input::PersistFailed, now),
-                Output::Load { .. } => engine.handle_input(Input::LoadFailed, now),
+                Output::Persist(batch) => outputs.persist = Some(batch),
+                Output::Load { after, bytes_max } => outputs.load = Some((after, bytes_max)),
                 Output::Sleep { until } => {
                     if let Some(link) = &mut self.link {
                         link.is_paused = engine.is_reading_paused();
@@ -257,13 +294,33 @@ impl Driver {
             self.farewell = outputs.closed.and_then(Link::into_open_stream).map(Farewell::new);
         }
         if let Some((version, packet_bytes_max, target)) = outputs.dial {
-            let dial = self.dialer.dial(&target, &self.endpoint);
+            let dial = self.dialer.dial(&target, version, &self.endpoint);
             self.dial = Some((dial, Decoder::for_client(version, packet_bytes_max)));
             self.effects.connecting();
         }
         if let (Some(buffer), Some(link)) = (outputs.transmit, &mut self.link) {
             link.write(buffer);
         }
+        if let Some(batch) = outputs.persist {
+            self.ask_store(Input::PersistFailed, |store, raise| store.persist(batch, raise));
+        }
+        if let Some((after, bytes_max)) = outputs.load {
+            self.ask_store(Input::LoadFailed, |store, raise| store.load(after, bytes_max, raise));
+        }
+    }
+
+    /// Gives work to the store's thread, which raises the driver when the answer is there.
+    fn ask_store(
+        &mut self,
+        without_store: Input,
+        ask: impl FnOnce(&StoreLink, Box<dyn FnOnce() + Send>) -> Result<(), Input>,
+    ) {
+        let shared = self.shared.clone();
+        let asked = match &self.shared.store {
+            Some(store) => ask(store, Box::new(move || shared.driver.raise())),
+            None => Err(without_store),
+        };
+        self.inputs.extend(asked.err());
     }
 
     /// Ends the client: every publication, stream and wait gets its last word.
@@ -278,6 +335,7 @@ impl Driver {
             }
             inner.end_everybody(&why, &mut self.effects);
         }
+        self.last_writes = self.shared.store.as_ref().map(|store| LastWrites::until_closed(store.close()));
         self.effects.apply(&self.shared);
         self.shared.feed.close();
         self.dial = None;
@@ -307,6 +365,8 @@ struct Outputs {
     dial: Option<(Version, u32, Target)>,
     closes: bool,
     closed: Option<Link>,
+    persist: Option<Batch>,
+    load: Option<(PublicationId, usize)>,
 }
 
 fn set_credentials(engine: &mut ClientEngine, credentials: Credentials) -> Result<(), Box<TransportError>> {

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bowline_proto::codec::{Decoder, Outgoing, PacketSummary};
-use bowline_transport::Stream;
+use bowline_transport::{ConnectError, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::{Level, debug, enabled};
 
@@ -13,6 +13,10 @@ use crate::io::incoming::Incoming;
 
 /// Slices of one vectored write.
 const SLICES_MAX: usize = 64;
+
+/// How a server that expects TLS answers what is not TLS: with an alert. No server of MQTT can begin like this, since the first
+/// byte is that of a CONNECT.
+const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
 /// An open transport with what is on its way in both directions.
 #[derive(Debug)]
@@ -22,6 +26,7 @@ pub(super) struct Link {
     writing: Option<Outgoing>,
     /// The engine takes no packets at the moment.
     pub(super) is_paused: bool,
+    has_read_any: bool,
     /// The peer will send no more, or reading failed.
     has_read_all: bool,
     has_write_failed: bool,
@@ -34,6 +39,7 @@ impl Link {
             incoming: Incoming::new(decoder),
             writing: None,
             is_paused: false,
+            has_read_any: false,
             has_read_all: false,
             has_write_failed: false,
         }
@@ -57,8 +63,12 @@ impl Link {
         let mut buffer = ReadBuf::new(bytes);
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
         let bytes = buffer.filled();
+        let is_first = !std::mem::replace(&mut self.has_read_any, true);
+        let read = if is_first { as_greeting(&self.stream, bytes, read) } else { read };
         self.has_read_all = bytes.is_empty() || read.is_err();
-        self.incoming.feed(bytes);
+        if read.is_ok() {
+            self.incoming.feed(bytes);
+        }
         Poll::Ready(read.map(|()| bytes.len()))
     }
 
@@ -75,6 +85,27 @@ impl Link {
     pub(super) fn into_open_stream(self) -> Option<Stream> {
         (!self.has_write_failed).then_some(self.stream)
     }
+}
+
+/// The first that was read, or what went wrong with it in words that help.
+fn as_greeting(stream: &Stream, bytes: &[u8], read: io::Result<()>) -> io::Result<()> {
+    let peer = || stream.description().peer().to_owned();
+    let is_plain = || stream.description().transport() != "tls";
+    match read {
+        Ok(()) if bytes.starts_with(&TLS_ALERT) && is_plain() => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, ConnectError::SpeaksTls { peer: peer() }))
+        }
+        Err(source) if is_bare_reset(&source) && is_plain() => {
+            let kind = source.kind();
+            Err(io::Error::new(kind, ConnectError::BrokenOff { peer: peer(), source }))
+        }
+        read => read,
+    }
+}
+
+/// What the operating system says of a reset, and not what a stream has found out about it.
+fn is_bare_reset(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionReset && error.get_ref().is_none()
 }
 
 fn write_all(stream: &mut Stream, buffer: &mut Outgoing, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

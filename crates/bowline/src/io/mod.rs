@@ -4,6 +4,7 @@ mod dial;
 mod driver;
 mod farewell;
 mod incoming;
+mod last_writes;
 mod link;
 mod read_buffer;
 mod target;

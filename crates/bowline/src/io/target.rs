@@ -52,7 +52,12 @@ fn named(name: &str, before: &Endpoint) -> Result<Endpoint, ReferenceRefused> {
         return Err(ReferenceRefused::Credentials);
     }
     let scheme = before.scheme();
-    let url = if name.contains("://") { name.to_owned() } else { format!("{scheme}://{name}") };
+    let url = match name {
+        url if url.contains("://") => url.to_owned(),
+        // Who names a host alone means the same service there, and with WebSocket that has a path.
+        host if !host.contains('/') => format!("{scheme}://{host}{}", before.path_and_query()),
+        host => format!("{scheme}://{host}"),
+    };
     let endpoint = url.parse::<Endpoint>().map_err(ReferenceRefused::Endpoint)?;
     if endpoint.scheme() == scheme { Ok(endpoint) } else { Err(ReferenceRefused::Scheme(endpoint)) }
 }
@@ -90,6 +95,14 @@ impl std::error::Error for ReferenceRefused {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reference_without_a_path_means_the_path_of_the_server_before() {
+        let before = "mqtt://broker.example/mqtt?a".parse().unwrap();
+        for (reference, path) in [("other:1884", "/mqtt?a"), ("other/x", "/x"), ("mqtt://other", "")] {
+            assert_eq!(referred(reference, &before).unwrap().path_and_query(), path, "{reference}");
+        }
+    }
 
     fn followed(reference: &str) -> Result<String, String> {
         let before = "mqtt://broker.example".parse().unwrap();

@@ -3,29 +3,49 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use bowline_proto::Text;
 use bowline_proto::session::PublicationId;
 use bowline_proto::types::Message;
 use tokio::task::coop;
 
 use crate::outcome::PublishError;
+use crate::publish::key_check::KeyCheck;
 use crate::shared::{Lease, Place};
 
 /// Resolves when the message is accepted or can never be.
 ///
-/// Dropped before that, the message was not accepted.
+/// Dropped before that, the message was not accepted; unless the store has it already, and then it may be.
 #[derive(Debug)]
 pub(super) struct Admission<'a> {
     lease: &'a Arc<Lease>,
     message: Option<Message>,
-    wants_receipt: bool,
+    until: Until,
+    key: Option<KeyCheck<'a>>,
     place: Option<Place>,
+    /// It is with the engine, and not stored yet.
+    storing: Option<PublicationId>,
+}
+
+/// What the admission of a message waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Room in the send queue: a receipt will say the rest.
+    Queued,
+    /// In a durable session, that it is stored as well.
+    Stored,
 }
 
 impl<'a> Admission<'a> {
-    pub(super) const fn new(lease: &'a Arc<Lease>, message: Message, wants_receipt: bool) -> Self {
-        Self { lease, message: Some(message), wants_receipt, place: None }
+    pub(super) const fn new(lease: &'a Arc<Lease>, message: Message, until: Until) -> Self {
+        Self { lease, message: Some(message), until, key: None, place: None, storing: None }
+    }
+
+    /// With this key, if it is free.
+    pub(super) fn keyed(mut self, key: Option<Text>) -> Self {
+        self.key = key.map(|key| KeyCheck::new(self.lease, key));
+        self
     }
 
     /// Hands back a message that was not accepted.
@@ -45,10 +65,19 @@ impl Future for Admission<'_> {
         // One who publishes without end must let the driver of the same thread write.
         let Poll::Ready(budget) = coop::poll_proceed(cx) else { return Poll::Pending };
         let this = &mut *self;
+        if let Some(publication) = this.storing {
+            return this.poll_stored(publication, cx);
+        }
+        if let Some(check) = &mut this.key
+            && let Err(kind) = ready!(check.poll(cx))
+        {
+            return Poll::Ready(Err(PublishError::new(kind, this.message.take())));
+        }
+        let key = this.key.as_ref().map(KeyCheck::key);
         let message = this.message.take().expect("polled after it was ready");
-        let (wants_receipt, place) = (this.wants_receipt, &mut this.place);
+        let place = &mut this.place;
         let (result, waits, spent) = this.lease.command(|inner, now| {
-            let result = inner.publish(message, wants_receipt, now);
+            let result = inner.publish(message, key, now);
             let waits = inner.waits_for_room && result.as_ref().is_err_and(PublishError::is_full);
             if waits {
                 inner.room.wait(place, cx.waker());
@@ -63,9 +92,31 @@ impl Future for Admission<'_> {
             }
             result => {
                 budget.made_progress();
-                Poll::Ready(result)
+                // From here on the engine knows the key.
+                this.key = None;
+                match result {
+                    Ok(publication) if this.until == Until::Stored => {
+                        this.storing = Some(publication);
+                        this.poll_stored(publication, cx)
+                    }
+                    result => Poll::Ready(result),
+                }
             }
         }
+    }
+}
+
+impl Admission<'_> {
+    fn poll_stored(
+        &mut self,
+        publication: PublicationId,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<PublicationId, PublishError>> {
+        let polled = self.lease.lock().receipts.poll_accepted(publication, cx.waker());
+        polled.map(|accepted| {
+            self.storing = None;
+            accepted.map(|()| publication)
+        })
     }
 }
 
@@ -74,6 +125,10 @@ impl Drop for Admission<'_> {
         if let Some(place) = self.place {
             let waker = self.lease.lock().room.leave(place);
             drop(waker);
+        }
+        if let Some(publication) = self.storing {
+            let entry = self.lease.lock().receipts.close(publication);
+            drop(entry);
         }
     }
 }

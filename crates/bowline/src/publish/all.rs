@@ -13,7 +13,7 @@ use bowline_proto::types::Message;
 use futures_core::Stream;
 
 use crate::outcome::{PublishError, PublishErrorKind};
-use crate::publish::admission::Admission;
+use crate::publish::admission::{Admission, Until};
 use crate::publish::receipt::Receipt;
 use crate::shared::Lease;
 
@@ -91,7 +91,7 @@ pub(super) async fn publish_all<S: Stream>(
                 Poll::Ready(Some(payload)) => match to_message(payload) {
                     Ok(message) => {
                         let qos = message.qos;
-                        admission = Some((Admission::new(lease, message, true), qos));
+                        admission = Some((Admission::new(lease, message, Until::Queued), qos));
                     }
                     Err(kind) => return open.fail(PublishError::new(kind, None)),
                 },

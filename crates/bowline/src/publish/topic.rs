@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::outcome::PublishError;
-use crate::publish::admission::Admission;
+use crate::publish::admission::{Admission, Until};
 use crate::publish::all::{PublishAllError, publish_all};
 use crate::publish::message_options::{Draft, message_options};
 use crate::publish::receipt::Receipt;
@@ -50,19 +50,20 @@ impl Topic {
         Publish::of_draft(&self.lease, draft)
     }
 
-    /// Waits until a message with this payload is accepted: there is room in the send queue.
+    /// Waits until a message with this payload is accepted: there is room in the send queue, and in a durable session it is
+    /// stored, unless its QoS is 0.
     ///
     /// # Errors
-    /// [`PublishError`] if an option of the topic is not legal, the message cannot be sent as it is, or the client has
-    /// ended.
+    /// [`PublishError`] if an option of the topic is not legal, the message cannot be sent as it is or not be stored, or the
+    /// client has ended.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the message was not accepted.
+    /// As [`Publish::send`].
     pub async fn send(&self, payload: impl Into<Bytes>) -> Result<Receipt, PublishError> {
         let message =
             self.draft.with_payload(payload.into()).map_err(|kind| PublishError::new(kind, None))?;
         let qos = message.qos;
-        let publication = Admission::new(&self.lease, message, true).await?;
+        let publication = Admission::new(&self.lease, message, Until::Stored).await?;
         Ok(Receipt::new(self.lease.clone(), publication, qos))
     }
 

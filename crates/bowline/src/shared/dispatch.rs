@@ -24,6 +24,7 @@ impl Inner {
                 if let client::Outcome::Dropped { message, why } = &outcome {
                     effects.count_dropped(&message.topic, *why);
                 }
+                self.keys.end(publication, &mut effects.wakers);
                 match self.receipts.end(publication, outcome) {
                     Ok(waker) => effects.wakers.extend(waker),
                     Err(Ok(_)) => {}
@@ -56,6 +57,13 @@ impl Inner {
                     effects.wakers.extend(inbox.end(StreamEnd::from(reason)));
                 }
             }
+            event => self.dispatch_rare(event, effects),
+        }
+    }
+
+    /// What does not happen with every message.
+    fn dispatch_rare(&mut self, event: client::Event, effects: &mut Effects) {
+        match event {
             client::Event::Connected(connected) => self.on_connected(*connected, effects),
             client::Event::Disconnected(cause) => self.on_disconnected(*cause, effects),
             client::Event::Reconnecting { attempt, delay } => {
@@ -70,20 +78,15 @@ impl Inner {
                 effects.events.push(Event::Redirected { reference, is_permanent });
             }
             client::Event::Stopped => self.wants_end = true,
-            client::Event::SessionLost { requeued, indeterminate } => {
-                effects.events.push(Event::SessionLost { requeued, indeterminate });
+            client::Event::PublishAccepted(publication) => {
+                effects.wakers.extend(self.receipts.accept(publication));
             }
-            client::Event::Poison { topic, qos, closes, .. } => {
-                effects.events.push(Event::Poison { topic, qos, closes });
+            client::Event::AcknowledgementStored(delivery) => {
+                effects.wakers.extend(self.unstored_acks.remove(&delivery).flatten());
             }
-            client::Event::RefusalNotTold { reason, .. } => {
-                effects.events.push(Event::RefusalNotTold { reason });
-            }
-            // Durable sessions are not offered yet, and only they have these.
-            client::Event::PublishAccepted(_)
-            | client::Event::AcknowledgementStored(_)
-            | client::Event::StoreFailed => {}
-            event => debug_assert!(false, "an event that nobody takes: {event:?}"),
+            // The driver has told it, with the reason.
+            client::Event::StoreFailed => {}
+            event => effects.events.extend(told(event)),
         }
     }
 
@@ -105,6 +108,9 @@ impl Inner {
         }
         self.room.take_into(&mut effects.wakers);
         self.idle.take_into(&mut effects.wakers);
+        effects.wakers.extend(self.unstored_acks.values_mut().filter_map(Option::take));
+        self.keys.end_all(&mut effects.wakers);
+        self.receipts.end_all_stored(&mut effects.wakers);
         effects.events.push(Event::Ended(why.clone()));
     }
 
@@ -168,5 +174,21 @@ impl Inner {
         let why = Disconnection::new(cause, self.transport_error.take());
         effects.outdated.extend(self.last.replace(why.clone()).and_then(Disconnection::into_transport_error));
         effects.events.push(Event::Disconnected(why));
+    }
+}
+
+/// What is told as it is.
+fn told(event: client::Event) -> Option<Event> {
+    match event {
+        client::Event::SessionLost { requeued, indeterminate } => {
+            Some(Event::SessionLost { requeued, indeterminate })
+        }
+        client::Event::VersionRefused { refused, next } => Some(Event::VersionRefused { refused, next }),
+        client::Event::Poison { topic, qos, closes, .. } => Some(Event::Poison { topic, qos, closes }),
+        client::Event::RefusalNotTold { reason, .. } => Some(Event::RefusalNotTold { reason }),
+        event => {
+            debug_assert!(false, "an event that nobody takes: {event:?}");
+            None
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::outcome::{PublishError, PublishErrorKind};
 use crate::shared::Shared;
 use crate::shared::inbox::Item;
 use crate::state::ConnectionState;
+use crate::store::StoreError;
 
 /// Collected under the lock, done after it.
 #[derive(Debug, Default)]
@@ -46,6 +47,11 @@ impl Effects {
     /// A transport is being opened.
     pub(crate) fn connecting(&mut self) {
         self.state = Some(ConnectionState::Connecting);
+    }
+
+    /// The store failed.
+    pub(crate) fn store_failed(&mut self, error: StoreError) {
+        self.events.push(Event::StoreFailed { error });
     }
 
     /// The send queue dropped a message.
@@ -120,6 +126,7 @@ fn log(event: &Event) {
         Event::Poison { topic, qos, closes } => {
             warn!(target: "bowline", %topic, ?qos, closes, "the broker closes whenever this message is sent: given up");
         }
+        Event::StoreFailed { error } => warn!(target: "bowline", "the session store failed: {error}"),
         Event::PublishFailed { kind, .. } => debug!(target: "bowline", ?kind, "a publication failed"),
         Event::Dropped { why, messages, .. } => {
             warn!(target: "bowline", messages, "the send queue dropped messages, the last because {why}");

@@ -1,21 +1,23 @@
 //! What the lock guards: the engine, and who waits for what. The engine knows identifiers, this knows wakers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use bowline_proto::client::{ClientEngine, OperationId, Spent, Stats as EngineStats, UNROUTED};
 use bowline_proto::error::{PublishErrorKind as Refusal, RequestError};
 use bowline_proto::packet::{AckProperties, Disconnect, Subscription};
 use bowline_proto::routing::StreamId;
-use bowline_proto::session::{PublicationId, QueueLimits};
+use bowline_proto::session::{DeliveryId, PublicationId, QueueLimits};
 use bowline_proto::types::{Message, UserProperties};
-use bowline_proto::{QoS, ReasonCode, Timestamp, TopicFilter};
+use bowline_proto::{QoS, ReasonCode, Text, Timestamp, TopicFilter};
 use bowline_transport::Endpoint;
 
 use crate::disconnection::{Disconnection, TransportError};
-use crate::outcome::{PublishError, PublishErrorKind};
+use crate::outcome::{KnownKey, PublishError, PublishErrorKind};
 use crate::shared::effects::Effects;
 use crate::shared::inbox::{Given, Inbox};
+use crate::shared::keys::Keys;
 use crate::shared::number_map::NumberMap;
 use crate::shared::receipts::Receipts;
 use crate::shared::wakers::Wakers;
@@ -36,6 +38,11 @@ pub(crate) struct Inner {
     pub(crate) idle: Wakers,
     pub(crate) inboxes: NumberMap<StreamId, Inbox>,
     pub(crate) operations: NumberMap<OperationId, Operation>,
+    pub(super) keys: Keys,
+    /// Who waits until an acknowledgement is stored. An entry goes when it is.
+    pub(crate) unstored_acks: BTreeMap<DeliveryId, Option<Waker>>,
+    /// Whether the session is durable, so that messages are accepted once they are stored.
+    is_durable: bool,
     /// The first round of attempts decides: if no address accepts, the client is over.
     pub(crate) must_connect: bool,
     /// What the transport said last, until the engine says what it makes of it.
@@ -70,7 +77,12 @@ pub(crate) struct OperationResult {
 }
 
 impl Inner {
-    pub(super) fn new(mut engine: ClientEngine, queue: QueueLimits, endpoint: Endpoint) -> Self {
+    pub(super) fn new(
+        mut engine: ClientEngine,
+        queue: QueueLimits,
+        endpoint: Endpoint,
+        is_durable: bool,
+    ) -> Self {
         // A command leaves one thing at most, but for the last.
         *engine.spent() = Vec::with_capacity(1);
         Self {
@@ -82,6 +94,9 @@ impl Inner {
             idle: Wakers::default(),
             inboxes: NumberMap::default(),
             operations: NumberMap::default(),
+            keys: Keys::default(),
+            unstored_acks: BTreeMap::new(),
+            is_durable,
             must_connect: false,
             transport_error: None,
             endpoint,
@@ -99,21 +114,25 @@ impl Inner {
         if self.is_closing { None } else { self.engine.as_mut() }
     }
 
-    /// Admits a message. With `wants_receipt` the outcome of a QoS 1 or 2 message is kept for its receipt.
+    /// Admits a message. The outcome of a QoS 1 or 2 message is kept for its receipt.
     pub(crate) fn publish(
         &mut self,
         message: Message,
-        wants_receipt: bool,
+        key: Option<&Text>,
         now: Timestamp,
     ) -> Result<PublicationId, PublishError> {
         let Some(engine) = self.open_engine() else {
             return Err(PublishError::new(PublishErrorKind::Ended, Some(message)));
         };
         let has_outcome = message.qos != QoS::AtMostOnce;
-        match engine.publish(message, now) {
+        let published = match key {
+            Some(key) => engine.publish_keyed(message, key.clone(), now),
+            None => engine.publish(message, now),
+        };
+        match published {
             Ok(publication) => {
-                if wants_receipt && has_outcome {
-                    self.receipts.open(publication);
+                if has_outcome {
+                    self.receipts.open(publication, self.is_durable);
                 }
                 Ok(publication)
             }
@@ -161,6 +180,7 @@ impl Inner {
                 PublishErrorKind::Full { messages, bytes }
             }
             Refusal::Request(error) => PublishErrorKind::Request(error),
+            Refusal::KeyPending(_) => PublishErrorKind::KnownKey(KnownKey::Pending),
             _ => PublishErrorKind::StoreFailed,
         }
     }
@@ -262,6 +282,24 @@ impl Inner {
         if let Some(engine) = &mut self.engine {
             engine.abort(now);
         }
+    }
+
+    /// Whether the client, which is over, is to wait for what the store is writing: what was acknowledged would else be sent again
+    /// by the next one.
+    pub(crate) fn awaits_last_writes(&self, now: Timestamp) -> bool {
+        let awaits_store = self.engine.as_ref().is_some_and(|engine| engine.awaits_store(now));
+        self.is_durable && !self.must_connect && awaits_store
+    }
+
+    /// Whether an acknowledgement that is to be stored is, once that is known; false if the client ended before. Until then the
+    /// task is woken when it is.
+    pub(crate) fn poll_ack_stored(&mut self, delivery: DeliveryId, waker: &Waker) -> Poll<bool> {
+        let Some(known) = self.unstored_acks.get_mut(&delivery) else { return Poll::Ready(true) };
+        if self.engine.is_none() {
+            return Poll::Ready(false);
+        }
+        *known = Some(waker.clone());
+        Poll::Pending
     }
 
     /// Whether nothing is queued, in flight or unwritten.

@@ -9,6 +9,8 @@ mod dispatch;
 mod effects;
 mod inbox;
 mod inner;
+mod keyed;
+mod keys;
 mod lease;
 mod number_map;
 mod receipts;
@@ -34,6 +36,7 @@ pub(crate) use wakers::Place;
 
 use crate::event::EventFeed;
 use crate::state::ConnectionState;
+use crate::store::StoreLink;
 use signal::DriverSignal;
 
 /// One client: the engine and everybody who waits for it.
@@ -48,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) state: watch::Sender<ConnectionState>,
     /// Where the driver runs, and tasks of ours beside it.
     pub(crate) runtime: Handle,
+    /// The store of a durable session.
+    pub(crate) store: Option<StoreLink>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -71,15 +76,17 @@ impl Shared {
         queue: QueueLimits,
         endpoint: Endpoint,
         runtime: Handle,
+        store: Option<StoreLink>,
     ) -> Self {
         Self {
-            inner: Mutex::new(Inner::new(engine, queue, endpoint)),
+            inner: Mutex::new(Inner::new(engine, queue, endpoint, store.is_some())),
             start,
             driver: DriverSignal::new(),
             advanced: Mutex::new(Vec::new()),
             feed: std::sync::Arc::default(),
             state: watch::Sender::new(ConnectionState::Connecting),
             runtime,
+            store,
         }
     }
 

@@ -1,12 +1,16 @@
-//! Where a durable session is kept: the trait, its errors, a store in memory, and the suite that every store has to pass.
-//! Knows no engine and no connection.
+//! Where a durable session is kept: the trait, its errors, a store in memory, the suite that every store has to pass, and the
+//! thread on which stores are asked. Knows no connection.
 //!
 //! A store keeps what the engine gives it, in that order, and gives it back. [`StoredSession`] says what all entries add up
 //! to; [`MemoryStore`] is a store around it. Whoever writes a store runs [`conformance::check`] on it.
 
 pub mod conformance;
+#[cfg(feature = "durable")]
+mod disk;
 mod error;
+mod link;
 mod memory;
+mod thread;
 
 pub use bowline_proto::session::outcomes::{
     KEY_BYTES_MAX, KeyState, KeyedOutcome, OUTCOMES_MAX, StoredOutcome,
@@ -15,7 +19,10 @@ pub use bowline_proto::session::stored::{
     Accepted, Entry, Identity, Recovered, StoredPhase, StoredPublication, StoredSession, Wanted,
 };
 pub use bowline_proto::session::{PublicationId, QueueLimits};
+#[cfg(feature = "durable")]
+pub use disk::{DiskStore, Seal, SealError, StoreFile, SyncPolicy};
 pub use error::{StoreError, StoreErrorKind};
+pub(crate) use link::StoreLink;
 pub use memory::MemoryStore;
 
 /// Keeps one session.
@@ -43,8 +50,8 @@ pub trait SessionStore: Send + 'static {
     /// [`SessionReset`](Entry::SessionReset) all or none. Entries about publications that are not there are without effect.
     ///
     /// # Errors
-    /// [`StoreError`]. Nothing of the batch may be found later: all of it will be given again, without the publications that
-    /// have failed by it and were handed back.
+    /// [`StoreError`]. All of the batch will be given again, but for the publications that have failed by it and were handed
+    /// back: none of these may be found later. The rest may be there or not, so that what is given twice has to count once.
     fn commit(&mut self, batch: &[Entry]) -> Result<(), StoreError>;
 
     /// The publications without a packet identifier that are later than `after`, oldest first: at least one if there is any,

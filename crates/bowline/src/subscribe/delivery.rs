@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 
 use bowline_proto::ReasonCode;
 use bowline_proto::routing::StreamId;
@@ -77,14 +78,23 @@ impl Ack {
 
     /// Acknowledges the message. With QoS 0 there is nothing to do.
     ///
+    /// In a durable session it resolves, for QoS 2, once the acknowledgement is stored: the message will not be handed out again
+    /// then, whatever happens to the program. If several streams have the message, the last one's acknowledgement is the one that
+    /// counts, and the one that waits.
+    ///
     /// # Errors
     /// [`AckError::Stale`] if no acknowledgement is due any more: the session is gone, or the broker has used the packet
-    /// identifier for another message.
+    /// identifier for another message. [`AckError::NotStored`] if the client ended before it was stored: the message may be
+    /// handed out again by the next client on the session.
     ///
     /// # Cancel safety
-    /// It is acknowledged at the first poll; a future that was never polled counts as a dropped `Ack`.
+    /// It is acknowledged at the first poll; a future that was never polled counts as a dropped `Ack`, and one that is dropped later
+    /// only misses that it is stored.
     pub async fn ack(mut self) -> Result<(), AckError> {
-        self.give(ReasonCode::Success)
+        let Some(delivery) = self.delivery else { return Ok(()) };
+        self.give(ReasonCode::Success)?;
+        let is_stored = poll_fn(|cx| self.hold.lock().poll_ack_stored(delivery, cx.waker())).await;
+        if is_stored { Ok(()) } else { Err(AckError::NotStored) }
     }
 
     /// Refuses the message: a 5.0 broker is told the reason and does not send it again. Before 5.0 there is no way to
@@ -120,7 +130,11 @@ impl Ack {
         let stream = self.stream;
         self.hold.command(|inner, _| {
             let engine = inner.engine.as_mut().ok_or(AckError::Stale)?;
-            engine.take(delivery, stream, reason).map_err(|_| AckError::Stale)
+            engine.take(delivery, stream, reason).map_err(|_| AckError::Stale)?;
+            if engine.awaits_stored_acknowledgement(delivery) {
+                inner.unstored_acks.insert(delivery, None);
+            }
+            Ok(())
         })
     }
 }
@@ -150,6 +164,9 @@ impl Drop for Ack {
 pub enum AckError {
     /// No acknowledgement is due any more: the session is gone, or the identifier carries another message.
     Stale,
+    /// The client ended before the acknowledgement was stored: the message may be handed out again by the next client on the
+    /// durable session.
+    NotStored,
     /// This reason code does not refuse a message.
     NoRefusal {
         /// Which.
@@ -161,6 +178,9 @@ impl fmt::Display for AckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stale => f.write_str("the message is not to be acknowledged any more: its session is gone"),
+            Self::NotStored => f.write_str(
+                "the client ended before the acknowledgement was stored: the message may come again",
+            ),
             Self::NoRefusal { reason } => {
                 write!(f, "the reason code {reason} does not refuse a message")
             }

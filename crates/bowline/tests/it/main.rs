@@ -9,6 +9,8 @@ mod blocking;
 mod cancelling;
 mod connecting;
 mod counterpart;
+#[cfg(feature = "durable")]
+mod disk_store;
 mod dropping;
 mod duplex;
 mod durable;
@@ -18,6 +20,7 @@ mod full_queue;
 mod inbound;
 mod pages;
 mod peer;
+mod peers;
 mod publishing;
 mod reconnecting;
 mod retrying;
@@ -26,5 +29,8 @@ mod seed;
 mod stalling;
 mod subscribing;
 mod time_limits;
+#[cfg(feature = "tls")]
+mod tls;
 mod transports;
 mod unsubscribing;
+mod version_fallback;

@@ -97,3 +97,8 @@ fn every_inbound_rule_has_clauses_and_every_clause_a_test_that_exists() {
     }
     assert!(check(&page) >= 14 * 2);
 }
+
+#[test]
+fn everything_that_other_clients_taught_us_has_a_test_that_exists() {
+    assert!(check(&page("docs/peers.md")) >= 25);
+}

@@ -1,5 +1,6 @@
 //! AwaitConnack: the transport is open and CONNECT is (about to be) written [MQTT-3.1.0-1]. Next: `Active`, on success;
-//! `Closing` and then `Dialing`, if the connection was only to discard an old session; lost, on refusal, on any other
+//! `Closing` and then `Dialing`, if the connection was only to discard an old session; `Dialing`, if the broker refuses this
+//! version and another one may be tried; lost, on refusal, on any other
 //! packet [MQTT-3.2.0-1], on loss and at the connect timeout.
 
 use alloc::boxed::Box;
@@ -10,6 +11,7 @@ use crate::client::event::DisconnectCause;
 use crate::client::io::Input;
 use crate::client::state::closing::{self, AfterClosing, Closing};
 use crate::client::state::{Active, ClientState, Transition};
+use crate::client::versions::VersionRefusal;
 use crate::codec::Encoder;
 use crate::connection::Limits;
 use crate::connection::link::Link;
@@ -28,6 +30,8 @@ pub(crate) struct AwaitConnack {
     connect: Connect,
     /// Whether CONNECT is encoded; before, no answer to it can come and nothing else may be.
     has_said_connect: bool,
+    /// Whether the broker has sent anything.
+    has_heard: bool,
     /// Neither we nor, after a clean start, the broker has a session.
     expects_no_session: bool,
 }
@@ -52,6 +56,7 @@ impl AwaitConnack {
             purpose,
             connect,
             has_said_connect: false,
+            has_heard: false,
             expects_no_session,
         };
         match cx.journal.wait_for_identity(Gated::Connect) {
@@ -87,6 +92,10 @@ impl AwaitConnack {
                 let error = ProtocolError::UnexpectedPacket { packet: packet.packet_type(), state };
                 self.violated(cx, error, now)
             }
+            Input::BytesReceived => {
+                self.has_heard = true;
+                Transition::Stay
+            }
             Input::Malformed(error) => self.violated(cx, ProtocolError::Decode(error), now),
             Input::Transmitted(buffer) => {
                 self.link.on_transmitted(buffer);
@@ -96,6 +105,22 @@ impl AwaitConnack {
             Input::Closed => Transition::Lost(DisconnectCause::ClosedBeforeConnack),
             Input::TransportFailed => Transition::Lost(DisconnectCause::TransportFailed),
             _ => Transition::Stay,
+        }
+    }
+
+    /// Whether this end of the attempt is an answer to the version. A stream that ends before CONNECT is written, or after a
+    /// part of an answer, says nothing; nor does one that fails.
+    pub(crate) fn version_refusal(&self, cause: &DisconnectCause) -> Option<VersionRefusal> {
+        let has_written_connect = self.has_said_connect && self.link.waiting_bytes() == 0;
+        match cause {
+            // [MQTT-3.1.2-2] [MQTT-3.1.2-2 of 3.1.1]
+            DisconnectCause::Refused(connack) if connack.reason == ReasonCode::UnsupportedProtocolVersion => {
+                Some(VersionRefusal::Told)
+            }
+            DisconnectCause::ClosedBeforeConnack if has_written_connect && !self.has_heard => {
+                Some(VersionRefusal::Closed)
+            }
+            _ => None,
         }
     }
 
@@ -114,6 +139,7 @@ impl AwaitConnack {
         if connack.properties.authentication_method.is_some() {
             return self.violated(cx, ProtocolError::AuthenticationNotAsked, now);
         }
+        cx.on_version_accepted();
         if self.purpose == Purpose::DiscardOldSession {
             return self.on_old_session_discarded(cx, now);
         }

@@ -20,6 +20,7 @@ impl Dialing {
     /// Asks for a transport.
     pub(crate) fn start(cx: &mut Context, now: Timestamp) -> Self {
         cx.forget_expired_session(now);
+        cx.choose_version();
         let keeps = cx.config.session.outlives_connection();
         let starts_anew = keeps && cx.starts_anew();
         let purpose = if starts_anew && !cx.rules.can_clean_start_then_keep && !cx.was_discarded() {

@@ -12,8 +12,9 @@
 //!                                                                          Active
 //! ```
 //!
-//! (lost) is no state: [`ClientState::lose`] decides between `Backoff` and `Stopped`. `AwaitConnack` goes back to
-//! `Dialing` once when 3.1 or 3.1.1 must first have an old session thrown away.
+//! (lost) is no state: [`ClientState::lose`] decides between `Backoff` and `Stopped`, or on `Dialing` at once: another
+//! address, another version. `AwaitConnack` goes back to `Dialing` once when 3.1 or 3.1.1 must first have an old session
+//! thrown away.
 
 pub(crate) mod active;
 mod await_connack;
@@ -190,7 +191,17 @@ impl ClientState {
                 }
             }
         }
-        let next = cx.after_loss(&cause, now);
+        let refusal = match self {
+            Self::AwaitConnack(state) => state.version_refusal(&cause),
+            _ => None,
+        };
+        let next = match refusal {
+            Some(refusal) => cx.after_version_refused(refusal, &cause, now),
+            None => {
+                cx.versions.end_round();
+                cx.after_loss(&cause, cause.class(), now)
+            }
+        };
         cx.emit(Event::Disconnected(Box::new(cause)));
         if core::mem::take(&mut cx.connects_after_closing) {
             *self = Self::Dialing(Dialing::start(cx, now));
@@ -199,6 +210,10 @@ impl ClientState {
         *self = match next {
             AfterLoss::Redirect { reference, is_permanent } => {
                 cx.emit(Event::Redirected { reference, is_permanent });
+                Self::Dialing(Dialing::start(cx, now))
+            }
+            AfterLoss::OtherVersion { refused, next } => {
+                cx.emit(Event::VersionRefused { refused, next });
                 Self::Dialing(Dialing::start(cx, now))
             }
             AfterLoss::NextAddress => Self::Dialing(Dialing::start(cx, now)),

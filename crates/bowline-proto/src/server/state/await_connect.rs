@@ -37,7 +37,7 @@ impl AwaitConnect {
                 DecodeErrorKind::UnsupportedProtocolLevel { level } => {
                     let cause = EndCause::Protocol(ProtocolError::Decode(error));
                     let reason = ReasonCode::UnsupportedProtocolVersion;
-                    refuse(version_to_refuse_in(*level), reason, cause)
+                    refuse_in(version_to_refuse_in(*level), reason, cause)
                 }
                 // [MQTT-3.1.4-1] [MQTT-3.1.4-1 of 3.1.1]
                 _ => protocol_error(ProtocolError::Decode(error)),
@@ -59,16 +59,16 @@ impl AwaitConnect {
         if connect.client_id.is_empty() && !may_be_empty {
             // [MQTT-3.1.3-9 of 3.1.1]
             let reason = ReasonCode::ClientIdentifierNotValid;
-            return refuse(connect.version, reason, EndCause::Refused(reason));
+            return refuse_in(connect.version, reason, EndCause::Refused(reason));
         }
         cx.emit(ServerEvent::ConnectReceived(connect.clone()));
         Transition::To(ServerState::AwaitDecision(Box::new(AwaitDecision::new(self.deadline, connect))))
     }
 }
 
-/// Answers with a refusal that no broker was asked for.
+/// Answers with a refusal in the form of a version, whatever the client's is.
 // [MQTT-3.2.2-6] [MQTT-3.2.2-4 of 3.1.1]
-fn refuse(version: Version, reason: ReasonCode, cause: EndCause) -> Transition {
+pub(crate) fn refuse_in(version: Version, reason: ReasonCode, cause: EndCause) -> Transition {
     let encoder = Encoder::new(version, Role::Server, u32::MAX);
     let mut link = Link::new(encoder);
     let session_present = version.rules().has_session_present.then_some(false);

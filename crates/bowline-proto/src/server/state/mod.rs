@@ -23,7 +23,7 @@ mod closing;
 use alloc::boxed::Box;
 
 pub(crate) use active::Active;
-pub(crate) use await_connect::AwaitConnect;
+pub(crate) use await_connect::{AwaitConnect, refuse_in};
 pub(crate) use await_decision::AwaitDecision;
 pub(crate) use closing::Closing;
 

@@ -182,6 +182,26 @@ fn a_refusal_says_why_without_a_session_and_closes() {
     }
 }
 
+// [MQTT-3.1.2-2] [MQTT-3.1.2-2 of 3.1.1]
+#[test]
+fn a_version_is_refused_in_the_form_that_the_broker_knows() {
+    let cases: [(Version, Version, &[u8]); 4] = [
+        (Version::V5, Version::V5, &[0x20, 3, 0, 0x84, 0]),
+        (Version::V5, Version::V3_1_1, &[0x20, 2, 0, 1]),
+        (Version::V5, Version::V3_1, &[0x20, 2, 0, 1]),
+        (Version::V3_1, Version::V3_1_1, &[0x20, 2, 0, 1]),
+    ];
+    for (version, form, bytes) in cases {
+        let mut rig = asked(connect(version));
+        rig.events();
+        rig.engine.refuse_version(form, rig.now).unwrap();
+        rig.settle();
+        assert_eq!((rig.sent_bytes(), rig.closes()), (bytes.to_vec(), 1));
+        assert_eq!(rig.ended().cause, EndCause::Refused(ReasonCode::UnsupportedProtocolVersion));
+        rig.engine.refuse_version(form, rig.now).unwrap_err();
+    }
+}
+
 #[test]
 fn a_refusal_must_be_one() {
     let mut rig = asked(connect(Version::V5));

@@ -1,6 +1,7 @@
 //! TLS, client and server side, over TCP and over memory, with certificates made at run time.
 
 mod authority;
+mod failures;
 mod handshakes;
 mod streams;
 
@@ -61,7 +62,7 @@ impl Drop for EchoServer {
 
 async fn connect(tls: &Tls, endpoint: &Endpoint) -> Result<Stream, ConnectError> {
     let tcp = TcpConnector::new().connect_timeout(Duration::from_secs(5));
-    let connector = TlsConnector::new(tcp, tls.clone()).handshake_timeout(Duration::from_secs(5));
+    let connector = TlsConnector::new(tcp, tls.clone()).connect_timeout(Duration::from_secs(5));
     connector.connect(endpoint).await
 }
 

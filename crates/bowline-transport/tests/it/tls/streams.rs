@@ -108,3 +108,19 @@ async fn an_abort_resets_what_is_below() {
     let error = far.read(&mut [0; 8]).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
 }
+
+#[tokio::test]
+async fn a_write_that_fails_because_the_server_refused_says_why() {
+    let authority = Authority::new("roots");
+    let server =
+        TlsServer::new(authority.issue(HOST).identity()).client_roots(authority.roots()).load().unwrap();
+    let endpoint: Endpoint = format!("mqtts://{HOST}").parse().unwrap();
+    let (near, far) = duplex(64 * 1024);
+    let tls = trusting(&authority);
+    let (near, far) = tokio::join!(tls.connect_over(near.into(), &endpoint), server.accept_over(far.into()));
+    assert_eq!(far.unwrap_err().kind(), TlsErrorKind::ClientCertificateMissing);
+    // The client has seen its handshake succeed, and the other end is gone.
+    let error = near.unwrap().write(b"CONNECT").await.unwrap_err();
+    let known: &TlsError = error.get_ref().unwrap().downcast_ref().unwrap();
+    assert_eq!(known.kind(), TlsErrorKind::ClientCertificateMissing);
+}

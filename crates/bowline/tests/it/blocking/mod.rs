@@ -12,11 +12,24 @@ use std::time::Duration;
 use bowline::blocking::{Client, Publisher, Subscriber, TimedOut, WaitError};
 use bowline::{
     ConnectError, ConnectionState, Event, PublishErrorKind, QoS, ReasonCode, SendQueue, StreamEnd, Version,
+    VersionFallback,
 };
-use bowline_broker::Direction;
+use bowline_broker::{Direction, VersionRefusal};
 
 use crate::round_trip::ALL_QOS;
 use side_broker::{MOMENT, PATIENCE, SideBroker, within};
+
+#[test]
+fn a_client_without_async_falls_back_too() {
+    let side = SideBroker::start_with(|config| {
+        config.versions = vec![Version::V3_1_1];
+        config.version_refusal = VersionRefusal::Close;
+    });
+    let fallback = VersionFallback::to(Version::V3_1_1);
+    let client = side.builder(Version::V5).version_fallback(fallback).connect().unwrap();
+    assert_eq!(client.connection().connected_timeout(PATIENCE).unwrap().version, Version::V3_1_1);
+    client.publish("a", "m").qos(QoS::ExactlyOnce).call().unwrap();
+}
 
 #[test]
 fn messages_go_out_and_come_back_without_async_at_every_qos_in_every_version() {
@@ -263,8 +276,7 @@ fn a_handler_runs_on_its_own_thread_and_may_wait_and_a_panic_of_it_is_told() {
 #[test]
 fn unrouted_messages_come_with_the_client() {
     let side = SideBroker::start();
-    let session = bowline::Session::in_memory();
-    let build = || side.builder(Version::V5).client_id("kept").session(session);
+    let build = || side.builder(Version::V5).client_id("kept").session(bowline::Session::in_memory());
     let first = build().connect().unwrap();
     drop(first.subscribe("a").qos(QoS::AtLeastOnce).call().unwrap());
     first.disconnect();

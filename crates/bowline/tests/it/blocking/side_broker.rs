@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bowline::Version;
 use bowline::blocking::{Builder, Client};
-use bowline_broker::{Broker, FaultLink};
+use bowline_broker::{Broker, BrokerConfig, FaultLink};
 use tokio::sync::Notify;
 
 /// How long a test waits for what must come.
@@ -24,13 +24,18 @@ pub(super) struct SideBroker {
 
 impl SideBroker {
     pub(super) fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    /// One whose broker differs from the default.
+    pub(super) fn start_with(change: impl FnOnce(&mut BrokerConfig) + Send + 'static) -> Self {
         let (tell, started) = mpsc::sync_channel(1);
         let stop = Arc::new(Notify::new());
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
-                let broker = Arc::new(Broker::builder().start().await.expect("a broker"));
+                let broker = Arc::new(Broker::builder().configure(change).start().await.expect("a broker"));
                 let link = FaultLink::over_tcp(broker.address().expect("it listens")).expect("a port");
                 tell.send((broker.clone(), Arc::new(link))).expect("the test waits");
                 stopped.notified().await;

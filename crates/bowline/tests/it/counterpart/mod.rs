@@ -9,7 +9,9 @@ use std::time::Duration;
 use bowline::{Backoff, Builder, Client, ReasonCode, Version};
 use bowline_broker::Broker;
 
-use crate::counterpart::mosquitto::Mosquitto;
+#[cfg(feature = "websocket")]
+pub(crate) use crate::counterpart::mosquitto::free_address;
+pub(crate) use crate::counterpart::mosquitto::{Clients, Mosquitto};
 pub(crate) use crate::counterpart::relay::Relay;
 use crate::peer::within;
 
@@ -45,7 +47,7 @@ impl Counterpart {
     pub(crate) async fn start(kind: Kind) -> Self {
         let running = match kind {
             Kind::Embedded => Running::Embedded(Broker::builder().start().await.expect("a free port")),
-            Kind::Mosquitto => Running::Mosquitto(Mosquitto::start(None).await),
+            Kind::Mosquitto => Running::Mosquitto(Mosquitto::start(Clients::Anybody).await),
         };
         Self::of(kind, running)
     }
@@ -61,7 +63,7 @@ impl Counterpart {
                 });
                 Running::Embedded(builder.start().await.expect("a free port"))
             }
-            Kind::Mosquitto => Running::Mosquitto(Mosquitto::start(Some((USER, PASSWORD))).await),
+            Kind::Mosquitto => Running::Mosquitto(Mosquitto::start(Clients::Login(USER, PASSWORD)).await),
         };
         Self::of(kind, running)
     }

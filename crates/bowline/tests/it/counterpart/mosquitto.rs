@@ -16,18 +16,34 @@ const PORTS_MAX: usize = 5;
 /// What its log says of clients that break the protocol.
 const COMPLAINTS: [&str; 3] = ["protocol error", "malformed packet", "exceeded"];
 
+/// Who may connect.
+pub(crate) enum Clients<'a> {
+    Anybody,
+    /// Those who log in with this user and password.
+    Login(&'a str, &'a str),
+    /// Anybody, here also by WebSocket: this version does not start without a plain listener.
+    #[cfg(feature = "websocket")]
+    WebSocket(SocketAddr),
+    /// Those who speak TLS and show a certificate of this CA. All are PEM.
+    #[cfg(feature = "tls")]
+    Certified {
+        roots: &'a str,
+        certificate: &'a str,
+        key: &'a str,
+    },
+}
+
 /// A running Mosquitto. Killed when dropped.
-pub(super) struct Mosquitto {
+pub(crate) struct Mosquitto {
     child: Child,
     address: SocketAddr,
     folder: PathBuf,
 }
 
 impl Mosquitto {
-    /// With a login: for this user and password only.
-    pub(super) async fn start(login: Option<(&str, &str)>) -> Self {
+    pub(crate) async fn start(clients: Clients<'_>) -> Self {
         for _ in 0..PORTS_MAX {
-            match Self::try_start(free_address(), login).await {
+            match Self::try_start(free_address(), &clients).await {
                 Ok(started) => return started,
                 Err(log) => {
                     assert!(log.contains("Address already in use"), "mosquitto does not start: {log}")
@@ -39,14 +55,14 @@ impl Mosquitto {
 
     /// On this port, open to everybody.
     pub(super) async fn start_at(address: SocketAddr) -> Self {
-        match Self::try_start(address, None).await {
+        match Self::try_start(address, &Clients::Anybody).await {
             Ok(started) => started,
             Err(log) => panic!("mosquitto does not start again: {log}"),
         }
     }
 
     /// The log is the error.
-    async fn try_start(address: SocketAddr, login: Option<(&str, &str)>) -> Result<Self, String> {
+    async fn try_start(address: SocketAddr, clients: &Clients<'_>) -> Result<Self, String> {
         let folder = new_folder();
         // Debian's Mosquitto gives up being root, so everything goes to the log that it inherits.
         let mut configuration = format!(
@@ -54,17 +70,7 @@ impl Mosquitto {
              max_inflight_messages 1000\nset_tcp_nodelay true\n",
             address.port()
         );
-        if let Some((user, password)) = login {
-            let passwords = folder.join("passwords");
-            run(Command::new("mosquitto_passwd").args(["-b", "-c"]).arg(&passwords).args([user, password]));
-            make_readable(&passwords);
-            configuration += &format!(
-                "allow_anonymous false\npassword_file {}\n",
-                passwords.to_str().expect("a text path")
-            );
-        } else {
-            configuration += "allow_anonymous true\n";
-        }
+        configuration += &clients.configuration(&folder);
         std::fs::write(folder.join("mosquitto.conf"), configuration).expect("the folder is ours");
         let log = std::fs::File::create(folder.join("log")).expect("the folder is ours");
         let child = Command::new(program())
@@ -91,12 +97,12 @@ impl Mosquitto {
         Err(started.log())
     }
 
-    pub(super) const fn address(&self) -> SocketAddr {
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Asks it to end, waits for that, and checks its log.
-    pub(super) async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         // The standard library can only kill; Mosquitto is to end as it does when its machine shuts down.
         run(Command::new("sh").args(["-c", "kill \"$0\"", &self.child.id().to_string()]));
         let status = self.ended().await;
@@ -121,6 +127,40 @@ impl Mosquitto {
     fn log(&self) -> String {
         let log = std::fs::read(self.folder.join("log")).expect("the log is ours");
         String::from_utf8_lossy(&log).into_owned()
+    }
+}
+
+impl Clients<'_> {
+    /// The lines for the listener; files that they name are written.
+    fn configuration(&self, folder: &Path) -> String {
+        match self {
+            Self::Anybody => "allow_anonymous true\n".to_owned(),
+            #[cfg(feature = "websocket")]
+            Self::WebSocket(address) => {
+                format!("allow_anonymous true\nlistener {} 127.0.0.1\nprotocol websockets\n", address.port())
+            }
+            Self::Login(user, password) => {
+                let passwords = folder.join("passwords");
+                run(Command::new("mosquitto_passwd")
+                    .args(["-b", "-c"])
+                    .arg(&passwords)
+                    .args([user, password]));
+                make_readable(&passwords);
+                format!("allow_anonymous false\npassword_file {}\n", passwords.display())
+            }
+            #[cfg(feature = "tls")]
+            Self::Certified { roots, certificate, key } => {
+                let files = [("cafile", roots), ("certfile", certificate), ("keyfile", key)];
+                let lines = files.map(|(option, pem)| {
+                    let path = folder.join(option);
+                    std::fs::write(&path, pem).expect("the folder is ours");
+                    make_readable(&path);
+                    format!("{option} {}\n", path.display())
+                });
+                lines.concat()
+                    + "require_certificate true\nuse_identity_as_username true\nallow_anonymous true\n"
+            }
+        }
     }
 }
 
@@ -164,7 +204,7 @@ fn new_folder() -> PathBuf {
     folder
 }
 
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on loopback");
     listener.local_addr().expect("it is bound")
 }

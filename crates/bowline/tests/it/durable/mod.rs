@@ -1,3 +1,11 @@
 //! Durable sessions from outside: stores, and clients on them.
 
+mod barriers;
+mod failing;
+mod gate;
+mod keys;
+#[cfg(feature = "durable")]
+mod on_disk;
+mod restarting;
+mod sharing;
 mod stores;

@@ -17,13 +17,13 @@ use bowline::{Backoff, Builder, Client, Event, Events, ReasonCode, Session, Vers
 
 use crate::peer::{Harbour, Peer, within};
 
-const KIB_64: usize = 64 * 1024;
+pub(crate) const KIB_64: usize = 64 * 1024;
 
 /// The versions in which a broker can say that it has kept a session.
 const KEEPING: [Version; 2] = [Version::V3_1_1, Version::V5];
 
 /// A client whose session the broker keeps, and that is back at once when its connection is lost.
-fn kept(harbour: &Harbour, version: Version) -> Builder<Client> {
+pub(crate) fn kept(harbour: &Harbour, version: Version) -> Builder<Client> {
     quick(harbour, version).client_id("meter").session(Session::in_memory())
 }
 

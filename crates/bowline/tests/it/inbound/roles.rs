@@ -2,7 +2,7 @@
 
 use bowline::proto::packet::{Ack, Packet};
 use bowline::{Publisher, QoS, ReasonCode, Session, Subscriber, Unmatched, Version};
-use bowline_testkit::packets::{packet_id, puback, pubcomp, pubrec, pubrel, qos1, qos2};
+use bowline_testkit::packets::{again, packet_id, puback, pubcomp, pubrec, pubrel, qos0, qos1, qos2};
 
 use crate::inbound::{KIB_64, acknowledged};
 use crate::peer::{Harbour, within};
@@ -29,6 +29,38 @@ async fn a_publisher_leaves_messages_to_the_broker_and_goes_on() {
         };
         let (published, ()) = tokio::join!(within(publish), answered);
         published.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_unrouted_stream_gets_messages_also_where_they_would_be_left_to_the_broker() {
+    for version in Version::ALL {
+        let harbour = Harbour::new(KIB_64);
+        let builder = Publisher::builder("mqtt://peer").unwrap().version(version);
+        let builder = builder.connector(harbour.connector()).unrouted(10);
+        let (connected, mut peer) = tokio::join!(builder.connect(), harbour.connected(version));
+        let (publisher, mut unrouted) = connected.unwrap();
+        for message in [qos0("in", "0"), qos1("in", "1", 1), qos2("in", "2", 2)] {
+            peer.send(message).await;
+        }
+        for text in ["0", "1", "2"] {
+            assert_eq!(within(unrouted.next()).await.unwrap().text(), Ok(text));
+        }
+        for id in 1..=2 {
+            assert_eq!(acknowledged(&mut peer).await, (id, ReasonCode::Success));
+        }
+        for message in [qos1("in", "3", 3), qos2("in", "4", 4)] {
+            peer.send(message).await;
+        }
+        peer.is_silent().await;
+        drop(unrouted);
+        peer.send(qos1("in", "5", 5)).await;
+        peer.is_silent().await;
+        assert_eq!(publisher.stats().unmatched_left, 3);
+        // What comes again is left again, as if it had never been there.
+        peer.send(again(qos1("in", "3", 3))).await;
+        peer.is_silent().await;
+        assert_eq!(publisher.stats().unmatched_left, 4);
     }
 }
 

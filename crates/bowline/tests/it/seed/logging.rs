@@ -26,7 +26,10 @@ impl Log {
     /// Listens on this thread. There is one for the whole program: making several while other threads log loses lines.
     fn listen() -> DefaultGuard {
         static DISPATCH: OnceLock<Dispatch> = OnceLock::new();
-        tracing::dispatcher::set_default(DISPATCH.get_or_init(|| Dispatch::new(Self)))
+        let guard = tracing::dispatcher::set_default(DISPATCH.get_or_init(|| Dispatch::new(Self)));
+        // What another thread logs for the first time while the dispatch is made may miss it.
+        tracing::callsite::rebuild_interest_cache();
+        guard
     }
 
     fn set_debug(is_on: bool) {

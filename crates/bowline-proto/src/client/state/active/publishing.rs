@@ -99,7 +99,7 @@ impl Active {
     /// Whether a new QoS 1 or 2 flow may start: never without a quota unit and a packet identifier [MQTT-3.3.4-7].
     pub(crate) fn may_start_flow(&self, cx: &Context) -> bool {
         self.quota.is_free()
-            && cx.outbound.len() < usize::from(cx.config.in_flight_max)
+            && cx.outbound.len() < cx.in_flight_max()
             && cx.outbound.next_to_resend().is_none()
             && cx.outbound.ids.has_free_for_publications()
     }
@@ -136,11 +136,12 @@ impl Active {
     }
 
     /// A waiting publication has its turn.
-    fn bind(&mut self, cx: &mut Context, queued: Queued, lane: Lane, now: Timestamp) {
+    fn bind(&mut self, cx: &mut Context, mut queued: Queued, lane: Lane, now: Timestamp) {
         // [MQTT-3.3.2-5] [MQTT-4.3.3-7]: until the first byte, expiry is ours to apply.
         if queued.deadline.is_some_and(|deadline| deadline <= now) {
             return cx.expire(queued);
         }
+        cx.strip(&mut queued.message);
         if let Err(limit) = self.check(&queued.message) {
             return cx.fail_queued(queued, |message| Outcome::Forbidden { message, limit });
         }

@@ -108,12 +108,12 @@ impl Active {
                 }
                 if streams.is_empty() {
                     match cx.config.unmatched {
-                        Unmatched::Leave => {
+                        Unmatched::Leave if !cx.streams.unrouted_is_open() => {
                             cx.stats.unmatched_left += 1;
                             return Ok(());
                         }
                         // [MQTT-3.1.2-5 of 3.1.1]: what waited at the broker may come before any stream is there.
-                        Unmatched::Hold | Unmatched::Acknowledge => streams.insert(UNROUTED),
+                        _ => streams.insert(UNROUTED),
                     }
                 }
                 self.make_room(cx, &message)?;

@@ -6,14 +6,14 @@ use crate::client::context::Context;
 use crate::client::event::{DisconnectCause, StreamEnd};
 use crate::client::requests::{ItemState, Operation, RequestItem, RequestKind, SentPacket};
 use crate::client::state::Active;
-use crate::client::state::active::retrying::note_request;
 use crate::codec::EncodeError;
 use crate::error::ProtocolError;
 use crate::packet::{AckProperties, PacketType, Subscribe, Subscription, Unsubscribe};
 use crate::reason::ReasonCode;
 use crate::session::packet_ids::Holder;
+use crate::session::subscriptions::Subscriptions;
 use crate::time::Timestamp;
-use crate::types::{PacketId, TopicFilter};
+use crate::types::{PacketId, SubscriptionOptions, TopicFilter, UserProperties};
 
 /// Most filters in one packet, so that a packet stays well below what brokers accept.
 const FILTERS_PER_PACKET_MAX: usize = 64;
@@ -23,7 +23,7 @@ impl Active {
         while self.link.has_room()
             && let Some(slot) = cx.requests.next_unsent()
         {
-            if self.refuse_forbidden(cx, slot) {
+            if self.refuse_forbidden(cx, slot) || end_overtaken(cx, slot) {
                 finish_if_done(cx, slot);
                 continue;
             }
@@ -33,23 +33,30 @@ impl Active {
         }
     }
 
-    /// Answers filters that the broker said it would refuse; whether there were any.
+    /// Answers filters that the broker said it would refuse, or that cannot be asked for in this version; whether there were
+    /// any.
     fn refuse_forbidden(&self, cx: &mut Context, slot: u32) -> bool {
         let operation = cx.requests.operation(slot);
         if operation.kind == RequestKind::Unsubscribe {
             return false;
         }
-        let mut refused = Vec::new();
-        for item in operation.items.iter_mut().filter(|item| item.state == ItemState::Unsent) {
-            if let Err(limit) = self.limits.check_filter(&item.filter) {
-                item.state = ItemState::Answered(limit.reason());
-                refused.push((item.filter.clone(), limit.reason()));
-            }
+        let has_user_properties = !operation.user_properties.is_empty();
+        let unsent = operation.items.iter().enumerate().filter(|(_, item)| item.state == ItemState::Unsent);
+        let unsent: Vec<_> = unsent.map(|(index, item)| (index, item.filter.clone())).collect();
+        let mut has_refused = false;
+        for (index, filter) in unsent {
+            let reason = match self.limits.check_filter(&filter) {
+                Err(limit) => limit.reason(),
+                Ok(()) if cx.is_unsayable(&filter, has_user_properties) => {
+                    ReasonCode::UnsupportedProtocolVersion
+                }
+                Ok(()) => continue,
+            };
+            cx.requests.operation(slot).items[index].state = ItemState::Answered(reason);
+            cx.on_refused(&filter, reason);
+            has_refused = true;
         }
-        for (filter, reason) in &refused {
-            cx.on_refused(filter, *reason);
-        }
-        !refused.is_empty()
+        has_refused
     }
 
     /// Sends the next packet of an operation; whether there was a packet identifier for it.
@@ -88,9 +95,37 @@ impl Active {
         true
     }
 
+    /// Sends a SUBSCRIBE or UNSUBSCRIBE again. If the application has changed its mind about one of its filters meanwhile, a later
+    /// request says so and must not be undone: that one is over, and the rest goes into a new packet.
+    pub(super) fn send_request_again(&mut self, cx: &mut Context, number: u32, now: Timestamp) {
+        let sent = cx.requests.packet(number);
+        let (slot, packet_id, items) = (sent.operation, sent.packet_id, sent.items.clone());
+        let operation = cx.requests.operation(slot);
+        let kind = operation.kind;
+        let undone: Vec<usize> = items
+            .iter()
+            .copied()
+            .filter(|&item| !is_meant(&cx.subscriptions, kind, &operation.items[item].filter))
+            .collect();
+        if undone.is_empty() {
+            self.note_retry(cx);
+            note_request(cx, number, now);
+            // It fitted the first time.
+            let _ = self.encode_request(cx, slot, packet_id, &items, true);
+            return;
+        }
+        let packet = cx.requests.take_back(number);
+        cx.outbound.ids.free(packet.packet_id);
+        for item in undone {
+            cx.requests.operation(slot).items[item].state = ItemState::Answered(kind.overtaken());
+        }
+        finish_if_done(cx, slot);
+        cx.has_changed = true;
+    }
+
     // [MQTT-3.8.1-1] [MQTT-3.10.1-1] [MQTT-3.10.4-1] [MQTT-3.10.4-1 of 3.1.1]
     // [MQTT-3.8.1-1 of 3.1.1] [MQTT-3.10.1-1 of 3.1.1]
-    pub(super) fn encode_request(
+    fn encode_request(
         &mut self,
         cx: &mut Context,
         slot: u32,
@@ -100,8 +135,12 @@ impl Active {
     ) -> Result<(), EncodeError> {
         // Each filter has a Subscription Identifier of its own, and a packet can carry one.
         let has_ids = self.limits.subscription_ids;
+        let has_properties = cx.rules.has_properties;
         let operation = cx.requests.operation(slot);
-        let user_properties = operation.user_properties.clone();
+        // What goes out without those that it was given is to: a SUBSCRIBE that is not is refused before. An UNSUBSCRIBE has
+        // had its effect here and must not fail for them.
+        let user_properties =
+            if has_properties { operation.user_properties.clone() } else { UserProperties::new() };
         let filters: Vec<TopicFilter> =
             items.iter().map(|&item| operation.items[item].filter.clone()).collect();
         if operation.kind == RequestKind::Unsubscribe {
@@ -115,6 +154,7 @@ impl Active {
             let wanted = cx.subscriptions.find(&filter);
             subscription_id = wanted.map(|wanted| wanted.subscription_id).filter(|_| has_ids);
             let options = wanted.map(|wanted| wanted.options).unwrap_or_default();
+            let options = if has_properties { options } else { SubscriptionOptions::new(options.qos) };
             subscriptions.push(Subscription { filter, options });
         }
         let subscribe = Subscribe { packet_id, subscriptions, subscription_id, user_properties };
@@ -188,6 +228,28 @@ impl Context {
     }
 }
 
+/// Ends what was asked for on an earlier connection, or in a packet that was taken back, and what the application has undone
+/// since with a request that was answered; whether there was any. What follows with a later request is not ended: order
+/// is kept.
+fn end_overtaken(cx: &mut Context, slot: u32) -> bool {
+    let operation = cx.requests.operation(slot);
+    let kind = operation.kind;
+    let unsent = operation.items.iter().enumerate().filter(|(_, item)| item.state == ItemState::Unsent);
+    let undone = unsent.filter(|(_, item)| !is_meant(&cx.subscriptions, kind, &item.filter));
+    let mut undone: Vec<(usize, TopicFilter)> =
+        undone.map(|(index, item)| (index, item.filter.clone())).collect();
+    undone.retain(|(_, filter)| !cx.requests.will_ask(kind.opposite(), filter));
+    for (index, _) in &undone {
+        cx.requests.operation(slot).items[*index].state = ItemState::Answered(kind.overtaken());
+    }
+    !undone.is_empty()
+}
+
+/// Whether a request still says what the application wants.
+fn is_meant(subscriptions: &Subscriptions, kind: RequestKind, filter: &TopicFilter) -> bool {
+    subscriptions.find(filter).is_some() == (kind == RequestKind::Subscribe)
+}
+
 /// Notes the answers to some filters of an operation: each filter has its own result, by position.
 // [MQTT-3.8.4-5] [MQTT-3.8.4-8] [MQTT-3.8.4-4 of 3.1.1] [MQTT-3.8.4-6 of 3.1.1] [MQTT-3.9.3-1 of 3.1.1]
 // [MQTT-3.10.4-5 of 3.1.1]
@@ -212,9 +274,17 @@ fn answer(cx: &mut Context, slot: u32, items: &[usize], reasons: &[ReasonCode]) 
 }
 
 /// Tells the result of an operation whose filters are all answered.
-fn finish_if_done(cx: &mut Context, slot: u32) {
+pub(super) fn finish_if_done(cx: &mut Context, slot: u32) {
     let Some(operation) = cx.requests.take_if_done(slot) else { return };
     if let Some(id) = operation.id {
         cx.emit(operation.into_event(id));
     }
+}
+
+/// A SUBSCRIBE or UNSUBSCRIBE was written: when to write it again.
+fn note_request(cx: &mut Context, number: u32, now: Timestamp) {
+    let Some(retry) = cx.config.retry.filter(|_| cx.rules.may_retry_requests) else { return };
+    let sent = cx.requests.packet_mut(number);
+    sent.retry_at = Some(now + retry.delay(sent.repetitions, 0, &mut cx.jitter));
+    sent.repetitions = sent.repetitions.saturating_add(1);
 }

@@ -4,15 +4,11 @@
 //! each list has the deadline, or the one at which a round has stopped, and a message costs nothing but a note of its own. What
 //! was sent behind a large message cannot be answered before it either.
 
-use alloc::vec::Vec;
-
 use crate::client::context::Context;
-use crate::client::requests::RequestKind;
 use crate::client::state::Active;
 use crate::packet::Ack;
 use crate::session::outbound::Leg;
 use crate::time::Timestamp;
-use crate::types::TopicFilter;
 
 impl Active {
     /// When to look again. Without room for more, the next written buffer has the engine look.
@@ -36,7 +32,6 @@ impl Active {
             if !self.link.has_room() {
                 return;
             }
-            self.note_retry(cx);
             self.send_request_again(cx, number, now);
         }
     }
@@ -65,43 +60,16 @@ impl Active {
     }
 
     /// A broker that answers nothing is found out by PINGREQ, which must not wait for us to fall silent.
-    const fn note_retry(&mut self, cx: &mut Context) {
+    pub(super) const fn note_retry(&mut self, cx: &mut Context) {
         cx.stats.sent_again += 1;
         self.retry_is_encoded = true;
-    }
-
-    /// Sends a SUBSCRIBE or UNSUBSCRIBE again, unless the application has changed its mind about one of its filters
-    /// meanwhile: a later request says so, and must not be undone.
-    fn send_request_again(&mut self, cx: &mut Context, number: u32, now: Timestamp) {
-        let sent = cx.requests.packet(number);
-        let (slot, packet_id, items) = (sent.operation, sent.packet_id, sent.items.clone());
-        note_request(cx, number, now);
-        if still_meant(cx, slot, &items) {
-            // It fitted the first time.
-            let _ = self.encode_request(cx, slot, packet_id, &items, true);
-        }
     }
 }
 
 /// A packet of a flow was written: when to write it again.
 pub(super) fn note_flow(cx: &mut Context, slot: u32, bytes: usize, now: Timestamp) {
-    let Some(retry) = cx.config.retry else { return };
+    let Some(retry) = cx.config.retry.filter(|_| cx.rules.may_retry_on_timer) else { return };
     let flow = cx.outbound.flow_mut(slot);
     flow.retry_at = Some(now + retry.delay(flow.repetitions, bytes, &mut cx.jitter));
     flow.repetitions = flow.repetitions.saturating_add(1);
-}
-
-/// A SUBSCRIBE or UNSUBSCRIBE was written: when to write it again.
-pub(super) fn note_request(cx: &mut Context, number: u32, now: Timestamp) {
-    let Some(retry) = cx.config.retry.filter(|_| cx.rules.may_retry_requests) else { return };
-    let sent = cx.requests.packet_mut(number);
-    sent.retry_at = Some(now + retry.delay(sent.repetitions, 0, &mut cx.jitter));
-    sent.repetitions = sent.repetitions.saturating_add(1);
-}
-
-fn still_meant(cx: &mut Context, slot: u32, items: &[usize]) -> bool {
-    let operation = cx.requests.operation(slot);
-    let wants = operation.kind == RequestKind::Subscribe;
-    let filters: Vec<TopicFilter> = items.iter().map(|&item| operation.items[item].filter.clone()).collect();
-    filters.iter().all(|filter| cx.subscriptions.find(filter).is_some() == wants)
 }

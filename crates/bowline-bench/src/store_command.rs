@@ -1,0 +1,81 @@
+//! The command `bowline-bench store`: its options and what it prints. Measures nothing itself.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use bowline::store::SyncPolicy;
+use bowline_bench::{empty_queue, fill_queue, memory_peak, start_from, store_cost};
+use clap::Subcommand;
+
+/// What a durable session costs. Each figure of a queue needs a process of its own, as its memory is measured.
+#[derive(Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Bytes, writes and syncs for a message, with so many in flight
+    Cost {
+        /// A file that is made and removed
+        path: PathBuf,
+    },
+    /// Queue messages of 100 bytes
+    Fill {
+        /// The store
+        path: PathBuf,
+        /// How many
+        messages: u64,
+        /// End as after a kill
+        #[arg(long)]
+        killed: bool,
+    },
+    /// Start from a store with a queue
+    Start {
+        /// The store
+        path: PathBuf,
+        /// Bytes of the queue that are to be in memory
+        #[arg(long, default_value_t = 1024 * 1024)]
+        queue_bytes: usize,
+    },
+    /// Send all that wait in a store
+    Empty {
+        /// The store
+        path: PathBuf,
+    },
+}
+
+/// Windows of the table.
+const IN_FLIGHT: [u16; 4] = [1, 100, 1_000, u16::MAX];
+
+pub(crate) fn run(command: &StoreCommand) -> Result<(), Box<dyn Error>> {
+    match command {
+        StoreCommand::Cost { path } => return cost(path),
+        StoreCommand::Fill { path, messages, killed } => {
+            let took = fill_queue(path, *messages, *killed)?;
+            println!("{messages} queued in {:.1} s", took.as_secs_f64());
+        }
+        StoreCommand::Start { path, queue_bytes } => {
+            let start = start_from(path, *queue_bytes)?;
+            println!("{} wait, found in {:.1} ms", start.waiting, start.took.as_secs_f64() * 1e3);
+        }
+        StoreCommand::Empty { path } => println!("{} sent", empty_queue(path)?),
+    }
+    println!("memory at most {:.1} MiB", memory_peak()? as f64 / 1024.0 / 1024.0);
+    Ok(())
+}
+
+fn cost(path: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    println!("| in flight | in a batch | bytes written | writes | syncs | messages/s | without syncs |");
+    println!("|---|---|---|---|---|---|---|");
+    for in_flight in IN_FLIGHT {
+        let mut sizes = vec![1, 100, in_flight];
+        sizes.retain(|size| *size <= in_flight);
+        sizes.dedup();
+        for in_batch in sizes {
+            let batches = if in_batch > 10_000 { 8 } else { (20_000 / u64::from(in_batch)).clamp(40, 2_000) };
+            let cost = store_cost(path, in_flight, in_batch, batches, SyncPolicy::EveryBatch)?;
+            let fast = store_cost(path, in_flight, in_batch, batches, SyncPolicy::OsBuffer)?;
+            println!(
+                "| {in_flight} | {in_batch} | {:.0} | {:.3} | {:.5} | {:.0} | {:.0} |",
+                cost.bytes, cost.writes, cost.syncs, cost.rate, fast.rate
+            );
+        }
+    }
+    Ok(())
+}

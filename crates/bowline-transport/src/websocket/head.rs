@@ -1,0 +1,81 @@
+//! The head of an HTTP message, from a stream: read until its end, and not beyond a limit. Knows no meaning of what it reads.
+
+use std::io;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{Bytes, BytesMut};
+use sha1_smol::Sha1;
+use tokio::io::AsyncReadExt;
+
+use crate::stream::Stream;
+
+/// Most bytes of a head.
+pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Most headers.
+pub(super) const HEADERS_MAX: usize = 64;
+
+/// What every server appends to the key, by RFC 6455.
+const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Reads a head, and what the other side has sent right after it. `None` if it is longer than the limit.
+///
+/// # Errors
+///
+/// What the stream says, the end of the stream included.
+pub(super) async fn read(stream: &mut Stream) -> io::Result<Option<(BytesMut, Bytes)>> {
+    let mut head = BytesMut::new();
+    let mut searched = 0;
+    loop {
+        if let Some(at) = head[searched..].windows(4).position(|window| window == b"\r\n\r\n") {
+            let rest = head.split_off(searched + at + 4).freeze();
+            return Ok(Some((head, rest)));
+        }
+        searched = head.len().saturating_sub(3);
+        if head.len() >= HEAD_BYTES_MAX {
+            return Ok(None);
+        }
+        head.reserve(1024);
+        if stream.read_buf(&mut head).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+/// What a server answers to a key.
+pub(super) fn accept_of(key: &[u8]) -> String {
+    let mut digest = Sha1::new();
+    digest.update(key);
+    digest.update(KEY_SUFFIX.as_bytes());
+    STANDARD.encode(digest.digest().bytes())
+}
+
+/// A key of 16 random bytes.
+pub(super) fn new_key() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(STANDARD.encode(bytes))
+}
+
+/// Whether it is the text of 16 bytes.
+pub(super) fn is_key(key: &[u8]) -> bool {
+    STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16)
+}
+
+/// The value of a header, whatever the case of its name; of several the first.
+pub(super) fn header<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a [u8]> {
+    headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+}
+
+/// The items of all headers of a name, which are lists.
+pub(super) fn items<'a>(
+    headers: &'a [httparse::Header<'a>],
+    name: &'a str,
+) -> impl Iterator<Item = &'a [u8]> {
+    headers
+        .iter()
+        .filter(move |header| header.name.eq_ignore_ascii_case(name))
+        .flat_map(|header| header.value.split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii)
+}

@@ -1,0 +1,85 @@
+//! Opening the store of a durable session, and whether its session may be gone on with. Makes no client.
+
+use std::sync::mpsc;
+use std::time::SystemTime;
+
+use bowline_proto::Timestamp;
+use bowline_proto::client::ClientConfig;
+use bowline_proto::session::Recovered;
+use tokio::sync::oneshot;
+
+use crate::builder::error::ConnectError;
+use crate::builder::options::{Builder, Role};
+use crate::store::{StoreError, StoreErrorKind, StoreLink};
+
+/// A builder whose options are checked and whose store, if it has one, is open.
+pub(super) struct Opened<R> {
+    pub(super) builder: Builder<R>,
+    pub(super) recovered: Recovered,
+    pub(super) store: Option<StoreLink>,
+}
+
+impl<R: Role> Opened<R> {
+    /// Opens the store without holding up the caller's thread.
+    pub(super) async fn open(builder: Builder<R>) -> Result<Self, ConnectError> {
+        let mut builder = builder.finish()?;
+        let Some(store) = builder.store.take() else { return Ok(Self::without_store(builder)) };
+        let (tell, told) = oneshot::channel();
+        let tell = move |opened| drop(tell.send(opened));
+        StoreLink::open(store, builder.config.queue.memory_bytes_max, tell)?;
+        let opened = told.await.unwrap_or_else(|_| Err(StoreError::new(StoreErrorKind::NoThread)));
+        Self::of(builder, opened)
+    }
+
+    /// Opens the store and waits for it on the caller's thread.
+    pub(super) fn open_now(builder: Builder<R>) -> Result<Self, ConnectError> {
+        let mut builder = builder.finish()?;
+        let Some(store) = builder.store.take() else { return Ok(Self::without_store(builder)) };
+        let (tell, told) = mpsc::sync_channel(1);
+        let tell = move |opened| drop(tell.send(opened));
+        StoreLink::open(store, builder.config.queue.memory_bytes_max, tell)?;
+        let opened = told.recv().unwrap_or_else(|_| Err(StoreError::new(StoreErrorKind::NoThread)));
+        Self::of(builder, opened)
+    }
+
+    fn without_store(builder: Builder<R>) -> Self {
+        Self { builder, recovered: Recovered::default(), store: None }
+    }
+
+    fn of(
+        mut builder: Builder<R>,
+        opened: Result<(StoreLink, Recovered), StoreError>,
+    ) -> Result<Self, ConnectError> {
+        let (store, recovered) = opened?;
+        if builder.has_generated_id
+            && let Some(identity) = &recovered.identity
+        {
+            builder.config.client_id = identity.client_id.clone();
+        }
+        check_owner(&builder.config, &recovered)
+            .map_err(|kind| StoreError::new(kind).of_store(store.name()))?;
+        Ok(Self { builder, recovered, store: Some(store) })
+    }
+}
+
+/// Whether a session may be gone on with as this client.
+fn check_owner(config: &ClientConfig, recovered: &Recovered) -> Result<(), StoreErrorKind> {
+    let Some(identity) = &recovered.identity else { return Ok(()) };
+    if !config.client_id.is_empty() && config.client_id != identity.client_id {
+        let (stored, asked) = (identity.client_id.clone(), config.client_id.clone());
+        return Err(StoreErrorKind::OtherClientId { stored, asked });
+    }
+    // With a fallback the session keeps the version that it was made in.
+    let oldest = config.version_fallback.map_or(config.version, |fallback| fallback.oldest);
+    if identity.version < oldest || identity.version > config.version {
+        return Err(StoreErrorKind::OtherVersion { stored: identity.version, asked: config.version });
+    }
+    Ok(())
+}
+
+/// The wall clock, counted from the Unix epoch.
+pub(super) fn wall_clock() -> Timestamp {
+    // Before 1970 no deadline can have been stored.
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::ZERO + since
+}

@@ -1,0 +1,146 @@
+//! Where a store is: finds, makes and sets aside its file. Knows nothing of what is in it.
+
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::store::disk::envelope::Envelope;
+use crate::store::disk::failure::Failure;
+use crate::store::disk::file::{Brought, LockedFile, StoreFile, SyncPolicy};
+use crate::store::disk::opened::Opened;
+
+/// So many names are tried for a store that is set aside.
+const ASIDE_MAX: u32 = 10_000;
+
+/// Opens what an application brings in place of a file.
+pub(super) type Bring = Box<dyn FnMut() -> io::Result<Box<dyn StoreFile>> + Send>;
+
+/// A path, or what the application brings.
+pub(super) enum Place {
+    Path(PathBuf),
+    Brought(Bring),
+}
+
+/// How a store is opened.
+pub(super) struct Manner<'a> {
+    pub(super) envelope: &'a Envelope,
+    pub(super) policy: SyncPolicy,
+    pub(super) outcomes_max: u64,
+    /// Whether a store may be made where there is none.
+    pub(super) may_create: bool,
+}
+
+impl Place {
+    pub(super) fn open(&mut self, manner: &Manner<'_>) -> Result<Opened, Failure> {
+        match self {
+            Self::Path(path) => open_path(path, manner),
+            Self::Brought(bring) => {
+                let file = Brought { file: bring()?, policy: manner.policy };
+                Opened::new(file, manner.envelope, manner.outcomes_max, manner.may_create)
+            }
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Path(path) => path.display().to_string(),
+            Self::Brought(_) => "the session store".to_owned(),
+        }
+    }
+}
+
+fn open_path(path: &Path, manner: &Manner<'_>) -> Result<Opened, Failure> {
+    match fs::metadata(path) {
+        Ok(metadata) => open_existing(path, &metadata, manner),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match manner.may_create {
+            true => create(path, manner),
+            false => Err(Failure::Gone),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn open_existing(path: &Path, metadata: &Metadata, manner: &Manner<'_>) -> Result<Opened, Failure> {
+    if metadata.is_dir() {
+        return Err(Failure::Io(io::ErrorKind::IsADirectory.into()));
+    }
+    if !metadata.is_file() {
+        return Err(Failure::NotAStore("it is not a file".to_owned()));
+    }
+    if metadata.permissions().readonly() {
+        return Err(Failure::ReadOnly);
+    }
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    // A store has bytes before it gets its name: see `create`.
+    open_file(file, manner, false)
+}
+
+fn open_file(file: File, manner: &Manner<'_>, may_create: bool) -> Result<Opened, Failure> {
+    let file = LockedFile::new(file, manner.policy)?;
+    Opened::new(file, manner.envelope, manner.outcomes_max, may_create)
+}
+
+/// Makes the store under another name and gives it its own when it is complete and on the disk: whatever has the name is a
+/// store, and a loss of power on the way leaves nothing that could be taken for a damaged one.
+fn create(path: &Path, manner: &Manner<'_>) -> Result<Opened, Failure> {
+    let unfinished = with_ending(path, ".new");
+    let opened = match open_unfinished(&unfinished, manner) {
+        // What is left of an attempt that was cut off. Nothing was ever stored in it.
+        Err(Failure::Damaged(_) | Failure::NotAStore(_) | Failure::SealMissing(_) | Failure::Seal(_)) => {
+            fs::remove_file(&unfinished)?;
+            open_unfinished(&unfinished, manner)?
+        }
+        other => other?,
+    };
+    // Its lock is held now. Another process may have made the store in the meantime.
+    if fs::exists(path)? {
+        drop(opened);
+        _ = fs::remove_file(&unfinished);
+        return open_existing(path, &fs::metadata(path)?, manner);
+    }
+    fs::rename(&unfinished, path)?;
+    sync_directory(path)?;
+    Ok(opened)
+}
+
+fn open_unfinished(path: &Path, manner: &Manner<'_>) -> Result<Opened, Failure> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    open_file(file, manner, true)
+}
+
+/// Gives a damaged store another name in the same directory, `<name>.damaged-1` or the next that is free, and says which.
+pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    for number in 1..=ASIDE_MAX {
+        let aside = with_ending(path, &format!(".damaged-{number}"));
+        // Made first, so that no file with that name is replaced.
+        match OpenOptions::new().write(true).create_new(true).open(&aside) {
+            Ok(_) => {
+                if let Err(error) = fs::rename(path, &aside) {
+                    _ = fs::remove_file(&aside);
+                    return Err(error);
+                }
+                sync_directory(path)?;
+                return Ok(aside);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many damaged stores stand beside it"))
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// A name survives a loss of power when its directory is synced. Elsewhere than on Unix this cannot be asked for.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(directory.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}

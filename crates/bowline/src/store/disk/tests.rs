@@ -1,0 +1,177 @@
+//! Files as no version of this library has written them: made with the database itself, behind the store's back.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ::bytes::Bytes;
+use bowline_proto::Message;
+use proptest::prelude::*;
+use redb::{Database, ReadableTable, TableDefinition};
+
+use super::envelope::close_plain;
+use super::layout::{BODIES, META, PHASE, STATE, body_place, numbered};
+use super::*;
+use crate::TopicName;
+use crate::store::Accepted;
+
+/// A directory that is removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("bowline-records-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).expect("a directory for tests can be made");
+        Self(folder)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.join("session")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A store with one publication that waits.
+fn made(path: &std::path::Path) {
+    let mut store = DiskStore::new(path);
+    store.recover(0).expect("it works");
+    let message = Message::new(TopicName::from_static("a/b").expect("it works"), "content");
+    let publication = PublicationId::new(1);
+    let accepted = Accepted { publication, message, deadline: None, packet_id: None, key: None };
+    store.commit(&[Entry::Accepted(accepted)]).expect("it works");
+}
+
+/// Puts a record there, as somebody could who can write the file.
+fn put(path: &std::path::Path, key: &[u8], record: &[u8]) {
+    let database = Database::open(path).expect("it works");
+    let transaction = database.begin_write().expect("it works");
+    transaction.open_table(STATE).expect("it works").insert(key, record).unwrap();
+    transaction.commit().expect("it works");
+}
+
+fn refusal(path: &std::path::Path) -> StoreErrorKind {
+    DiskStore::new(path).recover(usize::MAX).expect_err("it does not open").kind().clone()
+}
+
+#[test]
+fn a_store_of_a_later_format_is_refused_and_not_touched() {
+    let scratch = Scratch::new();
+    let path = scratch.path();
+    made(&path);
+    put(&path, META, &close_plain(META, &[2, 0, 0, 0, 1, 2, 3]));
+    assert_eq!(refusal(&path), StoreErrorKind::OtherFormat { found: 2, known: 1 });
+    assert!(path.exists());
+}
+
+#[test]
+fn a_database_of_somebody_else_is_refused_and_not_touched() {
+    let scratch = Scratch::new();
+    let path = scratch.path();
+    let database = Database::create(&path).expect("it works");
+    let transaction = database.begin_write().expect("it works");
+    transaction.open_table(TableDefinition::<u64, u64>::new("theirs")).expect("it works");
+    transaction.commit().expect("it works");
+    drop(database);
+    assert_eq!(refusal(&path), StoreErrorKind::NotAStore);
+    assert!(path.exists());
+}
+
+#[test]
+fn records_that_contradict_each_other_are_damage() {
+    let scratch = Scratch::new();
+    let phase_of = |number| numbered(PHASE, number);
+    let sent = [1, 7, 0];
+    let cases: [(Vec<u8>, Vec<u8>); 5] = [
+        // A phase of a publication that is not there.
+        (phase_of(9), close_plain(&phase_of(9), &sent)),
+        // The one that waits has a phase, so that none waits.
+        (phase_of(1), close_plain(&phase_of(1), &sent)),
+        // A record that belongs elsewhere.
+        (phase_of(1), close_plain(&phase_of(2), &sent)),
+        // A packet identifier that does not exist.
+        (phase_of(1), close_plain(&phase_of(1), &[1, 0, 0])),
+        (META.to_vec(), Vec::new()),
+    ];
+    for (key, record) in cases {
+        let path = scratch.path();
+        made(&path);
+        put(&path, &key, &record);
+        assert!(
+            matches!(refusal(&path), StoreErrorKind::Damaged { set_aside: Some(_) }),
+            "{key:?} with {record:?}"
+        );
+    }
+}
+
+#[test]
+fn a_phase_change_leaves_the_body_as_it_is() {
+    let scratch = Scratch::new();
+    let path = scratch.path();
+    made(&path);
+    let body = || {
+        let database = Database::open(&path).expect("it works");
+        let transaction = database.begin_write().expect("it works");
+        let bodies = transaction.open_table(BODIES).expect("it works");
+        bodies.get(1).expect("it works").unwrap().value().to_vec()
+    };
+    let before = body();
+    let mut store = DiskStore::new(&path);
+    store.recover(0).expect("it works");
+    let publication = PublicationId::new(1);
+    let packet_id = bowline_proto::PacketId::new(5).expect("it works");
+    store
+        .commit(&[Entry::Assigned { publication, packet_id }, Entry::Pubrec { publication }])
+        .expect("it works");
+    drop(store);
+    assert_eq!(body(), before);
+    assert_eq!(envelope::open_plain(&body_place(1), &before).expect("it works")[0], 1, "it is a body");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_reading_a_record_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let bytes = Bytes::from(bytes);
+        _ = record::content(bytes.clone());
+        _ = record::phase(bytes.clone());
+        _ = record::identity(bytes.clone());
+        _ = record::wanted(bytes.clone());
+        _ = record::outcome(bytes.clone());
+        _ = layout::Meta::from_record(&bytes);
+        _ = layout::Meta::from_record(&close_plain(META, &bytes));
+        _ = layout::BodyHead::of(b"b", &close_plain(b"b", &bytes));
+        _ = Envelope::default().open(b"b", 10, &bytes);
+    }
+
+    /// A valid record with some bytes changed gets further than noise does.
+    #[test]
+    fn no_change_to_a_content_makes_reading_it_panic(
+        topic in "[a-z]{1,5}",
+        payload in proptest::collection::vec(any::<u8>(), 0..30),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+    ) {
+        let mut properties = crate::MessageProperties::default();
+        properties.correlation_data = Some(Bytes::from_static(b"correlation"));
+        properties.user_properties = vec![("name".try_into().expect("it works"), "value".try_into().unwrap())];
+        let message = Message::new(TopicName::try_from(&topic[..]).expect("it works"), payload).with_properties(properties);
+        let key = Some("key".try_into().expect("it works"));
+        let publication = PublicationId::new(1);
+        let accepted = Accepted { publication, message, deadline: None, packet_id: None, key };
+        let mut bytes = Vec::new();
+        record::put_content(&mut bytes, &accepted).expect("it works");
+        let content = record::content(Bytes::copy_from_slice(&bytes)).expect("it works");
+        prop_assert_eq!(&content.message, &accepted.message);
+        for (place, byte) in changes {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        _ = record::content(Bytes::from(bytes));
+    }
+}

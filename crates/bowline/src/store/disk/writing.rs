@@ -1,0 +1,287 @@
+//! Applies entries to the tables, within one transaction. Has to add up to what `StoredSession` does; knows no files.
+
+use std::collections::BTreeMap;
+
+use bowline_proto::{PacketId, Text, TopicFilter};
+use redb::{ReadableTable, Table, WriteTransaction};
+
+use crate::store::disk::envelope::{Envelope, close_plain, open_plain};
+use crate::store::disk::failure::Failure;
+use crate::store::disk::fields::Reader;
+use crate::store::disk::layout::{
+    AGE, BODIES, BODY_HEAD_BYTES, BodyHead, ENDED, IDENTITY, META, Meta, PENDING, PHASE, RECEIVED, RETIRED,
+    STATE, all_of, body_place, number_in, numbered, of_key, of_packet, of_slot,
+};
+use crate::store::disk::record;
+use crate::store::{Accepted, Entry, KeyedOutcome, PublicationId, StoredOutcome, StoredPhase, Wanted};
+
+/// Where each wanted subscription stands. Filters are no keys of the table, so that they can be sealed.
+pub(super) type Slots = BTreeMap<TopicFilter, u32>;
+
+/// The tables of a transaction that is going on.
+pub(super) struct Writing<'a> {
+    bodies: Table<'a, u64, &'static [u8]>,
+    state: Table<'a, &'static [u8], &'static [u8]>,
+    envelope: &'a Envelope,
+    meta: &'a mut Meta,
+    slots: &'a mut Slots,
+    outcomes_max: u64,
+}
+
+impl<'a> Writing<'a> {
+    pub(super) fn new(
+        transaction: &'a WriteTransaction,
+        envelope: &'a Envelope,
+        meta: &'a mut Meta,
+        slots: &'a mut Slots,
+        outcomes_max: u64,
+    ) -> Result<Self, Failure> {
+        let bodies = transaction.open_table(BODIES)?;
+        let state = transaction.open_table(STATE)?;
+        Ok(Self { bodies, state, envelope, meta, slots, outcomes_max })
+    }
+
+    /// Counts the commit that this will be. The last thing to do.
+    pub(super) fn finish(mut self) -> Result<(), Failure> {
+        self.meta.commits += 1;
+        self.state.insert(META, &self.meta.to_record()[..])?;
+        Ok(())
+    }
+
+    pub(super) fn apply(&mut self, entry: &Entry) -> Result<(), Failure> {
+        match entry {
+            Entry::Established(identity) => {
+                let mut content = Vec::new();
+                record::put_identity(&mut content, identity);
+                self.state.insert(IDENTITY, &self.envelope.close(IDENTITY, &[], &content)?[..])?;
+                Ok(())
+            }
+            Entry::SessionReset { generation } => self.reset(*generation),
+            Entry::Accepted(accepted) => self.accept(accepted),
+            Entry::Assigned { publication, packet_id } => {
+                self.set_phase(*publication, StoredPhase::Sent { packet_id: *packet_id })
+            }
+            Entry::Pubrec { publication } => self.release(*publication),
+            Entry::Requeued { publication } => self.set_phase(*publication, StoredPhase::Waiting),
+            Entry::Ended { publication, retired, outcome } => {
+                if let Some(packet_id) = retired {
+                    self.insert_packet(RETIRED, *packet_id)?;
+                }
+                self.end(*publication, outcome.as_ref())
+            }
+            Entry::Unretired { packet_id } => self.remove(&of_packet(RETIRED, *packet_id)),
+            Entry::Received { packet_id } => self.insert_packet(RECEIVED, *packet_id),
+            Entry::Released { packet_id } => self.remove(&of_packet(RECEIVED, *packet_id)),
+            Entry::Wanted(wanted) => self.want(wanted),
+            Entry::Unwanted { filter } => match self.slots.remove(filter) {
+                Some(slot) => self.remove(&of_slot(slot)),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Takes back what a failed commit may have left: its publication was handed back to the application.
+    pub(super) fn take_back(&mut self, publication: PublicationId) -> Result<(), Failure> {
+        self.end(publication, None)
+    }
+
+    fn reset(&mut self, generation: u64) -> Result<(), Failure> {
+        self.meta.generation = generation;
+        self.remove(IDENTITY)?;
+        for kind in [RECEIVED, RETIRED] {
+            let (from, to) = all_of(kind);
+            self.state.retain_in(&from[..]..&to[..], |_, _| false)?;
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, accepted: &Accepted) -> Result<(), Failure> {
+        let number = accepted.publication.as_u64();
+        let place = body_place(number);
+        let head = BodyHead {
+            has_key: accepted.key.is_some(),
+            content_bytes: accepted.message.content_bytes() as u64,
+        };
+        let mut content = Vec::new();
+        record::put_content(&mut content, accepted).map_err(|_| Failure::TooLong)?;
+        let body = self.envelope.close(&place, &head.to_bytes(), &content)?;
+        let replaced = match self.bodies.insert(number, &body[..])? {
+            Some(old) => Some(BodyHead::of(&place, old.value())?),
+            None => None,
+        };
+        let phase =
+            accepted.packet_id.map_or(StoredPhase::Waiting, |packet_id| StoredPhase::Sent { packet_id });
+        let old_phase = self.put_phase(accepted.publication, phase)?;
+        if let (Some(replaced), StoredPhase::Waiting) = (replaced, old_phase) {
+            self.uncount(replaced)?;
+        }
+        if phase == StoredPhase::Waiting {
+            self.count(head);
+        }
+        if let Some(key) = &accepted.key {
+            let place = of_key(PENDING, key.as_str());
+            self.state.insert(&place[..], &close_plain(&place, &number.to_le_bytes())[..])?;
+        }
+        self.meta.last_publication = self.meta.last_publication.max(accepted.publication);
+        Ok(())
+    }
+
+    fn release(&mut self, publication: PublicationId) -> Result<(), Failure> {
+        if let StoredPhase::Sent { packet_id } = self.phase(publication)? {
+            self.meta.releases += 1;
+            self.put_phase(publication, StoredPhase::Released { packet_id, order: self.meta.releases })?;
+        }
+        Ok(())
+    }
+
+    /// A publication that is not there has no phase.
+    fn set_phase(&mut self, publication: PublicationId, phase: StoredPhase) -> Result<(), Failure> {
+        let Some(head) = self.head(publication)? else { return Ok(()) };
+        let old = self.put_phase(publication, phase)?;
+        match (old, phase) {
+            (StoredPhase::Waiting, StoredPhase::Waiting) => {}
+            (StoredPhase::Waiting, _) => self.uncount(head)?,
+            (_, StoredPhase::Waiting) => self.count(head),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, publication: PublicationId, outcome: Option<&KeyedOutcome>) -> Result<(), Failure> {
+        let number = publication.as_u64();
+        let place = body_place(number);
+        let body = match self.bodies.remove(number)? {
+            Some(body) => body.value().to_vec(),
+            None => return Ok(()),
+        };
+        let head = BodyHead::of(&place, &body)?;
+        if self.put_phase(publication, StoredPhase::Waiting)? == StoredPhase::Waiting {
+            self.uncount(head)?;
+        }
+        if head.has_key {
+            let content = self.envelope.open(&place, BODY_HEAD_BYTES, &body)?;
+            let content = record::content(content).map_err(|error| Failure::record(&place, error))?;
+            if let Some(key) = content.key {
+                self.end_key(&key, number, outcome.map(|outcome| outcome.outcome))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_key(&mut self, key: &Text, number: u64, outcome: Option<StoredOutcome>) -> Result<(), Failure> {
+        let pending = of_key(PENDING, key.as_str());
+        let is_its_own = match self.state.get(&pending[..])? {
+            Some(record) => open_plain(&pending, record.value())?[..] == number.to_le_bytes(),
+            None => false,
+        };
+        if is_its_own {
+            self.remove(&pending)?;
+        }
+        let Some(outcome) = outcome else { return Ok(()) };
+        let age = self.meta.next_outcome;
+        self.meta.next_outcome += 1;
+        let place = of_key(ENDED, key.as_str());
+        let mut content = age.to_le_bytes().to_vec();
+        record::put_outcome(&mut content, outcome);
+        let old_age = match self.state.insert(&place[..], &close_plain(&place, &content)[..])? {
+            Some(old) => Some(age_in(&place, old.value())?),
+            None => None,
+        };
+        match old_age {
+            Some(old_age) => self.remove(&numbered(AGE, old_age))?,
+            None => self.meta.outcomes += 1,
+        }
+        let place = numbered(AGE, age);
+        self.state.insert(&place[..], &close_plain(&place, key.as_bytes())[..])?;
+        self.forget_oldest()
+    }
+
+    /// Two at most, so that a store whose limit was lowered shrinks without a commit that takes long.
+    fn forget_oldest(&mut self) -> Result<(), Failure> {
+        for _ in 0..2 {
+            if self.meta.outcomes <= self.outcomes_max {
+                break;
+            }
+            let (from, to) = all_of(AGE);
+            let oldest = self.state.range(&from[..]..&to[..])?.next().transpose()?;
+            let Some((place, key)) =
+                oldest.map(|(place, key)| (place.value().to_vec(), key.value().to_vec()))
+            else {
+                return Err(Failure::damaged("there are fewer outcomes than were counted"));
+            };
+            let key = open_plain(&place, &key)?;
+            self.remove(&place)?;
+            self.remove(&[&[ENDED][..], &key].concat())?;
+            self.meta.outcomes -= 1;
+        }
+        Ok(())
+    }
+
+    fn want(&mut self, wanted: &Wanted) -> Result<(), Failure> {
+        let free = self.slots.values().max().map_or(0, |last| last + 1);
+        let slot = *self.slots.entry(wanted.filter.clone()).or_insert(free);
+        let place = of_slot(slot);
+        let mut content = Vec::new();
+        record::put_wanted(&mut content, wanted);
+        self.state.insert(&place[..], &self.envelope.close(&place, &[], &content)?[..])?;
+        Ok(())
+    }
+
+    fn head(&self, publication: PublicationId) -> Result<Option<BodyHead>, Failure> {
+        let number = publication.as_u64();
+        let body = self.bodies.get(number)?;
+        body.map(|body| BodyHead::of(&body_place(number), body.value())).transpose()
+    }
+
+    fn phase(&self, publication: PublicationId) -> Result<StoredPhase, Failure> {
+        let place = numbered(PHASE, publication.as_u64());
+        match self.state.get(&place[..])? {
+            Some(record) => phase_in(&place, record.value()),
+            None => Ok(StoredPhase::Waiting),
+        }
+    }
+
+    /// Says which phase was there.
+    fn put_phase(&mut self, publication: PublicationId, phase: StoredPhase) -> Result<StoredPhase, Failure> {
+        let place = numbered(PHASE, publication.as_u64());
+        let old = match record::phase_record(phase) {
+            Some(content) => self.state.insert(&place[..], &close_plain(&place, &content)[..])?,
+            None => self.state.remove(&place[..])?,
+        };
+        old.map_or(Ok(StoredPhase::Waiting), |old| phase_in(&place, old.value()))
+    }
+
+    const fn count(&mut self, head: BodyHead) {
+        self.meta.waiting = self.meta.waiting.saturating_add(1);
+        self.meta.waiting_bytes = self.meta.waiting_bytes.saturating_add(head.content_bytes);
+    }
+
+    fn uncount(&mut self, head: BodyHead) -> Result<(), Failure> {
+        let fewer = || Failure::damaged("fewer publications wait than were counted");
+        self.meta.waiting = self.meta.waiting.checked_sub(1).ok_or_else(fewer)?;
+        self.meta.waiting_bytes =
+            self.meta.waiting_bytes.checked_sub(head.content_bytes).ok_or_else(fewer)?;
+        Ok(())
+    }
+
+    fn insert_packet(&mut self, kind: u8, packet_id: PacketId) -> Result<(), Failure> {
+        let place = of_packet(kind, packet_id);
+        self.state.insert(&place[..], &close_plain(&place, &[])[..])?;
+        Ok(())
+    }
+
+    fn remove(&mut self, place: &[u8]) -> Result<(), Failure> {
+        self.state.remove(place)?;
+        Ok(())
+    }
+}
+
+pub(super) fn phase_in(place: &[u8], record: &[u8]) -> Result<StoredPhase, Failure> {
+    number_in(place)?;
+    record::phase(open_plain(place, record)?).map_err(|error| Failure::record(place, error))
+}
+
+fn age_in(place: &[u8], record: &[u8]) -> Result<u64, Failure> {
+    let mut reader = Reader::new(open_plain(place, record)?);
+    reader.u64().map_err(|error| Failure::record(place, error))
+}

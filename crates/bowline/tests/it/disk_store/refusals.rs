@@ -1,0 +1,254 @@
+//! Places where no store can be, stores that somebody else has, and disks that fail while a store is in use.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use bowline::store::{DiskStore, Entry, SessionStore, StoreError, StoreErrorKind, StoredSession};
+use bowline_testkit::power::PowerDisk;
+
+use super::scratch::Scratch;
+use super::script::{Script, answers_of, answers_of_model, assert_same};
+use super::store_on;
+
+fn refusal(path: &Path) -> StoreError {
+    let error = DiskStore::new(path).recover(0).expect_err("there can be no store");
+    assert!(error.to_string().starts_with(&path.display().to_string()), "the text names the place: {error}");
+    error
+}
+
+#[test]
+fn a_second_client_of_the_same_process_is_refused() {
+    let scratch = Scratch::new();
+    let path = scratch.path("session");
+    let mut first = DiskStore::new(&path);
+    first.recover(0).expect("the disk works");
+    assert_eq!(refusal(&path).kind(), &StoreErrorKind::Locked);
+    first.commit(&Script::new(1).batch(5)).expect("the first one has it still");
+    drop(first);
+    DiskStore::new(&path).recover(0).expect("it is free again");
+}
+
+/// Set for the process that is to hold the store.
+const HELD: &str = "BOWLINE_TEST_HOLDS_STORE";
+
+/// Starts this test once more, as another process, and waits until that has the store.
+fn holder(path: &Path) -> Child {
+    let mut child = Command::new(std::env::current_exe().expect("the disk works"))
+        .args(["--exact", "--nocapture", "disk_store::refusals::a_second_process_is_refused"])
+        .env(HELD, path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the disk works");
+    let mut lines = BufReader::new(child.stdout.take().expect("the disk works")).lines();
+    assert!(
+        lines.any(|line| line.expect("the disk works").contains("holding")),
+        "the other process did not open the store"
+    );
+    child
+}
+
+/// What that process does: it stores something and keeps the store open until it is killed.
+fn hold(path: &Path) {
+    let mut store = DiskStore::new(path);
+    store.recover(0).expect("the disk works");
+    store.commit(&Script::new(8).batch(20)).expect("the disk works");
+    println!("holding");
+    std::io::stdout().flush().expect("the disk works");
+    _ = std::io::stdin().read_line(&mut String::new());
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    if let Some(path) = std::env::var_os(HELD) {
+        return hold(Path::new(&path));
+    }
+    let scratch = Scratch::new();
+    let path = scratch.path("session");
+    let mut child = holder(&path);
+    let refused = refusal(&path);
+    child.kill().expect("the disk works");
+    child.wait().expect("the disk works");
+    assert_eq!(refused.kind(), &StoreErrorKind::Locked);
+    // The kill frees it, and what was committed is there.
+    let mut model = StoredSession::default();
+    Script::new(8).batch(20).iter().for_each(|entry| model.apply(entry));
+    assert_same(&mut DiskStore::new(&path), &model, "after the kill");
+}
+
+#[test]
+fn a_directory_is_refused() {
+    let scratch = Scratch::new();
+    assert_eq!(refusal(&scratch.path("")).kind(), &StoreErrorKind::IsADirectory);
+}
+
+#[test]
+fn a_directory_that_does_not_exist_is_not_made() {
+    let scratch = Scratch::new();
+    let path = scratch.path("not-mounted/session");
+    assert_eq!(refusal(&path).kind(), &StoreErrorKind::NoDirectory);
+    assert!(!path.parent().expect("the disk works").exists());
+}
+
+#[test]
+fn a_file_that_can_only_be_read_is_refused_and_unchanged() {
+    let scratch = Scratch::new();
+    let path = scratch.path("session");
+    DiskStore::new(&path).recover(0).expect("the disk works");
+    let before = fs::read(&path).expect("the disk works");
+    let mut permissions = fs::metadata(&path).expect("the disk works").permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&path, permissions).expect("the disk works");
+    assert_eq!(refusal(&path).kind(), &StoreErrorKind::ReadOnly);
+    assert_eq!(fs::read(&path).expect("the disk works"), before);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_directory_that_takes_no_files_and_a_device_are_refused() {
+    // Not even root may make a file there.
+    let error = refusal(Path::new("/sys/kernel/session"));
+    assert!(matches!(error.kind(), StoreErrorKind::NotPermitted | StoreErrorKind::ReadOnly), "{error}");
+    assert_eq!(refusal(Path::new("/dev/null")).kind(), &StoreErrorKind::NotAStore);
+}
+
+#[test]
+fn a_making_that_was_cut_off_is_begun_again() {
+    let scratch = Scratch::new();
+    let path = scratch.path("session");
+    DiskStore::new(&path).recover(0).expect("the disk works");
+    let whole = fs::read(&path).expect("the disk works");
+    for (number, left) in
+        [&b""[..], b"garbage", &whole[..5_000], &whole[..], &[0; 50_000]].into_iter().enumerate()
+    {
+        let path = scratch.path(&format!("session-{number}"));
+        let unfinished = scratch.path(&format!("session-{number}.new"));
+        fs::write(&unfinished, left).expect("the disk works");
+        assert_same(&mut DiskStore::new(&path), &StoredSession::default(), "made anew");
+        assert!(!unfinished.exists());
+    }
+}
+
+#[test]
+fn of_many_who_make_a_store_at_once_one_has_it() {
+    let scratch = Scratch::new();
+    for round in 0..25 {
+        let path = scratch.path(&format!("session-{round}"));
+        let barrier = std::sync::Barrier::new(6);
+        let outcomes: Vec<Result<DiskStore, StoreError>> = std::thread::scope(|scope| {
+            let make = || {
+                let mut store = DiskStore::new(&path);
+                barrier.wait();
+                store.recover(0).map(|_| store)
+            };
+            let threads: Vec<_> = (0..6).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("it does not panic")).collect()
+        });
+        let (has, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+        assert_eq!(has.len(), 1, "{refused:?}");
+        for error in refused.into_iter().filter_map(Result::err) {
+            assert_eq!(error.kind(), &StoreErrorKind::Locked, "{error}");
+        }
+        let mut store = has.into_iter().flatten().next().expect("there is one");
+        store.commit(&Script::new(2).batch(9)).expect("it is the store that has the name");
+        drop(store);
+        let mut model = StoredSession::default();
+        Script::new(2).batch(9).iter().for_each(|entry| model.apply(entry));
+        assert_same(&mut DiskStore::new(&path), &model, "what the one stored");
+        assert!(!scratch.path(&format!("session-{round}.new")).exists());
+    }
+}
+
+/// The batch without its publications, as it is given again when they were handed back.
+fn without_accepted(batch: &[Entry]) -> Vec<Entry> {
+    batch.iter().filter(|entry| !matches!(entry, Entry::Accepted(_))).cloned().collect()
+}
+
+/// Keys of publications in doubt are those of no others: the engine sees to that.
+fn without_keys(mut batch: Vec<Entry>) -> Vec<Entry> {
+    for entry in &mut batch {
+        if let Entry::Accepted(accepted) = entry {
+            accepted.key = None;
+        }
+    }
+    batch
+}
+
+#[test]
+fn after_any_failure_of_the_disk_nothing_of_the_batch_is_found_and_the_store_goes_on() {
+    let disk = PowerDisk::new();
+    let (mut script, mut model) = (Script::new(11), StoredSession::default());
+    let mut store = store_on(&disk);
+    store.recover(0).expect("the disk works");
+    let mut failures = 0;
+    for step in 0..160 {
+        let batch = without_keys(script.batch(8));
+        disk.fail_after(step % 16);
+        let outcome = store.commit(&batch);
+        let has_failed = !disk.will_fail();
+        disk.fail_after(u64::MAX);
+        match outcome {
+            Ok(()) => batch.iter().for_each(|entry| model.apply(entry)),
+            Err(error) => {
+                failures += 1;
+                assert!(has_failed);
+                assert_eq!(error.kind(), &StoreErrorKind::Io, "{error}");
+                let again = without_accepted(&batch);
+                store.commit(&again).expect("the disk works again");
+                // The numbers of what was handed back stay used, as they would if it had not failed.
+                forget_accepted(&mut model, &batch);
+                again.iter().for_each(|entry| model.apply(entry));
+            }
+        }
+        let found = store.load(bowline::store::PublicationId::default(), usize::MAX).expect("the disk works");
+        assert_eq!(found, model.load(bowline::store::PublicationId::default(), usize::MAX), "step {step}");
+    }
+    assert!(failures > 40, "only {failures} failures");
+    drop(store);
+    let (mut found, mut expected) = (answers_of(&mut store_on(&disk)), answers_of_model(&model));
+    for answers in [&mut found, &mut expected] {
+        answers.forget_last_publication();
+    }
+    assert_eq!(found, expected);
+}
+
+/// Publications that ended at once leave nothing but their number.
+fn forget_accepted(model: &mut StoredSession, batch: &[Entry]) {
+    for entry in batch {
+        if let Entry::Accepted(accepted) = entry {
+            model.apply(entry);
+            let publication = accepted.publication;
+            model.apply(&Entry::Ended { publication, retired: None, outcome: None });
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_reported_and_the_store_goes_on_when_there_is_room() {
+    let disk = PowerDisk::new();
+    let mut store = store_on(&disk);
+    store.recover(0).expect("the disk works");
+    disk.set_room(Some(disk.len().expect("the disk works") + 10_000));
+    let (mut script, mut model) = (Script::new(12), StoredSession::default());
+    let refused = loop {
+        let batch = script.batch(10);
+        match store.commit(&batch) {
+            Ok(()) => batch.iter().for_each(|entry| model.apply(entry)),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused.kind(), &StoreErrorKind::Full, "{refused}");
+    assert!(refused.to_string().contains("make room"), "{refused}");
+    let missing = Entry::Released { packet_id: bowline::PacketId::new(9_999).expect("the disk works") };
+    assert!(store.commit(std::slice::from_ref(&missing)).is_ok(), "what needs no room is stored");
+    disk.set_room(None);
+    store.commit(&[missing]).expect("there is room again");
+    let mut found = answers_of(&mut store);
+    let mut expected = answers_of_model(&model);
+    for answers in [&mut found, &mut expected] {
+        answers.forget_last_publication();
+    }
+    assert_eq!(found, expected);
+}

@@ -1,0 +1,105 @@
+//! A broker's program, started in a folder of its own and ended by its process id. Knows no broker.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+/// How long a broker may take to start. RabbitMQ takes ten seconds on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A folder that goes when it is dropped.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("bowline-fallback-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).expect("the temporary folder can be written to");
+        Self(folder)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes a file; its path.
+    pub(super) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).expect("the folder is ours");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A folder that stays behind harms nobody.
+        _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running program; killed when dropped.
+pub(super) struct Program {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Program {
+    /// Starts it, with its output in a file of the folder.
+    pub(super) fn start(command: &mut Command, folder: &Folder, package: &str) -> Self {
+        let name = Path::new(command.get_program()).file_name().expect("a program").to_owned();
+        let log = folder.path().join(name).with_extension("log");
+        let file = std::fs::File::create(&log).expect("the folder is ours");
+        let errors = file.try_clone().expect("a file can be shared");
+        let child = command.stdin(Stdio::null()).stdout(file).stderr(errors).spawn();
+        let child = child.unwrap_or_else(|error| {
+            panic!("{command:?} cannot be started ({error}); install the Debian package {package}")
+        });
+        Self { child, log }
+    }
+
+    /// Waits until something listens there.
+    pub(super) async fn listens(&mut self, address: SocketAddr) {
+        let began = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            let ended = self.child.try_wait().expect("it is our child");
+            assert!(ended.is_none() && began.elapsed() < PATIENCE, "it does not start: {}", self.log());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Asks it to end, and waits for that.
+    pub(super) fn stop(&mut self) {
+        // The standard library can only kill.
+        let id = self.child.id().to_string();
+        let asked = Command::new("sh").args(["-c", "kill \"$0\"", &id]).status().expect("a shell");
+        assert!(asked.success(), "it was gone already: {}", self.log());
+        self.child.wait().expect("it is our child");
+    }
+
+    fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", self.log());
+        }
+        // Nothing can be done about one that is gone already.
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// An address on loopback where nobody listens.
+pub(super) fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on loopback");
+    listener.local_addr().expect("it is bound")
+}
