@@ -1,9 +1,11 @@
 //! `bowline broker`: the small broker as a program of its own. Knows no client.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bowline_broker::{Broker, BrokerEvent, BrokerEvents};
+use bowline::transport::{Certificates, Identity, PrivateKey, TlsServer};
+use bowline_broker::{Broker, BrokerBuilder, BrokerEvent, BrokerEvents};
 use clap::{ArgAction, Args};
 
 use crate::exit::{Failure, finish, say};
@@ -21,6 +23,31 @@ pub(crate) struct BrokerArguments {
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     bind: IpAddr,
 
+    /// Listen for TLS on this port too, with --cert and --key
+    #[arg(long, value_name = "PORT", requires = "cert")]
+    tls_port: Option<u16>,
+
+    /// The certificate for TLS, with those between it and its CA (PEM or DER)
+    #[arg(long, value_name = "FILE", requires_all = ["key", "tls_port"])]
+    cert: Option<PathBuf>,
+
+    /// Its private key (PEM or DER, without a passphrase)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+
+    /// Over TLS, let in only clients with a certificate of these CAs
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    cafile: Option<PathBuf>,
+
+    /// Listen for WebSocket on this port too
+    #[arg(long, value_name = "PORT")]
+    ws_port: Option<u16>,
+
+    /// Listen on a Unix socket at this path too
+    #[cfg(unix)]
+    #[arg(long, value_name = "PATH")]
+    unix: Option<PathBuf>,
+
     /// Tell on stderr who connects, who leaves and why, and what clients do wrong
     #[arg(short, long)]
     verbose: bool,
@@ -36,7 +63,8 @@ It runs until Ctrl-C or SIGTERM, and exits with 0 then; with 1 if it cannot list
 Examples:
   bowline broker                        on 127.0.0.1 and port 1883
   bowline broker -p 0 -v                on a free port, which it prints, with a line for each event
-  bowline broker --bind 0.0.0.0         for everybody who can reach this machine";
+  bowline broker --bind 0.0.0.0         for everybody who can reach this machine
+  bowline broker --tls-port 8883 --cert host.crt --key host.key --ws-port 8080";
 
 /// Runs until Ctrl-C or SIGTERM.
 pub(crate) async fn run(arguments: BrokerArguments) -> ExitCode {
@@ -45,12 +73,21 @@ pub(crate) async fn run(arguments: BrokerArguments) -> ExitCode {
 
 async fn serve(arguments: BrokerArguments) -> Result<u8, Failure> {
     let mut stopping = Stopping::watch(None).map_err(|error| Failure::new(error.to_string()))?;
-    let address = SocketAddr::new(arguments.bind, arguments.port);
-    let broker = Broker::builder().listen(address).start().await;
+    let broker = arguments.listeners(Broker::builder()).start().await;
     let broker = broker.map_err(|error| Failure::new(error.to_string()))?;
     let events = arguments.verbose.then(|| tokio::spawn(tell(broker.events())));
-    for address in broker.addresses() {
-        say("broker", &format!("listening on mqtt://{address}"));
+    for (scheme, addresses) in [
+        ("mqtt", broker.addresses()),
+        ("mqtts", broker.tls_addresses()),
+        ("ws", broker.websocket_addresses()),
+    ] {
+        for address in addresses {
+            say("broker", &format!("listening on {scheme}://{address}"));
+        }
+    }
+    #[cfg(unix)]
+    if let Some(path) = &arguments.unix {
+        say("broker", &format!("listening on unix://{}", path.display()));
     }
     stopping.wait().await;
     broker.shut_down().await;
@@ -60,6 +97,28 @@ async fn serve(arguments: BrokerArguments) -> Result<u8, Failure> {
         _ = events.await;
     }
     Ok(0)
+}
+
+impl BrokerArguments {
+    fn listeners(&self, builder: BrokerBuilder) -> BrokerBuilder {
+        let mut builder = builder.listen(SocketAddr::new(self.bind, self.port));
+        if let (Some(port), Some(cert), Some(key)) = (self.tls_port, &self.cert, &self.key) {
+            let identity = Identity::new(Certificates::file(cert), PrivateKey::file(key));
+            let mut tls = TlsServer::new(identity);
+            if let Some(roots) = &self.cafile {
+                tls = tls.client_roots(Certificates::file(roots));
+            }
+            builder = builder.listen_tls(SocketAddr::new(self.bind, port), tls);
+        }
+        if let Some(port) = self.ws_port {
+            builder = builder.listen_websocket(SocketAddr::new(self.bind, port));
+        }
+        #[cfg(unix)]
+        if let Some(path) = &self.unix {
+            builder = builder.listen_unix(path);
+        }
+        builder
+    }
 }
 
 /// A line for each event.

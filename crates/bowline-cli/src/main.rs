@@ -70,7 +70,9 @@ fn refuse(error: &clap::Error) -> ExitCode {
         // Of `--option=value` the value alone is shown; and of `-pvalue`.
         let (option, value) = argument.split_once('=').unwrap_or(("", &argument));
         let value = if argument.contains('@') {
-            value.find("mqtt://").map_or(value, |at| &value[at..])
+            let scheme =
+                |at: usize| value[..at].rfind(|it: char| !it.is_ascii_alphabetic()).map_or(0, |end| end + 1);
+            value.find("://").map_or(value, |at| &value[scheme(at)..])
         } else {
             value
         };

@@ -3,9 +3,12 @@
 mod addresses;
 mod password;
 mod target;
+mod tls;
 mod version;
+mod websocket;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bowline::{Builder, Credentials, QoS, Role, Session, Version, Will};
@@ -15,25 +18,31 @@ use crate::exit::Failure;
 use addresses::AddressArguments;
 use password::PasswordArguments;
 pub(crate) use target::Target;
+use tls::TlsArguments;
 use version::VersionChoice;
+use websocket::WebSocketArguments;
 
 #[derive(Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectArguments {
-    #[arg(value_name = "URL", help = URL_HELP, conflicts_with_all = ["url_option", "host", "port"])]
+    #[arg(value_name = "URL", help = URL_HELP, conflicts_with_all = ["url_option", "host", "port", "unix"])]
     url: Option<String>,
 
     /// The same as the URL without -L
-    #[arg(short = 'L', long = "url", value_name = "URL", conflicts_with_all = ["host", "port"])]
+    #[arg(short = 'L', long = "url", value_name = "URL", conflicts_with_all = ["host", "port", "unix"])]
     url_option: Option<String>,
 
     /// The broker's name or address
     #[arg(short, long, default_value = "localhost")]
     host: String,
 
-    /// The broker's port
-    #[arg(short, long, default_value_t = 1883)]
-    port: u16,
+    /// The broker's port: 1883, with TLS 8883, if it is not given
+    #[arg(short, long)]
+    port: Option<u16>,
+
+    /// The broker's Unix socket, instead of host and port
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port"])]
+    unix: Option<PathBuf>,
 
     /// The version of MQTT: 31, 311 or 5 (also mqttv31, mqttv311, mqttv5), or auto: the newest that the broker takes
     #[arg(short = 'V', long, value_name = "VERSION", default_value = "5", value_parser = VersionChoice::parse)]
@@ -75,6 +84,12 @@ pub(crate) struct ConnectArguments {
     login: PasswordArguments,
 
     #[command(flatten)]
+    tls: TlsArguments,
+
+    #[command(flatten)]
+    websocket: WebSocketArguments,
+
+    #[command(flatten)]
     will: WillArguments,
 }
 
@@ -98,7 +113,7 @@ struct WillArguments {
     will_retain: bool,
 }
 
-const URL_HELP: &str = "Broker and topic at once: mqtt://[user[:password]@]host[:port][/topic]";
+const URL_HELP: &str = "Broker and topic at once: mqtt[s]://[user[:password]@]host[:port][/topic], or broker alone: ws[s]://host[:port]/path, unix:///path";
 
 /// The bytes that a connection may hold of messages that are not acknowledged: room for the largest that there are.
 const INBOUND_BYTES_MAX: usize = 320 * 1024 * 1024;
@@ -118,7 +133,10 @@ impl ConnectArguments {
     pub(crate) fn target(&self) -> Result<Target, Failure> {
         match self.url.as_ref().or(self.url_option.as_ref()) {
             Some(url) => Target::of_url(url),
-            None => Target::of_host(&self.host, self.port),
+            None => match &self.unix {
+                Some(path) => Target::of_socket(path),
+                None => Target::of_host(&self.host, self.port, self.tls.is_given(), self.websocket.path()),
+            },
         }
     }
 
@@ -138,6 +156,16 @@ impl ConnectArguments {
             builder = builder.credentials(credentials);
         } else {
             builder = builder.credentials(Credentials::none());
+        }
+        if target.is_encrypted() {
+            builder = builder.tls(self.tls.tls()?);
+        } else if self.tls.is_given() {
+            return Err(Failure::usage("options of TLS need a URL with mqtts:// or wss://"));
+        }
+        if target.is_websocket() {
+            builder = builder.websocket(self.websocket.options()?);
+        } else if self.websocket.is_given() {
+            return Err(Failure::usage("options of WebSocket need a URL with ws:// or wss://, or --ws"));
         }
         if let Some(id) = &self.id {
             builder = builder.client_id(id);

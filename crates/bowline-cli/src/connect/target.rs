@@ -1,6 +1,8 @@
 //! Where to connect to, from a URL with a topic or from host and port. Owns that no part of a URL gets into an error.
 
-use bowline::transport::Endpoint;
+use std::path::Path;
+
+use bowline::transport::{Endpoint, Scheme};
 
 use crate::exit::Failure;
 
@@ -18,7 +20,11 @@ impl Target {
     /// Takes a URL apart: unlike other URLs it ends with a topic, which may have `#` and `?` in it.
     pub(super) fn of_url(url: &str) -> Result<Self, Failure> {
         let authority_at = url.find("://").map_or(0, |at| at + 3);
-        let path_at = url[authority_at..].find('/').map(|at| authority_at + at);
+        let scheme = &url[..authority_at];
+        // Elsewhere the path leads to the broker: it is a web server's or a socket's.
+        let ends_with_topic =
+            ["", "mqtt://", "tcp://", "mqtts://"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        let path_at = url[authority_at..].find('/').map(|at| authority_at + at).filter(|_| ends_with_topic);
         let (broker, topic) = match path_at {
             // An `@` may be a part of a password that was not encoded: then nothing is what it seems to be, and the
             // library refuses the URL.
@@ -31,10 +37,49 @@ impl Target {
         Ok(Self { url: broker.to_owned(), endpoint, topic })
     }
 
-    pub(super) fn of_host(host: &str, port: u16) -> Result<Self, Failure> {
-        let endpoint = Endpoint::tcp(host, port)
-            .map_err(|error| Failure::usage(format!("host or port is wrong: {error}")))?;
-        Ok(Self { url: endpoint.to_string(), endpoint, topic: None })
+    /// With a path it is WebSocket.
+    pub(super) fn of_host(
+        host: &str,
+        port: Option<u16>,
+        is_encrypted: bool,
+        path: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let wrong = |error| Failure::usage(format!("host, port or path is wrong: {error}"));
+        let (scheme, default_port) = match (path, is_encrypted) {
+            (None, false) => ("mqtt", 1883),
+            (None, true) => ("mqtts", 8883),
+            (Some(_), false) => ("ws", 80),
+            (Some(_), true) => ("wss", 443),
+        };
+        let plain = Endpoint::tcp(host, port.unwrap_or(default_port)).map_err(wrong)?;
+        // It prints as `mqtt://host:port`.
+        let slash = if path.is_some_and(|path| !path.starts_with('/')) { "/" } else { "" };
+        let url = format!("{}{slash}{}", plain.to_string().replacen("mqtt", scheme, 1), path.unwrap_or(""));
+        let endpoint = url.parse().map_err(wrong)?;
+        Ok(Self { url, endpoint, topic: None })
+    }
+
+    pub(super) fn of_socket(path: &Path) -> Result<Self, Failure> {
+        let wrong =
+            |error: String| Failure::usage(format!("the socket {} is wrong: {error}", path.display()));
+        let absolute = std::path::absolute(path).map_err(|error| wrong(error.to_string()))?;
+        #[cfg(unix)]
+        {
+            let endpoint = Endpoint::unix(absolute).map_err(|error| wrong(error.to_string()))?;
+            Ok(Self { url: endpoint.to_string(), endpoint, topic: None })
+        }
+        #[cfg(not(unix))]
+        Err(wrong(format!("there are no Unix sockets here, so {} cannot be one", absolute.display())))
+    }
+
+    /// Whether WebSocket is spoken.
+    pub(super) fn is_websocket(&self) -> bool {
+        matches!(self.endpoint.scheme(), Scheme::Ws | Scheme::Wss)
+    }
+
+    /// Whether TLS is spoken.
+    pub(super) fn is_encrypted(&self) -> bool {
+        matches!(self.endpoint.scheme(), Scheme::Mqtts | Scheme::Wss)
     }
 }
 
@@ -69,9 +114,33 @@ mod tests {
 
     #[test]
     fn a_host_may_be_an_address_of_either_kind() {
-        let url = |host: &str| Target::of_host(host, 7).map_err(|failure| failure.text).unwrap().url;
+        let url = |host: &str| {
+            Target::of_host(host, Some(7), false, None).map_err(|failure| failure.text).unwrap().url
+        };
         assert_eq!(url("::1"), "mqtt://[::1]:7");
         assert_eq!(url("127.0.0.1"), "mqtt://127.0.0.1:7");
-        assert!(Target::of_host("user@host", 7).is_err());
+        assert!(Target::of_host("user@host", Some(7), false, None).is_err());
+    }
+
+    #[test]
+    fn without_a_port_it_is_the_registered_one() {
+        let url = |is_encrypted, path| {
+            let target = Target::of_host("h", None, is_encrypted, path);
+            target.map_err(|failure| failure.text).unwrap().url
+        };
+        assert_eq!(url(false, None), "mqtt://h:1883");
+        assert_eq!(url(true, None), "mqtts://h:8883");
+        assert_eq!(url(false, Some("/mqtt")), "ws://h:80/mqtt");
+        assert_eq!(url(true, Some("a/b?c")), "wss://h:443/a/b?c");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_socket_has_a_path_and_no_topic() {
+        assert_eq!(parts("unix:///run/broker.sock"), ("unix:///run/broker.sock".into(), None));
+        let target = Target::of_socket(Path::new("/run/a b.sock")).map_err(|failure| failure.text).unwrap();
+        assert_eq!(target.endpoint.unix_path(), Some(Path::new("/run/a b.sock")));
+        let parsed: Endpoint = target.url.parse().unwrap();
+        assert_eq!(parsed.unix_path(), target.endpoint.unix_path());
     }
 }

@@ -10,4 +10,5 @@ mod serving;
 mod several_brokers;
 mod subscribing;
 mod telling_secrets;
+mod transports;
 mod versions;

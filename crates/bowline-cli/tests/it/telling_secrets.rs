@@ -124,7 +124,8 @@ async fn no_error_has_a_password_in_it() {
     let with_slash = format!("mqtt://meter:/{PASSWORD}@{address}/a");
     let without_host = format!("mqtt://meter:{PASSWORD}");
     let (of_flag, of_port) = (format!("--pw-prompt={PASSWORD}"), format!("--port={url}"));
-    let wrong: [&[&str]; 8] = [
+    let encrypted = format!("--host=wss://meter:{PASSWORD}@host/a");
+    let wrong: [&[&str]; 9] = [
         &["pub", &url, "-m", "x", "-d"],
         &["pub", &url, &url, "-m", "x"],
         &["pub", &url, "-m", "x", "-h", "host"],
@@ -132,6 +133,7 @@ async fn no_error_has_a_password_in_it() {
         &["pub", &without_host, "-m", "x"],
         &["pub", &of_flag, "-t", "a", "-m", "x"],
         &["pub", &of_port, "-t", "a", "-m", "x"],
+        &["pub", &encrypted, &encrypted, "-t", "a", "-m", "x"],
         &["pub", "-P", PASSWORD, "-P", PASSWORD, "-t", "a", "-m", "x"],
     ];
     for arguments in wrong {

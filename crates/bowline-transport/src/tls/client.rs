@@ -32,6 +32,7 @@ use crate::tls_error::{Side, TlsError};
 /// | [`key_log`](Self::key_log), [`key_log_file`](Self::key_log_file) | none |
 /// | [`crypto_provider`](Self::crypto_provider) | ring |
 /// | [`danger_accept_any_certificate`](Self::danger_accept_any_certificate) | certificates are verified |
+/// | [`danger_accept_any_server_name`](Self::danger_accept_any_server_name) | the name is verified |
 /// | [`config`](Self::config) | made of the above |
 ///
 /// Files are read for every attempt to connect, so that a renewed certificate needs no restart. While nothing has changed, all
@@ -151,6 +152,14 @@ impl Tls {
     /// self-signed certificate, give it as a [root](Self::roots) instead.
     pub fn danger_accept_any_certificate(self) -> Self {
         self.set(|settings| settings.accepts_any = true)
+    }
+
+    /// Takes a certificate for any host, if it is valid otherwise: **whoever has a certificate of one of the trusted CAs can stand in
+    /// for the broker**. With a CA that gives its certificates to brokers alone that is little; with the platform's roots it is
+    /// everybody. If the broker is only called by another name than the certificate's, say that one with
+    /// [`server_name`](Self::server_name).
+    pub fn danger_accept_any_server_name(self) -> Self {
+        self.set(|settings| settings.accepts_any_name = true)
     }
 
     /// Takes a prepared configuration instead of all other options but [`server_name`](Self::server_name): for what has no option

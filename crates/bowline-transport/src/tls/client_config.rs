@@ -11,7 +11,7 @@ use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{self, ClientConfig, KeyLog, RootCertStore};
 
-use crate::tls::danger::AcceptsAny;
+use crate::tls::danger::{AcceptsAny, AcceptsAnyName};
 use crate::tls::identity::{Identity, LoadedIdentity};
 use crate::tls::roots::{add_platform_roots, add_roots};
 use crate::tls::source::{Certificates, Loaded, RevocationLists};
@@ -44,6 +44,7 @@ pub(super) struct Settings {
     pub(super) key_log: Option<Arc<dyn KeyLog>>,
     pub(super) provider: Option<Arc<CryptoProvider>>,
     pub(super) accepts_any: bool,
+    pub(super) accepts_any_name: bool,
     pub(super) prepared: Option<Arc<ClientConfig>>,
 }
 
@@ -63,6 +64,7 @@ impl Default for Settings {
             key_log: None,
             provider: None,
             accepts_any: false,
+            accepts_any_name: false,
             prepared: None,
         }
     }
@@ -78,6 +80,7 @@ impl fmt::Debug for Settings {
             .field("server_name", &self.server_name)
             .field("versions", &self.versions)
             .field("accepts_any", &self.accepts_any)
+            .field("accepts_any_name", &self.accepts_any_name)
             .finish_non_exhaustive()
     }
 }
@@ -159,6 +162,9 @@ impl LoadedSettings {
             .map_err(|error| TlsError::setting(format!("TLS cannot be set up like this ({error})")))?;
         let builder = if settings.accepts_any {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptsAny(provider.clone())))
+        } else if settings.accepts_any_name {
+            let verifier = AcceptsAnyName(self.verifier(settings, &provider)?);
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         } else {
             builder.with_webpki_verifier(self.verifier(settings, &provider)?)
         };

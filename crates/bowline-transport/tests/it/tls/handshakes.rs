@@ -228,6 +228,22 @@ async fn nothing_is_verified_only_if_that_was_asked_for_by_its_dangerous_name() 
 }
 
 #[tokio::test]
+async fn any_name_is_taken_only_if_that_was_asked_for_and_only_from_a_trusted_ca() {
+    let (authority, another) = (Authority::new("roots"), Authority::new("another"));
+    let server = EchoServer::of(&authority.issue("elsewhere.example"));
+    let error = server.connect(&trusting(&authority)).await.unwrap_err();
+    assert!(error.to_string().contains("elsewhere.example"), "{error}");
+    let any_name = trusting(&authority).danger_accept_any_server_name();
+    assert_echo(&mut server.connect(&any_name).await.unwrap()).await;
+    let of_another = trusting(&another).danger_accept_any_server_name();
+    assert!(server.connect(&of_another).await.is_err());
+    let expired = authority.issue_changed("elsewhere.example", |params| {
+        params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    });
+    assert!(EchoServer::of(&expired).connect(&any_name).await.is_err());
+}
+
+#[tokio::test]
 async fn a_key_log_gets_the_secrets_of_each_session() {
     #[derive(Debug, Default)]
     struct Counts(AtomicUsize);
@@ -265,6 +281,43 @@ async fn a_client_that_says_nothing_holds_up_nobody_and_is_let_go_in_the_end() {
         "the handshake with {peer} failed: the client {peer} did not finish the TLS handshake within 300.0ms"
     );
     assert_eq!(error.to_string(), text);
+}
+
+#[tokio::test]
+async fn beyond_so_many_handshakes_at_a_time_clients_wait_to_be_accepted() {
+    type Acceptor = TlsAcceptor<TcpAcceptor>;
+    let authority = Authority::new("roots");
+    let tcp = TcpAcceptor::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = tcp.local_addr();
+    let server = TlsServer::new(authority.issue(HOST).identity()).handshake_timeout(Duration::from_secs(1));
+    let acceptor = TlsAcceptor::new(tcp, &server).unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..Acceptor::HANDSHAKES_MAX {
+        silent.push(TcpStream::connect(addr).await.unwrap());
+    }
+    let endpoint: Endpoint = format!("mqtts://{HOST}:{}", addr.port()).parse().unwrap();
+    let tls = trusting(&authority);
+    let accepting = async {
+        assert!(acceptor.accept().await.is_err(), "the first to end is one that was silent");
+        while acceptor.accept().await.is_err() {}
+    };
+    let (connected, accepted) =
+        tokio::join!(connect(&tls, &endpoint), timeout(Duration::from_secs(20), accepting));
+    connected.unwrap();
+    accepted.unwrap();
+}
+
+#[tokio::test]
+async fn the_key_of_an_elliptic_curve_is_taken_in_its_old_form_too() {
+    let authority = Authority::new("roots");
+    let issued = authority.issue("meter-7");
+    let pkcs8 = issued.key.serialize_der();
+    // PKCS#8 has the older form (SEC1) inside, as an octet string of 109 bytes that begins with a sequence.
+    let begin = pkcs8.windows(3).position(|bytes| bytes == [0x04, 0x6d, 0x30]).unwrap() + 2;
+    let old_form = PrivateKey::bytes(&pkcs8[begin..begin + 0x6d]);
+    let wants = TlsServer::new(authority.issue(HOST).identity()).client_roots(authority.roots());
+    let tls = trusting(&authority).identity(Identity::new(issued.certificates(), old_form));
+    assert_echo(&mut EchoServer::start(&wants).connect(&tls).await.unwrap()).await;
 }
 
 #[test]

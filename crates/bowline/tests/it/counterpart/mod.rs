@@ -11,6 +11,8 @@ use std::time::Duration;
 use bowline::{Backoff, Builder, Client, ReasonCode, Version};
 use bowline_broker::Broker;
 
+#[cfg(feature = "websocket")]
+pub(crate) use crate::counterpart::mosquitto::free_address;
 pub(crate) use crate::counterpart::mosquitto::{Clients, Mosquitto};
 pub(crate) use crate::counterpart::relay::Relay;
 use crate::peer::within;

@@ -21,6 +21,9 @@ pub(crate) enum Clients<'a> {
     Anybody,
     /// Those who log in with this user and password.
     Login(&'a str, &'a str),
+    /// Anybody, here also by WebSocket: this version does not start without a plain listener.
+    #[cfg(feature = "websocket")]
+    WebSocket(SocketAddr),
     /// Those who speak TLS and show a certificate of this CA. All are PEM.
     #[cfg(feature = "tls")]
     Certified {
@@ -132,6 +135,10 @@ impl Clients<'_> {
     fn configuration(&self, folder: &Path) -> String {
         match self {
             Self::Anybody => "allow_anonymous true\n".to_owned(),
+            #[cfg(feature = "websocket")]
+            Self::WebSocket(address) => {
+                format!("allow_anonymous true\nlistener {} 127.0.0.1\nprotocol websockets\n", address.port())
+            }
             Self::Login(user, password) => {
                 let passwords = folder.join("passwords");
                 run(Command::new("mosquitto_passwd")
@@ -197,7 +204,7 @@ fn new_folder() -> PathBuf {
     folder
 }
 
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on loopback");
     listener.local_addr().expect("it is bound")
 }

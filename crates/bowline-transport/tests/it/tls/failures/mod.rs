@@ -80,7 +80,8 @@ impl Meeting {
         match self.client {
             Err(error) => Row::of_connect(what, &error, self.addr),
             Ok(mut stream) => {
-                // The server has let go of its side, so one of these fails.
+                // The server has refused and let go of its side, so one of these fails.
+                assert!(self.server.is_err(), "{what}: nobody refuses");
                 let written = stream.write_all(b"CONNECT").await;
                 let error = match written {
                     Ok(()) => stream.read(&mut [0; 8]).await.expect_err("the server has refused"),

@@ -1,7 +1,7 @@
 //! Peers that do not speak TLS, not enough of it, or nothing at all.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bowline_transport::{
     AcceptError, Connector, Endpoint, Listener, TcpConnector, Tls, TlsConnector, TlsError, TlsServer,
@@ -54,7 +54,9 @@ async fn silent(tls: &Tls) -> Row {
     let addr = listener.local_addr().expect("it is bound");
     let connector = TlsConnector::new(TcpConnector::new(), tls.clone());
     let connector = connector.connect_timeout(Duration::from_millis(300));
+    let started = Instant::now();
     let error = connector.connect(&endpoint(addr)).await.expect_err("nobody answers");
+    assert!(started.elapsed() < Duration::from_secs(5), "it is given up in time");
     Row::of_connect("a broker that says nothing", &error, addr)
 }
 
