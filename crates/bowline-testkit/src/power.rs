@@ -24,6 +24,7 @@ struct Shared {
     log: Vec<Operation>,
     process: u64,
     fails_at: Option<u64>,
+    fails_next_sync: bool,
     room: Option<u64>,
 }
 
@@ -53,7 +54,10 @@ impl PowerDisk {
     /// A disk with this content, all of it synced.
     pub fn holding(content: Vec<u8>) -> Self {
         let disk = Self::default();
-        disk.lock().content = content;
+        let mut shared = disk.lock();
+        shared.log = vec![Operation::Write { offset: 0, data: content.clone() }, Operation::Sync];
+        shared.content = content;
+        drop(shared);
         disk
     }
 
@@ -83,6 +87,11 @@ impl PowerDisk {
     /// Lets the so many next operations pass and the one after fail; all after that pass again.
     pub fn fail_after(&self, operations: u64) {
         self.lock().fails_at = Some(operations);
+    }
+
+    /// Lets the next sync fail. What was written is there all the same, until the power fails.
+    pub fn fail_next_sync(&self) {
+        self.lock().fails_next_sync = true;
     }
 
     /// Whether a failure was asked for that has not come.
@@ -158,6 +167,9 @@ impl PowerDisk {
             Some(left) => shared.fails_at = Some(left - 1),
             None => {}
         }
+        if operation == Operation::Sync && std::mem::take(&mut shared.fails_next_sync) {
+            return Err(io::Error::other("the sync failed, as it was asked to"));
+        }
         if shared.room.is_some_and(|room| end > room) {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -231,7 +243,7 @@ pub struct PowerCut<'a> {
 }
 
 impl<'a> PowerCut<'a> {
-    /// Before the first operation, on a disk that was empty.
+    /// Before the first operation of the log of a disk.
     pub const fn new(log: &'a [Operation]) -> Self {
         Self { log, durable: Vec::new(), synced: 0, done: 0 }
     }

@@ -13,9 +13,10 @@ use crate::builder::{Builder, ConnectError, Role};
 use crate::connection::Connection;
 use crate::message::Message;
 use crate::names::{IntoFilter, IntoTopic};
-use crate::publish::{Publish, Topic};
+use crate::publish::{OutcomeError, Publish, Topic, key_outcome};
 use crate::publisher::Publisher;
 use crate::shared::Hold;
+use crate::store::StoredOutcome;
 use crate::subscribe::{OnMessage, Subscribe, UnsubscribeError, unsubscribe};
 use crate::subscriber::Subscriber;
 
@@ -74,6 +75,18 @@ impl Client {
     /// connection; the message waits then.
     pub fn publish(&self, topic: impl IntoTopic, payload: impl Into<Bytes>) -> Publish<'_> {
         Publish::new(self.connection.lease(), topic, payload)
+    }
+
+    /// How the publication with this [key](Publish::key) ended; waits for that while it goes on. `None` if there was none, or if so
+    /// many have ended since that it is forgotten. Durable sessions only.
+    ///
+    /// # Errors
+    /// [`OutcomeError`]: the session is not durable, the store could not be read, or the client has ended.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn outcome(&self, key: &str) -> Result<Option<StoredOutcome>, OutcomeError> {
+        key_outcome(self.connection.lease(), key).await
     }
 
     /// A prepared topic: checked once, to be published to again and again.

@@ -8,6 +8,7 @@ use bowline_proto::client::{DropReason, Outcome};
 use bowline_proto::connection::LimitError;
 use bowline_proto::error::RequestError;
 use bowline_proto::packet::AckProperties;
+use bowline_proto::session::StoredOutcome;
 use bowline_proto::types::Message;
 use bowline_proto::types::topic::TopicError;
 
@@ -117,8 +118,29 @@ pub enum PublishErrorKind {
     Ended,
     /// The session store could not keep it.
     StoreFailed,
+    /// The [`key`](crate::Publish::key) is that of an earlier message.
+    KnownKey(KnownKey),
     /// The client ended; the message is stored, and the next client on the durable session goes on with it.
     Stored,
+}
+
+/// What is known of the earlier message with the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "it goes on or is over")]
+pub enum KnownKey {
+    /// It was accepted, or is about to be, and has not ended.
+    Pending,
+    /// It has ended.
+    Ended(StoredOutcome),
+}
+
+impl fmt::Display for KnownKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pending => f.write_str("it has not ended"),
+            Self::Ended(outcome) => outcome.fmt(f),
+        }
+    }
 }
 
 impl PublishError {
@@ -142,13 +164,15 @@ impl PublishError {
     }
 
     /// Whether the broker does not have the message and will not get it. False only for
-    /// [`PublishErrorKind::Indeterminate`], [`PublishErrorKind::Poison`] and [`PublishErrorKind::Stored`], and for [`PublishErrorKind::TimedOut`] without
+    /// [`PublishErrorKind::Indeterminate`], [`PublishErrorKind::Poison`], [`PublishErrorKind::Stored`] and
+    /// [`PublishErrorKind::KnownKey`], and for [`PublishErrorKind::TimedOut`] without
     /// the message.
     pub const fn is_certain(&self) -> bool {
         match self.parts.kind {
             PublishErrorKind::Indeterminate { .. }
             | PublishErrorKind::Poison { .. }
-            | PublishErrorKind::Stored => false,
+            | PublishErrorKind::Stored
+            | PublishErrorKind::KnownKey(_) => false,
             PublishErrorKind::TimedOut => self.parts.message.is_some(),
             _ => true,
         }
@@ -235,6 +259,9 @@ impl fmt::Display for PublishError {
                 f.write_str("the message was not acknowledged within its time limit; it stays on its way")
             }
             PublishErrorKind::Ended => f.write_str("the client has ended and accepts no messages"),
+            PublishErrorKind::KnownKey(known) => {
+                write!(f, "the key is that of an earlier message: {known}")
+            }
             PublishErrorKind::Stored => {
                 f.write_str("the client ended, and the message is stored for the next one on its session")
             }

@@ -10,7 +10,8 @@ use crate::builder::sealed::Sealed;
 use crate::builder::{Builder, ConnectError, Role};
 use crate::connection::Connection;
 use crate::names::IntoTopic;
-use crate::publish::{Publish, Topic};
+use crate::publish::{OutcomeError, Publish, Topic, key_outcome};
+use crate::store::StoredOutcome;
 
 /// A client that only publishes: it has no method to subscribe. Cheap to clone; what every handle can do is in
 /// [`Connection`].
@@ -65,6 +66,17 @@ impl Publisher {
     /// As [`Client::publish`](crate::Client::publish).
     pub fn publish(&self, topic: impl IntoTopic, payload: impl Into<Bytes>) -> Publish<'_> {
         Publish::new(self.connection.lease(), topic, payload)
+    }
+
+    /// As [`Client::outcome`](crate::Client::outcome).
+    ///
+    /// # Errors
+    /// As [`Client::outcome`](crate::Client::outcome).
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn outcome(&self, key: &str) -> Result<Option<StoredOutcome>, OutcomeError> {
+        key_outcome(self.connection.lease(), key).await
     }
 
     /// As [`Client::topic`](crate::Client::topic).

@@ -17,6 +17,29 @@ pub(super) fn deny(root: &Path) -> Result<(), String> {
     cargo(root, &["deny", "--locked", "check", "bans", "licenses", "sources"])
 }
 
+/// Cuts the power of a session store everywhere in many runs, flips a bit of every third byte of one, and has the simulator
+/// run on it.
+pub(super) fn store(root: &Path) -> Result<(), String> {
+    let arguments = [
+        "test",
+        "--package",
+        "bowline",
+        "--features",
+        "durable",
+        "--test",
+        "it",
+        "--locked",
+        "disk_store",
+        "--",
+        "--nocapture",
+    ];
+    let mut command = Command::new(program());
+    command.args(arguments).current_dir(root);
+    command.envs([("BOWLINE_POWER_RUNS", "20"), ("BOWLINE_FLIP_STEP", "3"), ("BOWLINE_SIM_SEEDS", "2000")]);
+    let status = command.status().map_err(|error| format!("cannot run cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("the tests of the store: {status}")) }
+}
+
 fn need(root: &Path, command: &str, package: &str) -> Result<(), String> {
     let is_there = Command::new(program())
         .args([command, "--version"])

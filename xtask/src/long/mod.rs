@@ -5,7 +5,6 @@ mod checks;
 mod cluster;
 mod hosts;
 mod network;
-mod program;
 mod traffic;
 
 use std::path::Path;
@@ -15,9 +14,10 @@ use crate::say;
 
 type Action = fn(&Path) -> Result<(), String>;
 
-const PARTS: [(&str, Action); 4] = [
+const PARTS: [(&str, Action); 5] = [
     ("features", checks::features),
     ("deny", checks::deny),
+    ("store", checks::store),
     ("network", network::command),
     ("cluster", cluster::command),
 ];

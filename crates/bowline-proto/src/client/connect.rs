@@ -80,7 +80,11 @@ impl Context {
             (AddressSessions::Independent, Some(holder)) => holder != self.rotation.current(),
             (AddressSessions::Independent, None) => standing.is_established,
         };
-        is_elsewhere || (!standing.is_established && !self.config.session.adopts())
+        // A session that was given up for another address is not to be met again: its identifiers are forgotten.
+        let was_given_up = self.config.addresses.sessions == AddressSessions::Independent
+            && !standing.is_established
+            && standing.generation > 0;
+        is_elsewhere || was_given_up || (!standing.is_established && !self.config.session.adopts())
     }
 
     /// Whether the broker at the current address was made to throw an old session away.

@@ -2,6 +2,7 @@
 //! published nor how the end came about.
 
 use alloc::collections::BTreeMap;
+use core::fmt;
 
 use crate::reason::ReasonCode;
 use crate::session::PublicationId;
@@ -44,6 +45,28 @@ pub enum StoredOutcome {
         /// How many connections the broker closed over it.
         closes: u32,
     },
+}
+
+impl StoredOutcome {
+    /// Whether the broker has it.
+    pub const fn is_acknowledged(self) -> bool {
+        matches!(self, Self::Acknowledged { .. })
+    }
+}
+
+impl fmt::Display for StoredOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Acknowledged { .. } => f.write_str("the broker has it"),
+            Self::Rejected { reason } => write!(f, "the broker refused it: {reason}"),
+            Self::Forbidden => f.write_str("a limit of the broker forbade it, and it was not sent"),
+            Self::Expired => f.write_str("its expiry interval passed, and it was not sent"),
+            Self::Dropped => f.write_str("the limits of the send queue had it dropped, and it was not sent"),
+            Self::Cancelled => f.write_str("it was cancelled, and it was not sent"),
+            Self::Indeterminate => f.write_str("it was sent, and nobody knows whether the broker has it"),
+            Self::Poison { closes } => write!(f, "the broker closed {closes} connections over it"),
+        }
+    }
 }
 
 /// What is to be remembered of a publication with a key when it ends.

@@ -28,6 +28,11 @@ impl Traffic {
         }
     }
 
+    /// Identifiers of PUBLISHes without a last answer.
+    pub(crate) fn live(&self) -> impl Iterator<Item = u16> + '_ {
+        self.live.iter().copied()
+    }
+
     /// The sender sends a packet; the complaint about it, if there is one.
     pub(crate) fn on_sent(&mut self, packet: &Packet) -> Option<String> {
         match packet {

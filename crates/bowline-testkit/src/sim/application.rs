@@ -169,6 +169,8 @@ impl World {
     /// The application drops a stream.
     fn close_stream(&mut self, index: usize, stream: StreamId) {
         let client = &mut self.clients[index];
+        let may_be_passed_over: Vec<bool> =
+            (0..TOPICS.len()).map(|topic| stream == UNROUTED && client.has_unwanted(topic)).collect();
         let application = &mut client.application;
         let Some(closed) = application.streams.remove(&stream) else { return };
         let is_clean = client.plan.session == Session::Clean;
@@ -178,7 +180,8 @@ impl World {
         for (&delivery, held) in &mut application.held {
             let Some(at) = held.waiting.iter().position(|one| *one == stream) else { continue };
             held.waiting.swap_remove(at);
-            if held.is_loose() && acknowledges {
+            let is_passed_over = may_be_passed_over[self.ledger.topic_of(held.number)];
+            if held.is_loose() && (acknowledges || is_passed_over) {
                 held.is_let_go = true;
                 self.ledger.taken(index, held.number);
             }
@@ -404,6 +407,13 @@ impl World {
         let name = TopicName::from_static(TOPICS[topic]).expect("a legal topic");
         let client = &mut self.clients[index];
         client.application.came = Some(number);
+        // What came under this identifier before has no acknowledgement any more, and comes under another one.
+        if let Some((delivery, before)) = client.application.by_id.get(&packet_id)
+            && *before != number
+            && let Some(held) = client.application.held.get_mut(delivery)
+        {
+            held.is_let_go = true;
+        }
         let mut streams = client.application.streams.values().flat_map(|stream| &stream.filters);
         let is_for_nobody = !streams.any(|&one| filter(one).matches(&name));
         let is_acknowledged = client.plan.unmatched == Unmatched::Acknowledge;

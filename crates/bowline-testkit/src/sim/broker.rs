@@ -93,37 +93,38 @@ fn greeting() -> Vec<u8> {
 
 impl World {
     /// Lets the broker do everything that it can do; whether there was something.
-    pub(super) fn broker_step(&mut self) -> bool {
-        let is_due = self.broker.until.is_some_and(|until| until <= self.now);
-        if !std::mem::take(&mut self.broker.is_dirty) && !is_due {
+    pub(super) fn broker_step(&mut self, at: usize) -> bool {
+        let is_due = self.brokers[at].until.is_some_and(|until| until <= self.now);
+        if !std::mem::take(&mut self.brokers[at].is_dirty) && !is_due {
             return false;
         }
         loop {
             self.counts.steps += 1;
-            match self.broker.core.poll_output(self.now) {
-                BrokerOutput::Transmit { connection, buffer } => self.broker_writes(connection, buffer),
-                BrokerOutput::Close { connection, is_abrupt: _ } => self.broker_closes(connection),
-                BrokerOutput::Event(event) => self.on_broker_event(event),
+            match self.brokers[at].core.poll_output(self.now) {
+                BrokerOutput::Transmit { connection, buffer } => self.broker_writes(at, connection, buffer),
+                BrokerOutput::Close { connection, is_abrupt: _ } => self.broker_closes(at, connection),
+                BrokerOutput::Event(event) => self.on_broker_event(at, event),
                 BrokerOutput::Authenticate { .. } => {}
                 BrokerOutput::Sleep { until } => {
-                    self.broker.until = until;
+                    self.brokers[at].until = until;
                     return true;
                 }
             }
         }
     }
 
-    fn broker_writes(&mut self, connection: ConnectionId, buffer: Outgoing) {
+    fn broker_writes(&mut self, at: usize, connection: ConnectionId, buffer: Outgoing) {
         let bytes = buffer.to_vec();
-        if connection == self.broker.witness {
-            self.broker.by_witness.feed(&bytes);
-            self.witness_reads();
-            self.broker.core.handle_transmitted(connection, buffer, self.now);
+        let broker = &mut self.brokers[at];
+        if connection == broker.witness {
+            broker.by_witness.feed(&bytes);
+            self.witness_reads(at);
+            self.brokers[at].core.handle_transmitted(connection, buffer, self.now);
             return;
         }
-        let Some(&number) = self.broker.links.get(&connection) else { return };
+        let Some(&number) = broker.links.get(&connection) else { return };
         if let Some(link) = self.links.get_mut(&number) {
-            let numbers = self.broker.numbers.entry(link.client).or_default();
+            let numbers = broker.numbers.entry(link.client).or_default();
             match &mut link.relay {
                 Some(relay) => {
                     link.to_client.write(&relay.towards_client(&bytes, numbers, self.now), self.now)
@@ -152,74 +153,79 @@ impl World {
         all > 0
     }
 
-    fn witness_reads(&mut self) {
-        while let Ok(Some(packet)) = self.broker.by_witness.next_packet() {
+    fn witness_reads(&mut self, at: usize) {
+        while let Ok(Some(packet)) = self.brokers[at].by_witness.next_packet() {
             if let Packet::Publish(publish) = packet {
                 let number = number_of(&publish.payload);
                 let topic = self.ledger.topic_of(number);
                 let clients = 0..self.clients.len();
-                let expects =
-                    |&client: &usize| self.clients[client].expects(topic) && !self.ledger.is_confused(client);
+                let expects = |&index: &usize| {
+                    let client = &self.clients[index];
+                    client.at == at && client.expects(topic) && !self.ledger.is_confused(index)
+                };
                 let expecting: Vec<usize> = clients.filter(expects).collect();
-                self.log.note(self.now, || format!("broker: takes message {number} for {expecting:?}"));
-                let verdict = self.ledger.witnessed(number, &expecting);
+                self.log.note(self.now, || format!("broker {at}: takes message {number} for {expecting:?}"));
+                let verdict = self.ledger.witnessed(number, at, &expecting);
                 self.judge(verdict);
             }
         }
     }
 
-    fn broker_closes(&mut self, connection: ConnectionId) {
-        let Some(number) = self.broker.links.remove(&connection) else { return };
+    fn broker_closes(&mut self, at: usize, connection: ConnectionId) {
+        let Some(number) = self.brokers[at].links.remove(&connection) else { return };
         let Some(link) = self.links.get_mut(&number) else { return };
         link.connection = None;
         link.to_client.end(self.now);
+        self.clients[link.client].silenced += u64::from(link.was_silenced);
         if self.clients[link.client].link != Some(number) {
             self.links.remove(&number);
         }
     }
 
-    fn on_broker_event(&mut self, event: BrokerEvent) {
-        self.log.note(self.now, || format!("broker: {event:?}"));
+    fn on_broker_event(&mut self, at: usize, event: BrokerEvent) {
+        self.log.note(self.now, || format!("broker {at}: {event:?}"));
         match event {
             BrokerEvent::Violation(violation) => self.on_violation(&violation),
             BrokerEvent::Connected { client_id, session_present, .. } => {
                 let Some(index) = index_of(&client_id) else { return };
                 let client = &mut self.clients[index];
-                if session_present && client.is_loss_unheard {
+                if session_present && client.is_loss_unheard[at] {
                     self.log
                         .note(self.now, || format!("broker: client {index} missed that its session was new"));
                     self.clients[index].wire.is_confused = true;
                     self.ledger.session_lost(index, true);
                 }
                 let client = &mut self.clients[index];
-                client.is_loss_unheard |= !session_present;
-                let is_left = self.broker.reads_from.is_some_and(|link| client.link != Some(link));
-                client.left_connect_came |= is_left;
-                client.left_connect_came &= is_left || session_present;
+                client.is_loss_unheard[at] |= !session_present;
+                let is_left = self.brokers[at].reads_from.is_some_and(|link| client.link != Some(link));
+                client.left_connect_came[at] |= is_left;
+                client.left_connect_came[at] &= is_left || session_present;
             }
             _ => {}
         }
     }
 
     fn on_violation(&mut self, violation: &bowline_broker::Violation) {
-        let is_silence = violation.text.contains("keep alive");
+        let index = index_of(&violation.client_id);
+        // What a client writes on a connection that stands still cannot be heard. The broker closes, and then says why.
+        let is_silence = violation.text.contains("keep alive")
+            && index.is_some_and(|index| self.clients[index].silenced > 0);
+        if let Some(index) = index.filter(|_| is_silence) {
+            self.clients[index].silenced -= 1;
+        }
         // A new process without a store starts its identifiers anywhere, and may meet one of the last process.
-        let forgot_identifiers = index_of(&violation.client_id).is_some_and(|index| {
-            let client = &self.clients[index];
-            client.life > 1 && !client.is_durable() && violation.text.contains("while")
-        });
+        let forgot_identifiers = violation.text.contains("while")
+            && index.is_some_and(|index| self.clients[index].wire.names_forgotten(&violation.text));
         // What a client began in a session whose loss it could not hear of, it ends in the order of that session.
-        let has_older_order = index_of(&violation.client_id)
-            .is_some_and(|index| self.ledger.is_confused(index))
+        let has_older_order = index.is_some_and(|index| self.ledger.is_confused(index))
             && (violation.text.contains("left later") || violation.text.contains("sent later"));
-        // A client whose packets are on their way for too long cannot help it.
         if !is_silence && !forgot_identifiers && !has_older_order {
             self.judge(Err(format!("the broker complains: {violation}")));
         }
     }
 
     /// CONNACK reaches a client.
-    pub(super) fn on_connack(&mut self, index: usize, connack: &ConnAck) {
+    pub(super) fn on_connack(&mut self, index: usize, at: usize, connack: &ConnAck) {
         if connack.reason.is_failure() {
             return;
         }
@@ -232,19 +238,26 @@ impl World {
         let quota = client.quota(receive_maximum);
         client.wire.connected(is_new, quota);
         client.application.on_connected(is_new);
-        client.is_loss_unheard = false;
+        client.is_loss_unheard[at] = false;
+        let is_elsewhere = std::mem::replace(&mut client.at, at) != at;
+        client.expects_session &= !client.was_elsewhere;
         client.loss_heard_in = is_new.then_some(client.disk.committed.generation);
         if is_new {
             client.active.clear();
             if client.expects_session && client.is_kept_for_ever() {
                 self.judge(Err(format!("client {index} lost its session, and the broker had it")));
             }
+        }
+        // What the other broker still has for it does not come.
+        if is_new || is_elsewhere {
+            self.clients[index].active.clear();
             self.ledger.session_lost(index, false);
         }
     }
 
     pub(super) fn on_client_connected(&mut self, index: usize, _: Option<bool>) {
         let client = &mut self.clients[index];
+        client.was_elsewhere = false;
         client.expects_session = client.is_kept_for_ever();
     }
 
@@ -252,7 +265,7 @@ impl World {
         // What it finds after a clean start is the session of a CONNECT of its own that it had left on its way.
         let finds_own =
             matches!(cause, DisconnectCause::Protocol(ProtocolError::SessionPresentAfterCleanStart))
-                && self.clients[index].left_connect_came;
+                && self.clients[index].left_connect_came.contains(&true);
         if let DisconnectCause::Protocol(error) = cause
             && !finds_own
         {
@@ -260,9 +273,11 @@ impl World {
         }
     }
 
-    /// The broker's process ends and starts again.
+    /// The process of a broker ends and starts again.
     pub(super) fn restart_broker(&mut self, keeps_sessions: bool) {
-        let links: Vec<usize> = self.links.keys().copied().collect();
+        let at = self.random.below(self.brokers.len() as u64) as usize;
+        let links: Vec<usize> =
+            self.links.iter().filter(|(_, link)| link.broker == at).map(|(number, _)| *number).collect();
         for &link in &links {
             self.cut(link);
         }
@@ -274,12 +289,15 @@ impl World {
             return;
         }
         self.counts.restarts_without_sessions += 1;
-        for link in self.links.values_mut() {
+        for link in self.links.values_mut().filter(|link| link.broker == at) {
             link.connection = None;
         }
-        self.broker = Broker::new(self.broker_limits(), self.now);
+        self.brokers[at] = Broker::new(self.broker_limits(), self.now);
         for index in 0..self.clients.len() {
             let client = &mut self.clients[index];
+            if client.at != at {
+                continue;
+            }
             client.active.clear();
             client.expects_session = false;
             // A client that cannot be told goes on as if nothing had happened.
@@ -293,7 +311,9 @@ impl World {
         self.counts.new_limits += 1;
         self.limits = which;
         let config = config(self.broker_limits());
-        self.broker.core.set_config(config).expect("legal settings");
+        for broker in &mut self.brokers {
+            broker.core.set_config(config.clone()).expect("legal settings");
+        }
     }
 
     fn broker_limits(&self) -> BrokerLimits {

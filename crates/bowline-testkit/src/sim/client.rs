@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use bowline_proto::client::{ClientConfig, ClientEngine, Event, InboundLimits, Outcome, SessionPolicy};
+use bowline_proto::client::{
+    AddressSessions, ClientConfig, ClientEngine, Event, InboundLimits, Outcome, SessionPolicy,
+};
 use bowline_proto::session::{PublicationId, Recovered};
 use bowline_proto::types::{MessageProperties, Text, TopicFilter, TopicName};
 use bowline_proto::{Message, PacketId, QoS, Timestamp};
@@ -16,7 +18,7 @@ use crate::sim::application::Application;
 use crate::sim::disk::Disk;
 use crate::sim::ledger::End;
 use crate::sim::manners::Manners;
-use crate::sim::plan::{ClientPlan, Session, TOPICS, filter};
+use crate::sim::plan::{ClientPlan, Places, Session, TOPICS, filter};
 use crate::sim::tasks::Task;
 use crate::sim::wire::{Wire, number_of};
 
@@ -47,19 +49,33 @@ pub(super) struct Client {
     /// The broker must have the session.
     pub(super) expects_session: bool,
     /// The broker began a session that the client has not heard of.
-    pub(super) is_loss_unheard: bool,
+    pub(super) is_loss_unheard: [bool; 2],
     /// A CONNECT on a connection that it had left reached the broker after all, and no session began since.
-    pub(super) left_connect_came: bool,
+    pub(super) left_connect_came: [bool; 2],
     /// The disk's generation when the client heard of a new session: until the next one is committed, a kill makes it
     /// forget what it heard.
     pub(super) loss_heard_in: Option<u64>,
+    /// The broker that it had its last session at, of those that know nothing of each other.
+    pub(super) at: usize,
+    /// It was connected to another one since.
+    pub(super) was_elsewhere: bool,
+    /// Where it dialled last.
+    pub(super) address: Option<usize>,
+    /// Connections that the broker closed and on which it could not hear the client for a while.
+    pub(super) silenced: u64,
     pub(super) is_stopped: bool,
     pub(super) fails_next_dial: bool,
 }
 
 impl Client {
-    pub(super) fn new(index: usize, plan: &ClientPlan, random: &mut Random, now: Timestamp) -> Self {
-        let config = config(index, plan);
+    pub(super) fn new(
+        index: usize,
+        plan: &ClientPlan,
+        places: Places,
+        random: &mut Random,
+        now: Timestamp,
+    ) -> Self {
+        let config = config(index, plan, places);
         let engine = start(&config, Recovered::default(), random.next(), now);
         Self {
             known: BTreeSet::new(),
@@ -77,8 +93,12 @@ impl Client {
             unproven: Vec::new(),
             active: BTreeSet::new(),
             expects_session: false,
-            is_loss_unheard: false,
-            left_connect_came: false,
+            is_loss_unheard: [false; 2],
+            left_connect_came: [false; 2],
+            at: 0,
+            was_elsewhere: false,
+            address: None,
+            silenced: 0,
             loss_heard_in: None,
             is_stopped: false,
             fails_next_dial: false,
@@ -136,7 +156,7 @@ impl Client {
     }
 }
 
-fn config(index: usize, plan: &ClientPlan) -> ClientConfig {
+fn config(index: usize, plan: &ClientPlan, places: Places) -> ClientConfig {
     let client_id = Text::try_from(format!("c{index}")).expect("a legal client identifier");
     let mut config = ClientConfig::new(plan.version, client_id);
     config.session = match plan.session {
@@ -144,6 +164,13 @@ fn config(index: usize, plan: &ClientPlan) -> ClientConfig {
         Session::Memory { expiry_secs, adopt } => SessionPolicy::InMemory { expiry_secs, adopt },
         Session::Durable { expiry_secs, adopt } => SessionPolicy::Durable { expiry_secs, adopt },
     };
+    config.addresses.count = if places == Places::One { 1 } else { 2 };
+    config.addresses.order = plan.address_order;
+    if places == Places::Independent {
+        config.addresses.sessions = AddressSessions::Independent;
+        config.address_names =
+            ["a", "b"].map(Text::from_static).map(|name| name.expect("a legal name")).to_vec();
+    }
     config.in_flight_max = plan.in_flight_max;
     config.inbound = InboundLimits::default();
     config.inbound.messages_max = plan.inbound_max;
@@ -210,7 +237,7 @@ impl World {
         if !is_durable {
             client.wire.forget();
         } else if client.loss_heard_in == Some(client.disk.committed.generation) {
-            client.is_loss_unheard = true;
+            client.is_loss_unheard[client.at] = true;
         }
         let unfinished = client.application.unfinished();
         let must_come_again = client.expects_session && client.is_kept_for_ever();

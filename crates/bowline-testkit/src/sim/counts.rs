@@ -69,10 +69,14 @@ pub struct Counts {
     pub qos0_dropped: u64,
     /// Reads of waiting publications from a disk.
     pub loads: u64,
+    /// Times that an address led nowhere for a while.
+    pub outages: u64,
+    /// Dials at another address than the last one.
+    pub elsewhere: u64,
 }
 
 impl Counts {
-    fn fields(&self) -> [(&'static str, u64); 29] {
+    fn fields(&self) -> [(&'static str, u64); 31] {
         [
             ("messages published", self.published),
             ("messages delivered", self.delivered),
@@ -103,6 +107,8 @@ impl Counts {
             ("abandoned messages", self.abandoned),
             ("QoS 0 messages dropped", self.qos0_dropped),
             ("loads", self.loads),
+            ("outages of an address", self.outages),
+            ("dials at another address", self.elsewhere),
         ]
     }
 
@@ -139,6 +145,8 @@ impl Counts {
         self.abandoned += other.abandoned;
         self.qos0_dropped += other.qos0_dropped;
         self.loads += other.loads;
+        self.outages += other.outages;
+        self.elsewhere += other.elsewhere;
     }
 }
 

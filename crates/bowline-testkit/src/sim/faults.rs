@@ -33,6 +33,11 @@ impl World {
             let which = self.random.below(self.plan.limits.len() as u64) as usize;
             self.fault_some_time(Fault::NewLimits(which));
         }
+        for _ in 0..faults.outages {
+            let address = self.random.below(2) as usize;
+            let duration = self.random.up_to(Duration::from_secs(60));
+            self.fault_some_time(Fault::Outage { address, duration });
+        }
         let plain = [
             (faults.failed_dials, Fault::FailDial),
             (faults.client_kills, Fault::KillClient),
@@ -63,6 +68,7 @@ impl World {
             Fault::StopClient => self.stop(index),
             Fault::RestartBroker { keeps_sessions } => self.restart_broker(keeps_sessions),
             Fault::NewLimits(which) => self.new_limits(which),
+            Fault::Outage { address, duration } => self.outage(address, duration),
             Fault::EmptyDisk { client } => self.clients[client].disk.is_full = false,
             Fault::FullDisk(duration) => {
                 counts.full_disks += 1;
@@ -79,6 +85,7 @@ impl World {
             Fault::Stall(direction, duration) => {
                 let Some(link) = link.and_then(|link| self.links.get_mut(&link)) else { return };
                 counts.stalls += 1;
+                link.was_silenced |= direction == Direction::ToServer;
                 link.pipe(direction).stall(now + duration);
             }
             Fault::HalfClose(direction) => {
@@ -89,10 +96,25 @@ impl World {
         }
     }
 
+    /// An address leads nowhere for a while, and whoever is connected there is cut off.
+    fn outage(&mut self, address: usize, duration: Duration) {
+        self.counts.outages += 1;
+        self.outages[address] = self.now + duration;
+        let there = |link: &usize| {
+            let client = &self.clients[self.links[link].client];
+            client.link == Some(*link) && client.address == Some(address)
+        };
+        let links: Vec<usize> = self.links.keys().copied().filter(there).collect();
+        for link in links {
+            self.cut(link);
+        }
+    }
+
     /// Everything works from now on.
     pub(super) fn calm(&mut self) {
         self.log.note(self.now, || "CALM".to_owned());
         self.is_calm = true;
+        self.outages = [self.now; 2];
         for client in &mut self.clients {
             client.disk.is_full = false;
             client.fails_next_dial = false;

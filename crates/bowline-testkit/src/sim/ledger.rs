@@ -17,8 +17,8 @@ pub(super) struct Ledger {
     got: BTreeMap<(usize, u64), Got>,
     /// What a client must still be handed.
     awaited: BTreeSet<(usize, u64)>,
-    /// The last message that the broker saw for the first time, by publisher, topic and QoS.
-    last_witnessed: BTreeMap<(usize, usize, QoS), u64>,
+    /// The last message that the broker saw for the first time, by publisher, topic, QoS and broker.
+    last_witnessed: BTreeMap<(usize, usize, QoS, usize), u64>,
     /// When the broker took the last message that a client was handed for the first time.
     last_handed: BTreeMap<(usize, usize, usize, QoS), u64>,
     witnessings: u64,
@@ -181,13 +181,13 @@ impl Ledger {
     }
 
     /// The broker has taken a message; `expecting` are the clients that must get it.
-    pub(super) fn witnessed(&mut self, number: u64, expecting: &[usize]) -> Verdict {
+    pub(super) fn witnessed(&mut self, number: u64, broker: usize, expecting: &[usize]) -> Verdict {
         self.witnessings += 1;
         let at = self.witnessings;
         let message = self.message(number)?;
         message.times_witnessed += 1;
         let (times, qos, key) =
-            (message.times_witnessed, message.qos, (message.client, message.topic, message.qos));
+            (message.times_witnessed, message.qos, (message.client, message.topic, message.qos, broker));
         if times == 1 {
             message.witnessed_at = at;
         }

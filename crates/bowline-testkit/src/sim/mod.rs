@@ -23,6 +23,7 @@ use bowline_proto::Timestamp;
 use bowline_proto::client::{Input, Output};
 
 pub use counts::Counts;
+pub use disk::StoreUnderTest;
 
 use crate::random::Random;
 use crate::sim::broker::Broker;
@@ -48,6 +49,22 @@ pub fn run(seed: u64, prints: bool) -> Result<Counts, String> {
     Ok(world.counts)
 }
 
+/// The same, with each durable client's disk on a store that `store` makes: that has to say what the simulated one says.
+///
+/// # Errors
+/// Those of [`run`].
+///
+/// # Panics
+/// If a store says something else, or an engine panics.
+pub fn run_on(seed: u64, mut store: impl FnMut() -> Box<dyn StoreUnderTest>) -> Result<Counts, String> {
+    let mut world = World::new(Plan::from_seed(seed), Log { is_printed: false });
+    for client in world.clients.iter_mut().filter(|client| client.is_durable()) {
+        client.disk.put_on(store());
+    }
+    world.run()?;
+    Ok(world.counts)
+}
+
 /// Everything that takes part in a run.
 #[derive(Debug)]
 struct World {
@@ -55,7 +72,10 @@ struct World {
     now: Timestamp,
     random: Random,
     clients: Vec<Client>,
-    broker: Broker,
+    /// One, or two that do not know each other's sessions.
+    brokers: Vec<Broker>,
+    /// Until when an address leads nowhere.
+    outages: [Timestamp; 2],
     links: BTreeMap<usize, Link>,
     dialled: usize,
     /// Which of the plan's limits the broker grants.
@@ -84,9 +104,11 @@ impl World {
         let now = Timestamp::from_secs(1);
         let mut random = Random::new(plan.seed ^ 0x5EED);
         let plans = plan.clients.iter().enumerate();
-        let clients = plans.map(|(index, one)| Client::new(index, one, &mut random, now)).collect();
+        let clients =
+            plans.map(|(index, one)| Client::new(index, one, plan.places, &mut random, now)).collect();
         let mut world = Self {
-            broker: Broker::new(plan.limits[0], now),
+            brokers: (0..plan.places.brokers()).map(|_| Broker::new(plan.limits[0], now)).collect(),
+            outages: [Timestamp::ZERO; 2],
             plan,
             now,
             random,
@@ -168,7 +190,10 @@ impl World {
                     has_worked = true;
                 }
             }
-            has_worked |= self.broker_step() | self.broker_sends_again();
+            for at in 0..self.brokers.len() {
+                has_worked |= self.broker_step(at);
+            }
+            has_worked |= self.broker_sends_again();
             if let Some(task) = self.pop_due() {
                 self.perform(task);
                 has_worked = true;
@@ -189,7 +214,8 @@ impl World {
         let links = self.links.iter().filter_map(|(&number, link)| self.link_next_at(number, link)).min();
         let tasks = self.agenda.keys().next().map(|(at, _)| *at);
         let rest = at_rest_since.map(|since| since + GRACE);
-        let next = [clients, links, tasks, self.broker.until, rest].into_iter().flatten().min();
+        let brokers = self.brokers.iter().filter_map(|broker| broker.until).min();
+        let next = [clients, links, tasks, brokers, rest].into_iter().flatten().min();
         let last = Timestamp::from_secs(1) + self.plan.span + REST_MAX;
         match next {
             Some(next) if next <= last => {

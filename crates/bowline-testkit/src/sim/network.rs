@@ -1,7 +1,7 @@
 //! The links between clients and broker: two pipes each, and what is seen of the packets in them.
 
 use bowline_broker::ConnectionId;
-use bowline_proto::client::Input;
+use bowline_proto::client::{Address, Input};
 use bowline_proto::codec::{Decoder, Outgoing};
 use bowline_proto::packet::Packet;
 use bowline_proto::{QoS, Timestamp, Version};
@@ -19,10 +19,14 @@ use crate::sim::wire::{Meaning, number_of};
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) client: usize,
+    /// Which broker it leads to.
+    pub(super) broker: usize,
     to_server: Pipe,
     pub(super) to_client: Pipe,
     /// The broker's end, while it is open.
     pub(super) connection: Option<ConnectionId>,
+    /// What the client wrote stood still for a while: the broker may have heard nothing for longer than the keep alive.
+    pub(super) was_silenced: bool,
     /// What the broker does besides.
     pub(super) relay: Option<Relay>,
     /// What the client reads with.
@@ -39,12 +43,14 @@ impl Link {
         }
     }
 
-    fn new(client: usize, version: Version, to_server: Pipe, to_client: Pipe) -> Self {
+    fn new(client: usize, broker: usize, version: Version, to_server: Pipe, to_client: Pipe) -> Self {
         Self {
             client,
+            broker,
             to_server,
             to_client,
             connection: None,
+            was_silenced: false,
             relay: None,
             from_server: Decoder::for_client(version, u32::MAX),
             by_client: Decoder::for_server(u32::MAX),
@@ -59,17 +65,28 @@ impl World {
         let shape = self.plan.shape;
         let [to_server, to_client] = [(), ()].map(|()| Pipe::new(shape, self.random.split()));
         let client = &mut self.clients[index];
-        let mut link = Link::new(index, client.plan.version, to_server, to_client);
+        let address = match client.engine.address() {
+            Address::Listed(address) => usize::from(address),
+            Address::Redirected(_) => 0,
+        };
+        let broker = address % self.brokers.len();
+        let mut link = Link::new(index, broker, client.plan.version, to_server, to_client);
         link.relay = client
             .manners(self.plan.manners)
             .map(|manners| Relay::new(manners, client.plan.version.rules().pubrel_carries_dup));
         client.link = Some(number);
-        let fails = std::mem::take(&mut client.fails_next_dial);
+        let is_away = self.outages[address] > self.now;
+        let fails = std::mem::take(&mut client.fails_next_dial) || is_away;
+        self.counts.elsewhere +=
+            u64::from(client.address.replace(address).is_some_and(|last| last != address));
         self.links.insert(number, link);
         self.counts.connections += 1;
         self.counts.failed_dials += u64::from(fails);
         self.log.note(self.now, || {
-            format!("client {index}: dials {number}{}", if fails { ", in vain" } else { "" })
+            format!(
+                "client {index}: dials {number} at address {address}{}",
+                if fails { ", in vain" } else { "" }
+            )
         });
         let at = self.pause();
         self.schedule(at, Task::Opened { link: number, fails });
@@ -79,13 +96,20 @@ impl World {
         if !self.is_current(link) {
             return;
         }
-        let opened = if fails { None } else { self.broker.core.open(self.now) };
+        let Some(at) = self.links.get(&link).map(|one| one.broker) else { return };
+        let opened = if fails { None } else { self.brokers[at].core.open(self.now) };
         if let Some(one) = self.links.get_mut(&link) {
             one.connection = opened;
         }
         if let Some(connection) = opened {
-            self.broker.links.insert(connection, link);
-            self.broker.is_dirty = true;
+            self.brokers[at].links.insert(connection, link);
+            self.brokers[at].is_dirty = true;
+            // The client may give up its session at the other broker from now on.
+            let index = self.links[&link].client;
+            if self.clients[index].at != at {
+                self.clients[index].was_elsewhere = true;
+                self.ledger.session_may_end(index);
+            }
             self.tell_client(link, Input::Connected);
         } else {
             self.tell_client(link, Input::DialFailed);
@@ -192,7 +216,11 @@ impl World {
     fn client_read(&mut self, index: usize, packet: &Packet) {
         self.log.note(self.now, || format!("client {index}: reads {}", log::packet(packet)));
         match packet {
-            Packet::ConnAck(connack) => self.on_connack(index, connack),
+            Packet::ConnAck(connack) => {
+                let at = self.clients[index].link.and_then(|link| self.links.get(&link));
+                let at = at.map_or(0, |link| link.broker);
+                self.on_connack(index, at, connack);
+            }
             Packet::Publish(publish) if publish.qos == QoS::AtMostOnce => {
                 self.expect_qos0(index, number_of(&publish.payload));
             }
@@ -239,8 +267,9 @@ impl World {
         let client = &self.clients[link.client];
         let reads = client.link == Some(number) && !client.engine.is_reading_paused();
         let to_client = link.to_client.next_at().filter(|_| reads);
-        let is_taken =
-            link.connection.is_some_and(|connection| !self.broker.core.is_reading_paused(connection));
+        let is_taken = link
+            .connection
+            .is_some_and(|connection| !self.brokers[link.broker].core.is_reading_paused(connection));
         let to_server = link.to_server.next_at().filter(|_| is_taken);
         let again = link.relay.as_ref().filter(|_| link.connection.is_some()).and_then(Relay::due_at);
         [to_client, to_server, again].into_iter().flatten().min()
@@ -250,7 +279,9 @@ impl World {
     pub(super) fn server_reads(&mut self, number: usize) -> bool {
         let Some(link) = self.links.get_mut(&number) else { return false };
         let Some(connection) = link.connection else { return false };
-        if self.broker.core.is_reading_paused(connection) {
+        let broker = &mut self.brokers[link.broker];
+        let at = link.broker;
+        if broker.core.is_reading_paused(connection) {
             return false;
         }
         match link.to_server.poll(self.now) {
@@ -258,31 +289,35 @@ impl World {
                 if let Some(relay) = &mut link.relay {
                     bytes = relay.towards_broker(&bytes);
                 }
-                self.broker.reads_from = Some(number);
-                self.broker.core.handle_bytes(connection, &bytes);
+                broker.reads_from = Some(number);
+                broker.core.handle_bytes(connection, &bytes);
             }
-            Some(Arrival::End) => self.broker.core.handle_closed(connection, self.now),
+            Some(Arrival::End) => broker.core.handle_closed(connection, self.now),
             Some(Arrival::Cut) => self.cut(number),
             None => return false,
         }
         self.counts.steps += 1;
-        self.broker.is_dirty = true;
-        self.broker_step();
-        self.broker.reads_from = None;
+        self.brokers[at].is_dirty = true;
+        self.broker_step(at);
+        self.brokers[at].reads_from = None;
         true
     }
 
     pub(super) fn server_written(&mut self, link: usize, buffer: Outgoing) {
-        if let Some(connection) = self.links.get(&link).and_then(|one| one.connection) {
-            self.broker.core.handle_transmitted(connection, buffer, self.now);
-            self.broker.is_dirty = true;
+        let Some(link) = self.links.get(&link) else { return };
+        if let Some(connection) = link.connection {
+            let broker = &mut self.brokers[link.broker];
+            broker.core.handle_transmitted(connection, buffer, self.now);
+            broker.is_dirty = true;
         }
     }
 
     pub(super) fn server_lost(&mut self, link: usize) {
-        if let Some(connection) = self.links.get(&link).and_then(|one| one.connection) {
-            self.broker.core.handle_failed(connection, self.now);
-            self.broker.is_dirty = true;
+        let Some(link) = self.links.get(&link) else { return };
+        if let Some(connection) = link.connection {
+            let broker = &mut self.brokers[link.broker];
+            broker.core.handle_failed(connection, self.now);
+            broker.is_dirty = true;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowline_proto::client::{Qos0Full, Unmatched};
+use bowline_proto::client::{AddressOrder, Qos0Full, Unmatched};
 use bowline_proto::packet::connect::EXPIRY_NEVER;
 use bowline_proto::{QoS, TopicFilter, Version};
 
@@ -26,6 +26,27 @@ pub(super) struct Plan {
     pub(super) faults: Faults,
     pub(super) limits: Vec<BrokerLimits>,
     pub(super) manners: Manners,
+    pub(super) places: Places,
+}
+
+/// What the clients' addresses lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Places {
+    /// One address, one broker.
+    One,
+    /// Two addresses of one broker.
+    Shared,
+    /// Two brokers that know nothing of each other.
+    Independent,
+}
+
+impl Places {
+    pub(super) const fn brokers(self) -> usize {
+        match self {
+            Self::One | Self::Shared => 1,
+            Self::Independent => 2,
+        }
+    }
 }
 
 /// One client: it publishes and subscribes.
@@ -55,6 +76,7 @@ pub(super) struct ClientPlan {
     /// How many QoS 0 messages a stream holds, and what happens beyond.
     pub(super) qos0: (usize, Qos0Full),
     pub(super) unmatched: Unmatched,
+    pub(super) address_order: AddressOrder,
 }
 
 /// Where a session lives, and how long.
@@ -78,6 +100,8 @@ pub(super) struct Faults {
     pub(super) restarts_without_sessions: u64,
     pub(super) full_disks: u64,
     pub(super) new_limits: u64,
+    /// Only where there are several addresses.
+    pub(super) outages: u64,
     /// One commit in so many fails.
     pub(super) commit_fails_once_in: Option<u64>,
     /// One batch in so many kills the client: before, in the middle of, or after its commit.
@@ -113,8 +137,16 @@ impl Plan {
         let split = random.pick(&[Split::Whole, Split::Anywhere, Split::Anywhere, Split::EveryByte]);
         let only_v5 = clients.iter().all(|client| client.version.rules().has_properties);
         let payload_bytes_max = random.pick(&[0, 20, 20, 400]);
-        let faults = faults(&mut random);
+        let mut faults = faults(&mut random);
         let manners = manners(&mut random);
+        let places = match random.below(8) {
+            0 => Places::Shared,
+            1 | 2 => Places::Independent,
+            _ => Places::One,
+        };
+        if places != Places::One {
+            faults.outages = 1 + random.below(5);
+        }
         if manners.numbering == Numbering::FromOne {
             for client in &mut clients {
                 client.subscription_qos = QoS::AtLeastOnce;
@@ -122,6 +154,7 @@ impl Plan {
         }
         Self {
             manners,
+            places,
             seed,
             span: Duration::from_secs(random.pick(&[1, 10, 60, 300])),
             shape: Shape { split, delay_max },
@@ -167,6 +200,7 @@ fn client(random: &mut Random) -> ClientPlan {
             random.pick(&[1, 2, 5, 1_024]),
             random.pick(&[Qos0Full::Pause, Qos0Full::DropOldest, Qos0Full::DropNewest]),
         ),
+        address_order: random.pick(&[AddressOrder::Listed, AddressOrder::Random]),
         unmatched: if random.once_in(4) { Unmatched::Acknowledge } else { Unmatched::Hold },
     }
 }
@@ -186,6 +220,7 @@ fn faults(random: &mut Random) -> Faults {
         restarts_without_sessions: if random.once_in(2) { count(random, 2) } else { 0 },
         full_disks: count(random, 2),
         new_limits: count(random, 3),
+        outages: 0,
         commit_fails_once_in: once_in(random, &[3, 10, 40]),
         batch_kills_once_in: once_in(random, &[5, 15, 50]),
         load_fails_once_in: once_in(random, &[2, 10]),

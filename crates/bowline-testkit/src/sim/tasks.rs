@@ -91,6 +91,11 @@ pub(super) enum Fault {
     },
     FullDisk(Duration),
     NewLimits(usize),
+    /// An address leads nowhere for a while.
+    Outage {
+        address: usize,
+        duration: Duration,
+    },
     EmptyDisk {
         client: usize,
     },

@@ -16,6 +16,9 @@ use crate::sim::ledger::Verdict;
 #[derive(Debug, Default)]
 pub(super) struct Wire {
     traffic: Traffic,
+    /// Identifiers that a process without a store had in use when it was killed: the next one, which starts anywhere, may
+    /// meet them.
+    forgotten: BTreeSet<u16>,
     /// Which message came last under an identifier.
     inbound: BTreeMap<PacketId, u64>,
     /// The identifier under which a QoS 2 message came last.
@@ -70,8 +73,8 @@ impl Wire {
         self.ending.clear();
         self.strange.clear();
         if is_new_session {
+            self.forgotten.clear();
             self.inbound.clear();
-            self.came_as.clear();
         }
     }
 
@@ -99,7 +102,14 @@ impl Wire {
 
     /// The client's memory of its own identifiers is gone.
     pub(super) fn forget(&mut self) {
-        self.traffic = Traffic::default();
+        let lost = std::mem::take(&mut self.traffic);
+        self.forgotten.extend(lost.live());
+    }
+
+    /// Whether an identifier that a process which is gone had in use is named in a text.
+    pub(super) fn names_forgotten(&self, text: &str) -> bool {
+        let mut words = text.split(|one: char| !one.is_ascii_digit()).filter_map(|word| word.parse().ok());
+        words.any(|id| self.forgotten.contains(&id))
     }
 
     /// A packet reaches the client; the filters that are granted by it.

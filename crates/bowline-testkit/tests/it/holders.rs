@@ -1,7 +1,8 @@
 //! Which of several independent brokers has a durable session: the store remembers it.
 
 use bowline_proto::Version;
-use bowline_proto::client::{Address, AddressSessions, ClientConfig};
+use bowline_proto::client::{Address, AddressSessions, ClientConfig, SessionPolicy};
+use bowline_proto::packet::connect::EXPIRY_NEVER;
 use bowline_testkit::ClientRig;
 
 use crate::script::{accepted, connect_sent, durable, text};
@@ -69,4 +70,30 @@ fn addresses_of_one_cluster_have_no_holder() {
     rig.dial();
     rig.broker(accepted(Version::V5, false));
     assert_eq!(rig.store.recover(0).identity.map(|identity| identity.holder), Some(None));
+}
+
+/// Found by the simulator: a message whose acknowledgement was stored was handed out again.
+#[test]
+fn a_session_that_was_given_up_for_another_address_is_not_taken_over_afterwards() {
+    for version in Version::ALL {
+        let mut config = named(version, &["a", "b"]);
+        config.session = SessionPolicy::Durable { expiry_secs: EXPIRY_NEVER, adopt: true };
+        let mut rig = ClientRig::new(config);
+        rig.dial();
+        assert!(!connect_sent(&mut rig).clean_start, "what the broker holds is taken over");
+        rig.broker(accepted(version, true));
+        rig.lose();
+        rig.wait_for_dial();
+        rig.sent();
+        rig.close();
+        assert_eq!(rig.engine.address(), Address::Listed(1));
+        assert!(connect_sent(&mut rig).clean_start, "what was known of the session at a is given up");
+        rig.close();
+        rig.wait_for_dial();
+        assert_eq!(rig.engine.address(), Address::Listed(0));
+        assert!(
+            connect_sent(&mut rig).clean_start,
+            "{version:?}: the identifiers of that session are forgotten"
+        );
+    }
 }

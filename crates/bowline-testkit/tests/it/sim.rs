@@ -34,6 +34,15 @@ fn a_hundred_seeds_break_nothing_and_have_faults_of_every_kind() {
         ("new limits", sum.new_limits),
         ("cancels", sum.cancels),
         ("rejects", sum.rejects),
+        ("packets sent again on a timer", sum.sent_again),
+        ("messages numbered anew", sum.renumbered),
+        ("streams dropped", sum.streams_dropped),
+        ("unrouted opened", sum.unrouted_opened),
+        ("abandoned messages", sum.abandoned),
+        ("QoS 0 messages dropped", sum.qos0_dropped),
+        ("loads", sum.loads),
+        ("outages", sum.outages),
+        ("dials elsewhere", sum.elsewhere),
     ];
     for (what, count) in counted {
         assert!(count > 0, "no {what} in {sum}");

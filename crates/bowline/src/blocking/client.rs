@@ -21,6 +21,8 @@ use crate::blocking::wait::{wait, wait_for_result};
 use crate::builder::ConnectError;
 use crate::message::Message;
 use crate::names::{IntoFilter, IntoTopic};
+use crate::publish::OutcomeError;
+use crate::store::StoredOutcome;
 use crate::subscribe::UnsubscribeError;
 
 /// A blocking client that publishes and subscribes over one connection: the async [`Client`](crate::Client) without async. Cheap
@@ -62,6 +64,26 @@ impl Client {
     /// [`Client::publish`](crate::Client::publish).
     pub fn publish(&self, topic: impl IntoTopic, payload: impl Into<Bytes>) -> Publish<'_> {
         Publish::new(self.inner.publish(topic, payload))
+    }
+
+    /// How the publication with this key ended, as [`Client::outcome`](crate::Client::outcome).
+    ///
+    /// # Errors
+    /// As [`Client::outcome`](crate::Client::outcome).
+    pub fn outcome(&self, key: &str) -> Result<Option<StoredOutcome>, OutcomeError> {
+        wait(self.inner.outcome(key))
+    }
+
+    /// The same, at most this long.
+    ///
+    /// # Errors
+    /// As [`outcome`](Self::outcome), or the time was up: the publication goes on.
+    pub fn outcome_timeout(
+        &self,
+        key: &str,
+        limit: Duration,
+    ) -> Result<Option<StoredOutcome>, WaitError<OutcomeError>> {
+        wait_for_result(self.inner.outcome(key), limit)
     }
 
     /// A prepared topic: checked once, to be published to again and again.

@@ -59,6 +59,8 @@ impl<'a> Publish<'a> {
         response_topic(topic: impl IntoTopic);
         /// As [`Publish::correlation_data`](crate::Publish::correlation_data).
         correlation_data(data: impl Into<Bytes>);
+        /// As [`Publish::key`](crate::Publish::key).
+        key(key: impl Into<String>);
         /// As [`Publish::user_property`](crate::Publish::user_property).
         user_property(name: impl Into<String>, value: impl Into<String>);
     }

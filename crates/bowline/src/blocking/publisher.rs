@@ -1,6 +1,7 @@
 //! The blocking handle that only publishes.
 
 use std::ops::Deref;
+use std::time::Duration;
 
 use bowline_proto::types::topic::TopicError;
 use bytes::Bytes;
@@ -8,10 +9,14 @@ use bytes::Bytes;
 use crate::blocking::builder::sealed::Sealed;
 use crate::blocking::builder::{Builder, Role};
 use crate::blocking::connection::Connection;
+use crate::blocking::error::WaitError;
 use crate::blocking::publish::Publish;
 use crate::blocking::topic::Topic;
+use crate::blocking::wait::{wait, wait_for_result};
 use crate::builder::ConnectError;
 use crate::names::IntoTopic;
+use crate::publish::OutcomeError;
+use crate::store::StoredOutcome;
 
 /// A blocking client that only publishes: it has no method to subscribe. The async [`Publisher`](crate::Publisher) without
 /// async; what every handle can do is in [`Connection`].
@@ -55,6 +60,26 @@ impl Publisher {
     /// As [`Client::publish`](super::Client::publish).
     pub fn publish(&self, topic: impl IntoTopic, payload: impl Into<Bytes>) -> Publish<'_> {
         Publish::new(self.inner.publish(topic, payload))
+    }
+
+    /// How the publication with this key ended, as [`Client::outcome`](crate::Client::outcome).
+    ///
+    /// # Errors
+    /// As [`Client::outcome`](crate::Client::outcome).
+    pub fn outcome(&self, key: &str) -> Result<Option<StoredOutcome>, OutcomeError> {
+        wait(self.inner.outcome(key))
+    }
+
+    /// The same, at most this long.
+    ///
+    /// # Errors
+    /// As [`outcome`](Self::outcome), or the time was up: the publication goes on.
+    pub fn outcome_timeout(
+        &self,
+        key: &str,
+        limit: Duration,
+    ) -> Result<Option<StoredOutcome>, WaitError<OutcomeError>> {
+        wait_for_result(self.inner.outcome(key), limit)
     }
 
     /// As [`Client::topic`](super::Client::topic).

@@ -3,13 +3,15 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use bowline_proto::Text;
 use bowline_proto::session::PublicationId;
 use bowline_proto::types::Message;
 use tokio::task::coop;
 
 use crate::outcome::PublishError;
+use crate::publish::key_check::KeyCheck;
 use crate::shared::{Lease, Place};
 
 /// Resolves when the message is accepted or can never be.
@@ -20,6 +22,7 @@ pub(super) struct Admission<'a> {
     lease: &'a Arc<Lease>,
     message: Option<Message>,
     until: Until,
+    key: Option<KeyCheck<'a>>,
     place: Option<Place>,
     /// It is with the engine, and not stored yet.
     storing: Option<PublicationId>,
@@ -36,7 +39,13 @@ pub(super) enum Until {
 
 impl<'a> Admission<'a> {
     pub(super) const fn new(lease: &'a Arc<Lease>, message: Message, until: Until) -> Self {
-        Self { lease, message: Some(message), until, place: None, storing: None }
+        Self { lease, message: Some(message), until, key: None, place: None, storing: None }
+    }
+
+    /// With this key, if it is free.
+    pub(super) fn keyed(mut self, key: Option<Text>) -> Self {
+        self.key = key.map(|key| KeyCheck::new(self.lease, key));
+        self
     }
 
     /// Hands back a message that was not accepted.
@@ -59,10 +68,16 @@ impl Future for Admission<'_> {
         if let Some(publication) = this.storing {
             return this.poll_stored(publication, cx);
         }
+        if let Some(check) = &mut this.key
+            && let Err(kind) = ready!(check.poll(cx))
+        {
+            return Poll::Ready(Err(PublishError::new(kind, this.message.take())));
+        }
+        let key = this.key.as_ref().map(KeyCheck::key);
         let message = this.message.take().expect("polled after it was ready");
         let place = &mut this.place;
         let (result, waits, spent) = this.lease.command(|inner, now| {
-            let result = inner.publish(message, true, now);
+            let result = inner.publish(message, key, now);
             let waits = inner.waits_for_room && result.as_ref().is_err_and(PublishError::is_full);
             if waits {
                 inner.room.wait(place, cx.waker());
@@ -77,6 +92,8 @@ impl Future for Admission<'_> {
             }
             result => {
                 budget.made_progress();
+                // From here on the engine knows the key.
+                this.key = None;
                 match result {
                     Ok(publication) if this.until == Until::Stored => {
                         this.storing = Some(publication);

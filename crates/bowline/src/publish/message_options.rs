@@ -103,7 +103,7 @@ impl Draft {
         }
     }
 
-    fn refuse(&mut self, option: &'static str, problem: String) {
+    pub(super) fn refuse(&mut self, option: &'static str, problem: String) {
         if self.message.is_ok() {
             self.message = Err(PublishErrorKind::Option { option, problem });
         }

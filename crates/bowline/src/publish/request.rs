@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bowline_proto::Text;
 use bowline_proto::types::Message;
 
 use crate::outcome::{Acknowledgement, PublishError, PublishErrorKind};
@@ -43,6 +44,7 @@ pub struct Publish<'a> {
     draft: Draft,
     limit: Option<Duration>,
     cancels: bool,
+    key: Option<Text>,
 }
 
 impl<'a> Publish<'a> {
@@ -55,10 +57,26 @@ impl<'a> Publish<'a> {
     }
 
     pub(super) const fn of_draft(lease: &'a Arc<Lease>, draft: Draft) -> Self {
-        Self { lease, draft, limit: None, cancels: false }
+        Self { lease, draft, limit: None, cancels: false, key: None }
     }
 
     message_options!();
+
+    /// Gives it a key by which the store of a durable session remembers how it ends: `outcome` tells it, also after a restart, as
+    /// long as it is among the last so many that have ended ([`OUTCOMES_MAX`](crate::store::OUTCOMES_MAX) unless the store is
+    /// told otherwise). 1 to 1,024 bytes, QoS 1 or 2, and a durable session; else it is refused.
+    ///
+    /// A message whose key is known is not accepted: the error is
+    /// [`PublishErrorKind::KnownKey`](crate::PublishErrorKind::KnownKey) and says what became of the earlier one. So a program that
+    /// does not know whether it had published before it was killed just publishes again. As the store has to be asked for that,
+    /// [`try_send`](Self::try_send) takes no message with a key.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        match Text::try_from(key.into()) {
+            Ok(key) => self.key = Some(key),
+            Err(error) => self.draft.refuse("key", error.to_string()),
+        }
+        self
+    }
 
     /// How long it may take, from the first poll on: with `.await` until it is acknowledged, with [`send`](Self::send) until
     /// it is accepted. Then it ends with [`PublishErrorKind::TimedOut`](crate::PublishErrorKind::TimedOut), with the message
@@ -77,18 +95,19 @@ impl<'a> Publish<'a> {
         self
     }
 
-    /// Waits until the message is accepted: there is room in the send queue, connected or not. The receipt says how it
-    /// ends.
+    /// Waits until the message is accepted: there is room in the send queue, connected or not, and in a durable session it is
+    /// stored, unless its QoS is 0. The receipt says how it ends.
     ///
     /// # Errors
-    /// [`PublishError`] if it cannot be sent as it is, or the client has ended.
+    /// [`PublishError`] if it cannot be sent as it is or not be stored, or the client has ended.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the message was not accepted.
+    /// If the future is dropped, the message was not accepted; except that in a durable session it may be, and go on, if the
+    /// store had it in its hands.
     pub async fn send(self) -> Result<Receipt, PublishError> {
         let qos = self.draft.message.as_ref().map_or(crate::QoS::AtMostOnce, |message| message.qos);
-        let (lease, mut limit) = (self.lease, TimeLimit::new(self.limit));
-        let mut admission = Admission::new(lease, self.into_message()?, Until::Stored);
+        let (lease, mut limit, key) = (self.lease, TimeLimit::new(self.limit), self.key.clone());
+        let mut admission = Admission::new(lease, self.into_message()?, Until::Stored).keyed(key);
         let admitted = poll_fn(|cx| match Pin::new(&mut admission).poll(cx) {
             Poll::Pending if limit.is_over(&lease.runtime, cx) => {
                 Poll::Ready(Err(timed_out(admission.take_message())))
@@ -103,13 +122,19 @@ impl<'a> Publish<'a> {
     ///
     /// # Errors
     /// [`PublishError`] as with [`send`](Self::send), and [`PublishErrorKind::Full`](crate::PublishErrorKind::Full), with
-    /// the message in it, if the send queue is full.
+    /// the message in it, if the send queue is full. In a durable session the receipt says
+    /// [`PublishErrorKind::StoreFailed`](crate::PublishErrorKind::StoreFailed) if it could not be stored.
     pub fn try_send(self) -> Result<Receipt, PublishError> {
-        let lease = self.lease;
+        let (lease, has_key) = (self.lease, self.key.is_some());
         let message = self.into_message()?;
+        if has_key {
+            let problem = "needs `send` or an await: whether it is known is for the store to say".to_owned();
+            let kind = PublishErrorKind::Option { option: "key", problem };
+            return Err(PublishError::new(kind, Some(message)));
+        }
         let qos = message.qos;
         let (publication, spent) =
-            lease.command(|inner, now| (inner.publish(message, true, now), inner.take_spent()));
+            lease.command(|inner, now| (inner.publish(message, None, now), inner.take_spent()));
         drop(spent);
         let publication = publication?;
         Ok(Receipt::new(lease.clone(), publication, qos))
@@ -127,8 +152,11 @@ impl<'a> IntoFuture for Publish<'a> {
     fn into_future(self) -> PublishFuture<'a> {
         let qos = self.draft.message.as_ref().map_or(crate::QoS::AtMostOnce, |message| message.qos);
         let (lease, limit, cancels) = (self.lease, TimeLimit::new(self.limit), self.cancels);
+        let key = self.key.clone();
         let step = match self.into_message() {
-            Ok(message) => Step::Admit { admission: Admission::new(lease, message, Until::Queued), qos },
+            Ok(message) => {
+                Step::Admit { admission: Admission::new(lease, message, Until::Queued).keyed(key), qos }
+            }
             Err(error) => Step::Fail(Some(error)),
         };
         PublishFuture { step, limit, cancels, is_cancelled: false }

@@ -50,14 +50,15 @@ impl Topic {
         Publish::of_draft(&self.lease, draft)
     }
 
-    /// Waits until a message with this payload is accepted: there is room in the send queue.
+    /// Waits until a message with this payload is accepted: there is room in the send queue, and in a durable session it is
+    /// stored, unless its QoS is 0.
     ///
     /// # Errors
-    /// [`PublishError`] if an option of the topic is not legal, the message cannot be sent as it is, or the client has
-    /// ended.
+    /// [`PublishError`] if an option of the topic is not legal, the message cannot be sent as it is or not be stored, or the
+    /// client has ended.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the message was not accepted.
+    /// As [`Publish::send`].
     pub async fn send(&self, payload: impl Into<Bytes>) -> Result<Receipt, PublishError> {
         let message =
             self.draft.with_payload(payload.into()).map_err(|kind| PublishError::new(kind, None))?;

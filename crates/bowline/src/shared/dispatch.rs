@@ -24,6 +24,7 @@ impl Inner {
                 if let client::Outcome::Dropped { message, why } = &outcome {
                     effects.count_dropped(&message.topic, *why);
                 }
+                self.keys.end(publication, &mut effects.wakers);
                 match self.receipts.end(publication, outcome) {
                     Ok(waker) => effects.wakers.extend(waker),
                     Err(Ok(_)) => {}
@@ -108,6 +109,7 @@ impl Inner {
         self.room.take_into(&mut effects.wakers);
         self.idle.take_into(&mut effects.wakers);
         effects.wakers.extend(self.unstored_acks.values_mut().filter_map(Option::take));
+        self.keys.end_all(&mut effects.wakers);
         self.receipts.end_all_stored(&mut effects.wakers);
         effects.events.push(Event::Ended(why.clone()));
     }

@@ -10,13 +10,14 @@ use bowline_proto::packet::{AckProperties, Disconnect, Subscription};
 use bowline_proto::routing::StreamId;
 use bowline_proto::session::{DeliveryId, PublicationId, QueueLimits};
 use bowline_proto::types::{Message, UserProperties};
-use bowline_proto::{QoS, ReasonCode, Timestamp, TopicFilter};
+use bowline_proto::{QoS, ReasonCode, Text, Timestamp, TopicFilter};
 use bowline_transport::Endpoint;
 
 use crate::disconnection::{Disconnection, TransportError};
-use crate::outcome::{PublishError, PublishErrorKind};
+use crate::outcome::{KnownKey, PublishError, PublishErrorKind};
 use crate::shared::effects::Effects;
 use crate::shared::inbox::{Given, Inbox};
+use crate::shared::keys::Keys;
 use crate::shared::number_map::NumberMap;
 use crate::shared::receipts::Receipts;
 use crate::shared::wakers::Wakers;
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) idle: Wakers,
     pub(crate) inboxes: NumberMap<StreamId, Inbox>,
     pub(crate) operations: NumberMap<OperationId, Operation>,
+    pub(super) keys: Keys,
     /// Who waits until an acknowledgement is stored. An entry goes when it is.
     pub(crate) unstored_acks: BTreeMap<DeliveryId, Option<Waker>>,
     /// Whether the session is durable, so that messages are accepted once they are stored.
@@ -92,6 +94,7 @@ impl Inner {
             idle: Wakers::default(),
             inboxes: NumberMap::default(),
             operations: NumberMap::default(),
+            keys: Keys::default(),
             unstored_acks: BTreeMap::new(),
             is_durable,
             must_connect: false,
@@ -111,20 +114,24 @@ impl Inner {
         if self.is_closing { None } else { self.engine.as_mut() }
     }
 
-    /// Admits a message. With `wants_receipt` the outcome of a QoS 1 or 2 message is kept for its receipt.
+    /// Admits a message. The outcome of a QoS 1 or 2 message is kept for its receipt.
     pub(crate) fn publish(
         &mut self,
         message: Message,
-        wants_receipt: bool,
+        key: Option<&Text>,
         now: Timestamp,
     ) -> Result<PublicationId, PublishError> {
         let Some(engine) = self.open_engine() else {
             return Err(PublishError::new(PublishErrorKind::Ended, Some(message)));
         };
         let has_outcome = message.qos != QoS::AtMostOnce;
-        match engine.publish(message, now) {
+        let published = match key {
+            Some(key) => engine.publish_keyed(message, key.clone(), now),
+            None => engine.publish(message, now),
+        };
+        match published {
             Ok(publication) => {
-                if wants_receipt && has_outcome {
+                if has_outcome {
                     self.receipts.open(publication, self.is_durable);
                 }
                 Ok(publication)
@@ -173,6 +180,7 @@ impl Inner {
                 PublishErrorKind::Full { messages, bytes }
             }
             Refusal::Request(error) => PublishErrorKind::Request(error),
+            Refusal::KeyPending(_) => PublishErrorKind::KnownKey(KnownKey::Pending),
             _ => PublishErrorKind::StoreFailed,
         }
     }

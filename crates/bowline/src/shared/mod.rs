@@ -9,6 +9,8 @@ mod dispatch;
 mod effects;
 mod inbox;
 mod inner;
+mod keyed;
+mod keys;
 mod lease;
 mod number_map;
 mod receipts;

@@ -31,6 +31,11 @@ impl Wakers {
         }
     }
 
+    /// Whether a task still waits at this place.
+    pub(crate) fn has(&self, place: Place) -> bool {
+        self.waiting.contains_key(&place.0)
+    }
+
     /// A task waits no longer. Its waker is returned, to be dropped without the lock.
     pub(crate) fn leave(&mut self, place: Place) -> Option<Waker> {
         self.waiting.remove(&place.0)

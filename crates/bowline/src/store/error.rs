@@ -45,7 +45,7 @@ pub enum StoreErrorKind {
     },
     /// It is damaged.
     Damaged {
-        /// Where it was put, so that nothing of it is lost; an empty store is in its place then.
+        /// Where it was put, so that nothing of it is lost. Whoever opens it again begins with an empty one.
         set_aside: Option<PathBuf>,
     },
     /// There is something else in its place: not a store of this library.

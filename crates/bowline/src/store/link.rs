@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bowline_proto::client::Input;
-use bowline_proto::session::{Batch, PublicationId, Recovered};
+use bowline_proto::session::{Batch, KeyState, PublicationId, Recovered};
 use tokio::sync::oneshot;
 
 use crate::store::error::{StoreError, StoreErrorKind};
@@ -90,6 +90,16 @@ impl StoreLink {
             Err(error) => (Input::LoadFailed, Some(error), None),
         };
         self.submit(work, done).map_err(|()| Input::LoadFailed)
+    }
+
+    /// Asks what is known of a key, after everything that was given before is done.
+    pub(crate) fn outcome(&self, key: String) -> oneshot::Receiver<Result<KeyState, StoreError>> {
+        let (tell, told) = oneshot::channel();
+        let slot = self.slot.clone();
+        let ask = move || drop(tell.send(slot.ask(|store| store.outcome(&key))));
+        // Without a thread the sender is dropped, and the receiver says so.
+        let _no_thread = thread::submit(Box::new(ask));
+        told
     }
 
     /// Closes the store after what it was given before. The receiver hears of it, or that it cannot be.

@@ -50,8 +50,8 @@ pub trait SessionStore: Send + 'static {
     /// [`SessionReset`](Entry::SessionReset) all or none. Entries about publications that are not there are without effect.
     ///
     /// # Errors
-    /// [`StoreError`]. Nothing of the batch may be found later: all of it will be given again, without the publications that
-    /// have failed by it and were handed back.
+    /// [`StoreError`]. All of the batch will be given again, but for the publications that have failed by it and were handed
+    /// back: none of these may be found later. The rest may be there or not, so that what is given twice has to count once.
     fn commit(&mut self, batch: &[Entry]) -> Result<(), StoreError>;
 
     /// The publications without a packet identifier that are later than `after`, oldest first: at least one if there is any,

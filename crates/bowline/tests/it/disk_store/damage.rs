@@ -1,15 +1,20 @@
 //! Files that are damaged, and files that were never stores: reported, set aside or left alone, and never emptied in silence.
 
 use std::fs;
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bowline::store::{DiskStore, PublicationId, SessionStore, StoreErrorKind, StoredSession, SyncPolicy};
+use bowline::store::{
+    DiskStore, PublicationId, SessionStore, StoreErrorKind, StoreFile, StoredSession, SyncPolicy,
+};
 use bowline_testkit::power::PowerDisk;
 use bowline_testkit::random::Random;
 
-use super::Disk;
 use super::scratch::Scratch;
 use super::script::{Answers, Script, answers_of, answers_of_model};
+use super::{Disk, store_on};
 
 /// A store with some of everything, ended in good order, and what it says.
 fn filled(path: &Path) -> Answers {
@@ -166,4 +171,70 @@ fn an_older_copy_that_is_put_in_its_place_is_noticed() {
     }
     let error = store.load(PublicationId::default(), 100).expect_err("it is still not what was written");
     assert_eq!(error.kind(), &StoreErrorKind::Damaged { set_aside: None }, "{error}");
+}
+
+/// A disk at which the database panics once, as it may over a file that is damaged in some way that nobody has thought of.
+#[derive(Debug)]
+struct Panicking {
+    disk: PowerDisk,
+    calls_left: Arc<AtomicUsize>,
+}
+
+impl Panicking {
+    fn count(&self) {
+        if self.calls_left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            panic!("assertion failed, as it was asked to");
+        }
+    }
+}
+
+impl StoreFile for Panicking {
+    fn len(&self) -> io::Result<u64> {
+        self.disk.len()
+    }
+
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.count();
+        self.disk.read(offset, bytes)
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.count();
+        self.disk.write(offset, bytes)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.disk.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.count();
+        self.disk.sync()
+    }
+}
+
+#[test]
+fn a_panic_of_the_database_becomes_an_error_and_the_store_goes_on() {
+    let disk = PowerDisk::new();
+    store_on(&disk).recover(0).expect("it can be made");
+    let mut panics = 0;
+    for calls in 1..40 {
+        let calls_left = Arc::new(AtomicUsize::new(usize::MAX / 2));
+        let mut store = DiskStore::on({
+            let (disk, calls_left) = (disk.clone(), calls_left.clone());
+            move || Ok(Box::new(Panicking { disk: disk.clone(), calls_left: calls_left.clone() }))
+        });
+        calls_left.store(calls, Ordering::Relaxed);
+        let outcome =
+            store.recover(0).map(drop).and_then(|()| store.commit(&Script::new(calls as u64).batch(5)));
+        if let Err(error) = outcome {
+            panics += 1;
+            assert_eq!(error.kind(), &StoreErrorKind::Damaged { set_aside: None }, "{error}");
+            assert!(error.to_string().contains("assertion failed"), "{error}");
+        }
+        calls_left.store(usize::MAX / 2, Ordering::Relaxed);
+        store.recover(0).expect("the next call opens it again");
+        store.commit(&Script::new(1).batch(5)).expect("and writes to it");
+    }
+    assert!(panics > 15, "it panicked {panics} times only");
 }

@@ -8,6 +8,7 @@ mod refusals;
 pub(crate) mod scratch;
 mod script;
 mod sealing;
+mod simulated;
 mod suite;
 
 use std::io;

@@ -131,6 +131,36 @@ fn a_making_that_was_cut_off_is_begun_again() {
     }
 }
 
+#[test]
+fn of_many_who_make_a_store_at_once_one_has_it() {
+    let scratch = Scratch::new();
+    for round in 0..25 {
+        let path = scratch.path(&format!("session-{round}"));
+        let barrier = std::sync::Barrier::new(6);
+        let outcomes: Vec<Result<DiskStore, StoreError>> = std::thread::scope(|scope| {
+            let make = || {
+                let mut store = DiskStore::new(&path);
+                barrier.wait();
+                store.recover(0).map(|_| store)
+            };
+            let threads: Vec<_> = (0..6).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("it does not panic")).collect()
+        });
+        let (has, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+        assert_eq!(has.len(), 1, "{refused:?}");
+        for error in refused.into_iter().filter_map(Result::err) {
+            assert_eq!(error.kind(), &StoreErrorKind::Locked, "{error}");
+        }
+        let mut store = has.into_iter().flatten().next().expect("there is one");
+        store.commit(&Script::new(2).batch(9)).expect("it is the store that has the name");
+        drop(store);
+        let mut model = StoredSession::default();
+        Script::new(2).batch(9).iter().for_each(|entry| model.apply(entry));
+        assert_same(&mut DiskStore::new(&path), &model, "what the one stored");
+        assert!(!scratch.path(&format!("session-{round}.new")).exists());
+    }
+}
+
 /// The batch without its publications, as it is given again when they were handed back.
 fn without_accepted(batch: &[Entry]) -> Vec<Entry> {
     batch.iter().filter(|entry| !matches!(entry, Entry::Accepted(_))).cloned().collect()

@@ -25,6 +25,8 @@ const FUTURES: &[(&str, &str, &str)] = &[
     ),
     ("connection.rs", "ended", "a_dropped_flush_or_drain_or_wait_changes_nothing"),
     ("event.rs", "next", "a_dropped_next_of_events_takes_no_event_with_it"),
+    ("client.rs", "outcome", "a_dropped_outcome_changes_nothing_and_can_be_asked_for_again"),
+    ("publisher.rs", "outcome", "a_dropped_outcome_changes_nothing_and_can_be_asked_for_again"),
     (
         "publish/receipt.rs",
         "Receipt",

@@ -127,3 +127,20 @@ async fn a_dropped_publish_all_has_published_the_first_ones_and_no_others() {
         assert!(lengths[0] == 0 && lengths[POLLS_MAX] > 0, "{lengths:?}");
     }
 }
+
+#[tokio::test]
+async fn a_dropped_outcome_changes_nothing_and_can_be_asked_for_again() {
+    use bowline::store::{MemoryStore, StoredOutcome};
+    let broker = broker().await;
+    let builder = crate::dropping::builder(&broker, Version::V5).client_id("keyed");
+    let session = bowline::Session::stored_in(MemoryStore::new());
+    let client = within(builder.session(session).connect()).await.unwrap();
+    let publish = client.publish("a", "x").qos(QoS::AtLeastOnce).key("k");
+    let receipt = within(publish.send()).await.unwrap();
+    for polls in 0..=POLLS_MAX {
+        let _dropped = polled(client.outcome("k"), polls).await;
+        let _dropped = polled(client.publisher().outcome("k"), polls).await;
+    }
+    within(receipt).await.unwrap();
+    assert!(within(client.outcome("k")).await.unwrap().is_some_and(StoredOutcome::is_acknowledged));
+}

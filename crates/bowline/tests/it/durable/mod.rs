@@ -3,7 +3,9 @@
 mod barriers;
 mod failing;
 mod gate;
+mod keys;
 #[cfg(feature = "durable")]
 mod on_disk;
 mod restarting;
+mod sharing;
 mod stores;

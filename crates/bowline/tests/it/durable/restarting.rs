@@ -67,8 +67,11 @@ async fn what_was_acknowledged_before_a_disconnect_is_not_sent_again_by_the_next
     let (client, mut peer) = pair(&harbour, &gate, Version::V5).await;
     let receipt = within(client.publish("a", "x").qos(QoS::AtLeastOnce).send()).await.unwrap();
     let id = peer.publish().await.packet_id.unwrap();
-    // Its end is with the store when the client ends.
+    // Its end waits behind another batch when the client ends.
     gate.set(Commits::Wait);
+    let before = gate.begun();
+    let other = client.publish("a", "y").qos(QoS::AtLeastOnce).try_send().unwrap();
+    gate.until_begun(before + 1).await;
     peer.send(Packet::PubAck(Ack::success(id))).await;
     within(receipt).await.unwrap();
     let ending = tokio::spawn(async move { client.disconnect().await });
@@ -76,7 +79,10 @@ async fn what_was_acknowledged_before_a_disconnect_is_not_sent_again_by_the_next
     assert!(!ending.is_finished(), "it waits for the store");
     gate.set(Commits::Succeed);
     within(ending).await.unwrap();
-    assert_eq!(gate.recovered().flows, []);
+    assert_eq!(within(other).await.unwrap_err().kind(), &PublishErrorKind::Stored);
+    let flows = gate.recovered().flows;
+    let left: Vec<_> = flows.iter().map(|flow| &flow.message.payload[..]).collect();
+    assert_eq!(left, [b"y"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,44 @@
+//! What can be asked about keys under the lock: the engine's part and ours together. Asks no store.
+
+use std::task::Waker;
+
+use bowline_proto::Text;
+use bowline_proto::session::PublicationId;
+
+use crate::shared::inner::Inner;
+use crate::shared::wakers::Place;
+
+impl Inner {
+    /// Keeps a key for one who is about to publish with it; false if it is in use.
+    pub(crate) fn reserve_key(&mut self, key: &Text) -> bool {
+        let is_pending = self.engine.as_ref().is_some_and(|engine| engine.pending(key).is_some());
+        !is_pending && self.keys.reserve(key)
+    }
+
+    /// Nobody is about to publish with it any more.
+    pub(crate) fn release_key(&mut self, key: &Text) {
+        self.keys.release(key);
+    }
+
+    /// The publication in memory that has this key, if there is one; `None` outside if the client has ended.
+    pub(crate) fn pending_key(&self, key: &Text) -> Option<Option<PublicationId>> {
+        self.engine.as_ref().map(|engine| engine.pending(key))
+    }
+
+    /// Has a task wait for the end of a publication.
+    pub(crate) fn watch_end(&mut self, publication: PublicationId, place: &mut Option<Place>, waker: &Waker) {
+        if self.engine.is_some() {
+            self.keys.watch(publication, place, waker);
+        }
+    }
+
+    /// Whether the publication has not ended since the task began to wait at this place.
+    pub(crate) fn still_watches(&mut self, publication: PublicationId, place: Place, waker: &Waker) -> bool {
+        self.keys.still_watches(publication, place, waker)
+    }
+
+    /// A task waits no longer. Its waker is returned, to be dropped without the lock.
+    pub(crate) fn stop_watching(&mut self, publication: PublicationId, place: Place) -> Option<Waker> {
+        self.keys.stop_watching(publication, place)
+    }
+}
