@@ -2,6 +2,7 @@
 
 mod demo;
 mod ending;
+mod inspecting;
 mod keying;
 mod logging;
 mod mosquitto;
