@@ -4,8 +4,9 @@
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::crash::books::Line;
 use crate::program::Program;
 
 /// RabbitMQ takes a quarter of a minute.
@@ -81,7 +82,7 @@ pub(super) struct Broker {
     ports: Vec<u16>,
     process: Program,
     /// What it said in earlier lives.
-    log: Vec<String>,
+    log: Vec<(Instant, String)>,
 }
 
 impl Broker {
@@ -113,16 +114,21 @@ impl Broker {
                 self.process.finish(STOP_PATIENCE)?;
             }
         }
-        self.log.extend(self.process.stderr().into_iter().map(|(_, line)| line));
+        self.log.extend(self.process.stderr());
         self.process = launch(self.kind, &self.folder, &self.ports)?;
         self.wait_until_up()
     }
 
-    /// All that it has said.
-    pub(super) fn log(&self) -> String {
-        let mut lines = self.log.clone();
-        lines.extend(self.process.stderr().into_iter().map(|(_, line)| line));
-        lines.join("\n")
+    /// All that it has said, with the time when that was read.
+    pub(super) fn log(&self) -> Vec<Line> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let line = |(at, text): (Instant, String)| Line {
+            micros: now.saturating_sub(at.elapsed()).as_micros() as u64,
+            word: String::new(),
+            number: None,
+            rest: text,
+        };
+        self.log.iter().cloned().chain(self.process.stderr()).map(line).collect()
     }
 
     fn wait_until_up(&mut self) -> Result<(), String> {
@@ -168,7 +174,7 @@ fn configure(kind: Kind, folder: &Path, ports: &[u16]) -> std::io::Result<()> {
             folder.join("nats.conf"),
             format!(
                 "server_name: n\nhost: 127.0.0.1\nport: {}\njetstream {{ store_dir: \"{here}/store\" }}\n\
-                 mqtt {{ host: 127.0.0.1, port: {} }}\n",
+                 mqtt {{ host: 127.0.0.1, port: {}, ack_wait: \"1s\" }}\n",
                 ports[1], ports[0]
             ),
         ),

@@ -19,6 +19,8 @@ pub(super) struct Counts {
     pub(super) doubled: [u64; 2],
     /// QoS 2: handed out, and the subscriber was killed before it was told that the acknowledgement is stored.
     pub(super) unreturned: u64,
+    /// QoS 2: came again because the broker sent PUBLISH again after its PUBREL, as its log says.
+    pub(super) resent_by_broker: u64,
     /// Came for the first time after a later one of its lane.
     pub(super) overtaken: u64,
 }
@@ -40,6 +42,7 @@ impl Counts {
         self.unsure += other.unsure;
         self.unsure_arrived += other.unsure_arrived;
         self.unreturned += other.unreturned;
+        self.resent_by_broker += other.resent_by_broker;
         self.overtaken += other.overtaken;
     }
 
@@ -58,6 +61,11 @@ impl Counts {
             );
         }
         _ = writeln!(text, "  QoS 2 whose acknowledgement had not returned at a kill: {}", self.unreturned);
+        _ = writeln!(
+            text,
+            "  QoS 2 that Mosquitto sent again after its PUBREL (its log says so): {}",
+            self.resent_by_broker
+        );
         _ = writeln!(
             text,
             "  tried and not heard as accepted: {}, of them {} arrived",

@@ -1,6 +1,6 @@
 //! What happened to one message, for whoever looks for the cause: both ledgers and the kills in the order of time.
 
-use crate::crash::books::{Breach, Line};
+use crate::crash::books::{Breach, Line, packet_ids};
 
 /// So many breaches are told in full.
 const TOLD_MAX: usize = 3;
@@ -13,6 +13,8 @@ pub(super) struct Sources<'a> {
     pub(super) published: &'a [Line],
     pub(super) received: &'a [Line],
     pub(super) notes: &'a [Line],
+    /// The broker's own words.
+    pub(super) log: &'a [Line],
 }
 
 impl Sources<'_> {
@@ -38,9 +40,13 @@ impl Sources<'_> {
             .collect();
         let first = about.iter().min().copied().unwrap_or_default().saturating_sub(MARGIN_MICROS);
         let last = about.iter().max().copied().unwrap_or_default() + MARGIN_MICROS;
+        let ids = packet_ids(self.received, number);
+        let of_broker =
+            self.log.iter().filter(|line| is_about(&line.rest, &ids)).map(|line| ("broker", line));
         let mut told: Vec<(&str, &Line)> = named
-            .filter(|(_, line)| (first..=last).contains(&line.micros))
             .filter(|(_, line)| line.number.is_none() || line.number == Some(number))
+            .chain(of_broker)
+            .filter(|(_, line)| (first..=last).contains(&line.micros))
             .collect();
         told.sort_by_key(|(_, line)| line.micros);
         let row = |(who, line): &(&str, &Line)| {
@@ -50,4 +56,26 @@ impl Sources<'_> {
         };
         told.iter().map(row).collect()
     }
+}
+
+/// Whether a line of Mosquitto's log is about the subscriber's packets with these identifiers, or about connections.
+fn is_about(text: &str, ids: &[String]) -> bool {
+    if ["connected from", "Sending CONNACK", "closed its", "terminating"]
+        .iter()
+        .any(|part| text.contains(part))
+    {
+        return true;
+    }
+    let names = |id: &String| {
+        [
+            format!(" m{id},"),
+            format!(", m{id},"),
+            format!("Mid: {id},"),
+            format!("Mid: {id})"),
+            format!("m{id}, rc"),
+        ]
+        .iter()
+        .any(|part| text.contains(part.as_str()))
+    };
+    text.contains("crash-subscriber") && ids.iter().any(names)
 }

@@ -6,6 +6,7 @@ mod broker;
 mod counts;
 mod history;
 mod random;
+mod resent;
 mod run;
 
 use std::path::{Path, PathBuf};

@@ -9,10 +9,11 @@ use crate::crash::broker::{Broker, Kind};
 use crate::crash::counts::Counts;
 use crate::crash::history::Sources;
 use crate::crash::random::Random;
+use crate::crash::resent;
 use crate::program::{Folder, Program};
 use crate::say;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 const DRAIN_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long nothing may come any more before a run is over.
@@ -48,7 +49,8 @@ pub(super) fn run(plan: &Plan) -> Result<Counts, String> {
     let outcome = Run::of(plan, folder.path(), &mut broker);
     if let (Err(_), true) = (&outcome, plan.keep) {
         let kept = folder.path().join("broker.log");
-        std::fs::write(&kept, broker.log())
+        let lines: Vec<String> = broker.log().into_iter().map(|line| line.rest).collect();
+        std::fs::write(&kept, lines.join("\n"))
             .map_err(|error| format!("cannot write {}: {error}", kept.display()))?;
         say(&format!("kept: {}", folder.path().display()));
         folder.keep();
@@ -85,7 +87,7 @@ impl<'a> Run<'a> {
             run.round(&mut random, &mut clients, broker)?;
         }
         run.drain(clients)?;
-        run.close()
+        run.close(broker)
     }
 
     /// Both, for this time in a row, connected and subscribed: before the first subscription nothing is kept for it.
@@ -177,11 +179,21 @@ impl<'a> Run<'a> {
         ended_well("subscriber", &mut subscriber)
     }
 
-    fn close(mut self) -> Result<Counts, String> {
+    fn close(mut self, broker: &Broker) -> Result<Counts, String> {
         let (published, received) = (self.lines("publisher")?, self.lines("subscriber")?);
-        let found = reconcile(&published, &received).map_err(|breaches| {
-            Sources { published: &published, received: &received, notes: &self.notes }.tell(&breaches)
-        })?;
+        let (found, breaches) = reconcile(&published, &received);
+        let log = broker.log();
+        let (breaches, resent) = match self.plan.kind {
+            Kind::Mosquitto => resent::take_out(breaches, &received, &log),
+            Kind::Nats | Kind::RabbitMq => (breaches, 0),
+        };
+        self.counts.resent_by_broker = resent;
+        if !breaches.is_empty() {
+            let notes = &self.notes;
+            return Err(
+                Sources { published: &published, received: &received, notes, log: &log }.tell(&breaches)
+            );
+        }
         if found.accepted[0] == 0 {
             return Err("nothing was accepted".to_owned());
         }
