@@ -8,14 +8,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{conformance, fuzz, instructions, mosquitto, say, sim, tidy};
+use crate::{conformance, crash, fuzz, instructions, mosquitto, say, sim, tidy};
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 type Action = fn(&Path) -> Result<(), String>;
 
 /// The steps before the tests.
-const STEPS: [(&str, Action); 12] = [
+const STEPS: [(&str, Action); 13] = [
     ("formatting", |root| cargo(root, &["fmt", "--all", "--check"])),
     ("tidy", tidy::command),
     ("clippy", |root| {
@@ -31,6 +31,7 @@ const STEPS: [(&str, Action); 12] = [
     ("wasm32", wasm32),
     ("fuzz-smoke", |root| fuzz::smoke(root, fuzz::SECONDS_DEFAULT)),
     ("sim", |root| sim::command(root, &[])),
+    ("crash", |root| crash::command(root, &[])),
     ("std-net", mosquitto::std_net),
     ("instructions", |root| instructions::command(root, instructions::Mode::Check)),
 ];

@@ -4,10 +4,12 @@
 
 mod ci;
 mod conformance;
+mod crash;
 mod fuzz;
 mod instructions;
 mod long;
 mod mosquitto;
+mod program;
 mod sim;
 mod source;
 mod tidy;
@@ -32,6 +34,8 @@ usage: cargo xtask COMMAND
                  --accept: write the figures as the accepted ones
   sim            simulate clients, disks and a broker from fixed and random seeds
                  --seeds N [--from S]: from these seeds; --seed X [--trace]: one, with its history
+  crash          kill real publishers, subscribers and brokers and reconcile what they wrote down
+                 --rounds N, --seed S, --broker mosquitto|nats|rabbitmq, --keep: the folder of a run that failed
   std-net        run the example without a runtime against a real Mosquitto, in every version
   long [PART..]  what takes longer or needs root: features, deny, network (hosts in namespaces), cluster (three NATS
                  servers); all of them if none is named
@@ -55,6 +59,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
         ["instructions", "--check"] => instructions::command(&root(), instructions::Mode::Check),
         ["instructions", "--accept"] => instructions::command(&root(), instructions::Mode::Accept),
         ["sim", options @ ..] => sim::command(&root(), options),
+        ["crash", options @ ..] => crash::command(&root(), options),
         ["std-net"] => mosquitto::std_net(&root()),
         ["long", parts @ ..] => long::command(&root(), parts),
         ["ci"] => ci::command(&root()),

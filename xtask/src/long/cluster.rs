@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::long::program::{Folder, Program, bowline};
 use crate::long::traffic::{PATIENCE, Traffic};
+use crate::program::{Folder, Program, bowline};
 use crate::say;
 
 const NODES: usize = 3;

@@ -5,7 +5,6 @@ mod checks;
 mod cluster;
 mod hosts;
 mod network;
-mod program;
 mod traffic;
 
 use std::path::Path;

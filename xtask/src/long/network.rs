@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::long::hosts::{Host, Hosts};
-use crate::long::program::{Program, bowline};
 use crate::long::traffic::{PATIENCE, Traffic};
+use crate::program::{Program, bowline};
 use crate::say;
 
 const PORT: &str = "1883";

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::long::program::Program;
+use crate::program::Program;
 use crate::say;
 
 /// How long anything may take that is expected to happen.

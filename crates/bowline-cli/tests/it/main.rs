@@ -8,6 +8,7 @@ mod process;
 mod publishing;
 mod serving;
 mod several_brokers;
+mod storing;
 mod subscribing;
 mod telling_secrets;
 mod transports;

@@ -9,6 +9,7 @@
 //! reading    tables -> what an engine starts from failure    what went wrong, as people are told
 //! layout     the tables, their keys, counters     envelope   checksum and seal around each record
 //! record     values <-> bytes                     fields     numbers, lengths, CRC
+//! inspection looks into a store                   overlay    keeps what is written off the file
 //! ```
 //!
 //! [redb]: https://www.redb.org
@@ -17,8 +18,12 @@ mod envelope;
 mod failure;
 mod fields;
 mod file;
+mod inspection;
+#[cfg(test)]
+mod inspection_tests;
 mod layout;
 mod opened;
+mod overlay;
 mod place;
 mod reading;
 mod record;
@@ -45,6 +50,7 @@ use crate::store::{
 };
 
 pub use file::{StoreFile, SyncPolicy};
+pub use inspection::{StoreContents, StoreInspection};
 pub use seal::{Seal, SealError};
 
 /// A session in a file.
@@ -138,6 +144,33 @@ impl DiskStore {
     pub fn sealed_by(mut self, seal: impl Seal) -> Self {
         self.envelope.seal = Some(Arc::new(seal));
         self
+    }
+
+    /// Looks into the store and changes nothing: what a start after a kill has to repair is repaired in memory. The store is not
+    /// made if it is not there, nor set aside if it is damaged.
+    ///
+    /// The file is locked as long as the inspection lives, so that nobody changes it meanwhile. On Unix a file that this user may
+    /// only read can be looked into too.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bowline::store::StoreError> {
+    /// use bowline::store::DiskStore;
+    ///
+    /// let contents = DiskStore::new("/var/lib/thermometer/session.bowline").inspect()?.contents()?;
+    /// println!("{} messages wait, {} are on their way", contents.waiting, contents.in_flight.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError`]: [`Locked`](StoreErrorKind::Locked) while a client has it open, [`NoFile`](StoreErrorKind::NoFile) if it is
+    /// not there, and what a start can fail with.
+    pub fn inspect(&mut self) -> Result<StoreInspection, StoreError> {
+        self.close();
+        let envelope = self.envelope.clone();
+        let inspected = self.guarded(|store| store.place.inspect(&envelope));
+        let (opened, file_bytes) = inspected.map_err(|failure| self.told(failure))?;
+        Ok(StoreInspection::new(opened, self.place.name(), file_bytes))
     }
 
     fn open(&mut self, may_create: bool) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use redb::{Builder, Database, ReadableDatabase, StorageBackend, TableError, TableHandle};
 
+use bowline_proto::Text;
 use bowline_proto::session::KeyState;
 
 use crate::store::disk::envelope::Envelope;
@@ -145,6 +146,10 @@ impl Opened {
 
     pub(super) fn outcome(&self, key: &str) -> Result<KeyState, Failure> {
         self.read(|reading| reading.outcome(key))
+    }
+
+    pub(super) fn last_key(&self, prefix: &str) -> Result<Option<Text>, Failure> {
+        self.read(|reading| reading.last_key(prefix))
     }
 
     fn read<T>(&self, read: impl FnOnce(&Reading<'_>) -> Result<T, Failure>) -> Result<T, Failure> {

@@ -1,14 +1,15 @@
 //! Where a store is: finds, makes and sets aside its file. Knows nothing of what is in it.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::store::disk::envelope::Envelope;
 use crate::store::disk::failure::Failure;
-use crate::store::disk::file::{Brought, LockedFile, StoreFile, SyncPolicy};
+use crate::store::disk::file::{Brought, LockedFile, ReadOnlyFile, StoreFile, SyncPolicy};
 use crate::store::disk::opened::Opened;
+use crate::store::disk::overlay::Overlay;
 
 /// So many names are tried for a store that is set aside.
 const ASIDE_MAX: u32 = 10_000;
@@ -38,6 +39,19 @@ impl Place {
             Self::Brought(bring) => {
                 let file = Brought { file: bring()?, policy: manner.policy };
                 Opened::new(file, manner.envelope, manner.outcomes_max, manner.may_create)
+            }
+        }
+    }
+
+    /// Opens what is there without changing it, and says how many bytes it has.
+    pub(super) fn inspect(&mut self, envelope: &Envelope) -> Result<(Opened, u64), Failure> {
+        match self {
+            Self::Path(path) => inspect_path(path, envelope),
+            Self::Brought(bring) => {
+                let file = bring()?;
+                let bytes = file.len()?;
+                let file = Overlay::new(Brought { file, policy: SyncPolicy::OsBuffer })?;
+                Ok((Opened::new(file, envelope, u64::MAX, false)?, bytes))
             }
         }
     }
@@ -74,6 +88,45 @@ fn open_existing(path: &Path, metadata: &Metadata, manner: &Manner<'_>) -> Resul
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     // A store has bytes before it gets its name: see `create`.
     open_file(file, manner, false)
+}
+
+/// The lock of a store needs a file that can be written. One that cannot be is locked as well as that is possible.
+fn inspect_path(path: &Path, envelope: &Envelope) -> Result<(Opened, u64), Failure> {
+    let missing = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Failure::NoFile,
+        _ => error.into(),
+    };
+    let metadata = fs::metadata(path).map_err(missing)?;
+    if metadata.is_dir() {
+        return Err(Failure::Io(io::ErrorKind::IsADirectory.into()));
+    }
+    if !metadata.is_file() {
+        return Err(Failure::NotAStore("it is not a file".to_owned()));
+    }
+    let opened = match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => {
+            let file = Overlay::new(LockedFile::new(file, SyncPolicy::OsBuffer)?)?;
+            Opened::new(file, envelope, u64::MAX, false)?
+        }
+        Err(error) if is_unwritable(&error) => {
+            let file = File::open(path)?;
+            #[expect(clippy::incompatible_msrv, reason = "the feature needs what redb needs, which is later")]
+            match file.try_lock_shared() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(Failure::Locked),
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+            }
+            let file = Brought { file: Box::new(ReadOnlyFile::new(file)), policy: SyncPolicy::OsBuffer };
+            let file = Overlay::new(file)?;
+            Opened::new(file, envelope, u64::MAX, false)?
+        }
+        Err(error) => return Err(missing(error)),
+    };
+    Ok((opened, metadata.len()))
+}
+
+fn is_unwritable(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 fn open_file(file: File, manner: &Manner<'_>, may_create: bool) -> Result<Opened, Failure> {

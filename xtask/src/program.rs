@@ -55,6 +55,11 @@ impl Program {
         lines[before..].iter().find(|(_, line)| is_it(line)).map(|(at, _)| *at)
     }
 
+    /// Whether it has not ended yet.
+    pub(super) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Kills it as `kill -9` does.
     pub(super) fn kill(&mut self) {
         // One that is gone already needs no killing.
@@ -176,6 +181,11 @@ impl Folder {
 
     pub(super) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Leaves it where it is.
+    pub(super) fn keep(self) {
+        std::mem::forget(self);
     }
 }
 
