@@ -11,6 +11,7 @@ use bowline_proto::types::{SubscriptionOptions, TopicName};
 use bowline_proto::{PacketId, QoS, ReasonCode};
 
 use crate::sim::World;
+use crate::sim::held::Held;
 use crate::sim::plan::{FILTERS, Session, TOPICS, filter};
 use crate::sim::tasks::Task;
 use crate::sim::wire::number_of;
@@ -27,10 +28,11 @@ pub(super) struct Application {
     by_id: BTreeMap<PacketId, (DeliveryId, u64)>,
     /// How many acknowledgements are due for messages that were finished with on this connection.
     finished: BTreeMap<(PacketId, u64), u32>,
-    /// A message was abandoned: it is held until the process ends.
+    /// A message was abandoned: unless it comes again under its identifier, it is held until the process ends.
     pub(super) has_abandoned: bool,
     /// The QoS 1 or 2 message that came last and was not handed out.
     came: Option<u64>,
+    connections: u64,
     qos0_dropped: u64,
     /// The QoS 0 message that came last, and the streams that must get it or lose it.
     qos0_due: (u64, BTreeSet<StreamId>),
@@ -43,28 +45,6 @@ struct Stream {
     is_manual: bool,
     qos0_max: usize,
     qos0: VecDeque<u64>,
-}
-
-#[derive(Debug)]
-struct Held {
-    number: u64,
-    packet_id: Option<PacketId>,
-    /// Streams in which it waits.
-    waiting: Vec<StreamId>,
-    /// Streams whose application has it in its hands.
-    in_hand: Vec<StreamId>,
-    /// Nobody needs to get it any more: its session is gone, or its filter.
-    is_let_go: bool,
-}
-
-impl Held {
-    const fn is_loose(&self) -> bool {
-        self.waiting.is_empty() && self.in_hand.is_empty()
-    }
-
-    const fn is_settled(&self) -> bool {
-        self.is_loose() && self.is_let_go
-    }
 }
 
 impl Application {
@@ -80,6 +60,7 @@ impl Application {
 
     /// A connection begins.
     pub(super) fn on_connected(&mut self, is_new_session: bool) {
+        self.connections += 1;
         for held in self.held.values_mut() {
             held.is_let_go |= is_new_session;
         }
@@ -93,7 +74,8 @@ impl Application {
 
     /// What a kill takes from the application, and must come again in a session that goes on.
     pub(super) fn unfinished(&self) -> Vec<u64> {
-        let unfinished = self.held.values().filter(|held| !held.is_let_go && !held.is_loose());
+        let is_unfinished = |held: &&Held| !held.is_let_go && (held.is_abandoned || !held.is_loose());
+        let unfinished = self.held.values().filter(is_unfinished);
         unfinished.map(|held| held.number).collect()
     }
 
@@ -249,13 +231,17 @@ impl World {
         let is_new = !application.held.contains_key(&id);
         application.came = application.came.filter(|came| *came != number);
         application.by_id.extend(delivery.packet_id.map(|packet_id| (packet_id, (id, number))));
+        let came_in = application.connections;
         let held = application.held.entry(id).or_insert_with(|| Held {
             number,
             packet_id: delivery.packet_id,
             waiting: Vec::new(),
             in_hand: Vec::new(),
             is_let_go: false,
+            is_abandoned: false,
+            came_in,
         });
+        held.is_abandoned = false;
         let twice =
             streams.iter().find(|stream| held.waiting.contains(stream) || held.in_hand.contains(stream));
         let twice = twice.copied();
@@ -367,14 +353,19 @@ impl World {
         let Some(held) = client.application.held.get_mut(&delivery) else { return };
         let Some(at) = held.in_hand.iter().position(|one| *one == stream) else { return };
         let is_manual = client.application.streams.get(&stream).is_some_and(|stream| stream.is_manual);
+        held.in_hand.swap_remove(at);
         if is_manual && client.plan.abandons && !self.is_calm && self.random.once_in(8) {
+            let abandoned = client.engine.abandon(delivery, stream);
+            // In a lost session nothing comes again.
+            held.is_let_go |= abandoned.is_err();
+            held.is_abandoned |= abandoned.is_ok();
             client.application.has_abandoned = true;
             self.counts.abandoned += 1;
-            self.log.note(self.now, || format!("client {index}: abandons {delivery:?}"));
+            self.log.note(self.now, || format!("client {index}: abandons {delivery:?} in {stream:?}"));
             return;
         }
-        held.in_hand.swap_remove(at);
-        let (number, packet_id, is_last) = (held.number, held.packet_id, held.is_loose());
+        let (number, packet_id, is_last) =
+            (held.number, held.packet_id, held.is_loose() && !held.is_abandoned);
         let rejects = client.plan.rejects && self.random.once_in(4);
         let reason = if rejects { ReasonCode::UnspecifiedError } else { ReasonCode::Success };
         if is_last {
@@ -408,11 +399,13 @@ impl World {
         let client = &mut self.clients[index];
         client.application.came = Some(number);
         // What came under this identifier before has no acknowledgement any more, and comes under another one.
+        let connection = client.application.connections;
         if let Some((delivery, before)) = client.application.by_id.get(&packet_id)
-            && *before != number
             && let Some(held) = client.application.held.get_mut(delivery)
         {
-            held.is_let_go = true;
+            held.is_let_go |= *before != number;
+            // Whoever abandoned it gets it again, or it goes to others, or is held for whoever comes.
+            held.is_abandoned &= std::mem::replace(&mut held.came_in, connection) == connection;
         }
         let mut streams = client.application.streams.values().flat_map(|stream| &stream.filters);
         let is_for_nobody = !streams.any(|&one| filter(one).matches(&name));

@@ -189,6 +189,8 @@ impl World {
             BrokerEvent::Connected { client_id, session_present, .. } => {
                 let Some(index) = index_of(&client_id) else { return };
                 let client = &mut self.clients[index];
+                // What was said of its last connection was said by now.
+                client.silenced = 0;
                 if session_present && client.is_loss_unheard[at] {
                     self.log
                         .note(self.now, || format!("broker: client {index} missed that its session was new"));

@@ -8,6 +8,7 @@ mod client;
 mod counts;
 mod disk;
 mod faults;
+mod held;
 mod ledger;
 mod log;
 mod manners;

@@ -1,0 +1,31 @@
+//! A message that an application of the simulator has not finished with, and who has it. Knows no engine and no wire.
+
+use bowline_proto::PacketId;
+use bowline_proto::routing::StreamId;
+
+/// A QoS 1 or 2 message between its delivery and the end of its last stream's work.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) number: u64,
+    pub(super) packet_id: Option<PacketId>,
+    /// Streams in which it waits.
+    pub(super) waiting: Vec<StreamId>,
+    /// Streams whose application has it in its hands.
+    pub(super) in_hand: Vec<StreamId>,
+    /// Nobody needs to get it any more: its session is gone, or its filter.
+    pub(super) is_let_go: bool,
+    /// An application dropped it without finishing with it: it comes again, and is not acknowledged before.
+    pub(super) is_abandoned: bool,
+    /// On which connection it came last.
+    pub(super) came_in: u64,
+}
+
+impl Held {
+    pub(super) const fn is_loose(&self) -> bool {
+        self.waiting.is_empty() && self.in_hand.is_empty()
+    }
+
+    pub(super) const fn is_settled(&self) -> bool {
+        self.is_loose() && self.is_let_go
+    }
+}
