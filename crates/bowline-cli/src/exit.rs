@@ -16,6 +16,8 @@ pub(crate) struct Failure {
 pub(crate) const FAILED: u8 = 1;
 /// The command line is wrong; clap's code as well.
 pub(crate) const USAGE: u8 = 2;
+/// What was accepted waits in its store, as there is no connection; sysexits.h calls it a temporary failure.
+pub(crate) const WAITS: u8 = 75;
 /// `-W` ran out; Mosquitto's programs exit with it too.
 pub(crate) const TIMED_OUT: u8 = 27;
 /// Ended by SIGINT or SIGTERM, as shells count it.
@@ -48,6 +50,7 @@ impl Failure {
     pub(crate) fn of_connecting(error: &ConnectError, version: Version) -> Self {
         match error.disconnection() {
             Some(why) => Self::of_disconnection(why, version),
+            None if matches!(error, ConnectError::Store(_)) => Self::new(error.to_string()),
             None => Self::usage(error.to_string()),
         }
     }

@@ -1,12 +1,14 @@
 //! Tells on stderr what happens to a connection after it was made. Decides nothing.
 
-use bowline::{Event, Events};
+use bowline::{Event, Events, PublishErrorKind};
 
 use crate::exit::say;
 
-/// Follows the events until the client is over. The log has more; this is what everybody wants to know.
-pub(crate) async fn tell(program: &'static str, mut events: Events) {
+/// Follows the events until the client is over. The log has more; this is what everybody wants to know. Returns how many
+/// publications failed whose receipts nobody has.
+pub(crate) async fn tell(program: &'static str, mut events: Events) -> u64 {
     let mut is_lost = false;
+    let mut failed = 0;
     while let Some(event) = events.next().await {
         match event {
             Event::Disconnected(why) if !why.is_requested() => {
@@ -33,13 +35,18 @@ pub(crate) async fn tell(program: &'static str, mut events: Events) {
             Event::SessionLost { .. } if program == "sub" => {
                 say(program, "the broker has lost the session: messages may be missing");
             }
+            // The store has it.
+            Event::PublishFailed { kind: PublishErrorKind::Stored, .. } => {}
             Event::PublishFailed { kind, .. } => {
+                failed += 1;
                 say(program, &format!("a message could not be sent: {kind:?}"));
             }
             Event::Qos0Dropped { messages } => {
                 say(program, &format!("{messages} messages of QoS 0 came too fast and were dropped"));
             }
+            Event::StoreFailed { error } => say(program, &error.to_string()),
             _ => {}
         }
     }
+    failed
 }

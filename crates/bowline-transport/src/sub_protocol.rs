@@ -21,7 +21,7 @@ impl SubProtocol {
     /// The name as it stands on the wire.
     pub const fn name(self) -> &'static str {
         match self {
-            // [MQTT-6.0.0-3]
+            // [MQTT-6.0.0-3] [MQTT-6.0.0-3 of 3.1.1]
             Self::Mqtt => "mqtt",
             Self::MqttV31 => "mqttv3.1",
         }

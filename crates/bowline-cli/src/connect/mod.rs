@@ -2,6 +2,7 @@
 
 mod addresses;
 mod password;
+mod store;
 mod target;
 mod tls;
 mod version;
@@ -17,6 +18,8 @@ use clap::{ArgAction, Args};
 use crate::exit::Failure;
 use addresses::AddressArguments;
 use password::PasswordArguments;
+use store::StoreArguments;
+pub(crate) use store::StorePath;
 pub(crate) use target::Target;
 use tls::TlsArguments;
 use version::VersionChoice;
@@ -90,6 +93,9 @@ pub(crate) struct ConnectArguments {
     websocket: WebSocketArguments,
 
     #[command(flatten)]
+    store: StoreArguments,
+
+    #[command(flatten)]
     will: WillArguments,
 }
 
@@ -127,6 +133,11 @@ impl ConnectArguments {
 
     pub(crate) const fn is_debug(&self) -> bool {
         self.debug
+    }
+
+    /// Where the session is kept.
+    pub(crate) fn store(&self) -> Option<StorePath> {
+        self.store.path()
     }
 
     /// Where to connect to, and the topic of the URL.
@@ -183,6 +194,15 @@ impl ConnectArguments {
         let expiry = self.session_expiry_interval.map(|secs| Duration::from_secs(secs.into()));
         if expiry.is_some() && !self.protocol_version.is_exactly_v5() {
             return Err(Failure::usage("--session-expiry-interval needs -V 5"));
+        }
+        if let Some(store) = self.store() {
+            return match expiry {
+                Some(Duration::ZERO) => Err(Failure::usage(
+                    "with -x 0 the session would not outlive the connection, as --store wants",
+                )),
+                Some(expiry) => Ok(store.session().expiry(expiry)),
+                None => Ok(store.session()),
+            };
         }
         let kept = match expiry {
             Some(expiry) => Session::in_memory().expiry(expiry),

@@ -20,6 +20,8 @@ pub(super) struct Ledger {
     count: u64,
     acknowledged: u64,
     failed: u64,
+    /// Accepted and not acknowledged as far as is known, and in the store.
+    left_to_store: u64,
     first_failed: Option<u64>,
     /// Accepted and not known to be acknowledged, with the line's number, oldest first.
     open: VecDeque<(u64, Receipt)>,
@@ -27,7 +29,15 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) const fn new(has_lines: bool) -> Self {
-        Self { has_lines, count: 0, acknowledged: 0, failed: 0, first_failed: None, open: VecDeque::new() }
+        Self {
+            has_lines,
+            count: 0,
+            acknowledged: 0,
+            failed: 0,
+            left_to_store: 0,
+            first_failed: None,
+            open: VecDeque::new(),
+        }
     }
 
     /// Whether another message may be sent now.
@@ -40,16 +50,25 @@ impl Ledger {
         self.open.is_empty()
     }
 
-    /// The client has taken the next message.
-    pub(super) fn accepted(&mut self, receipt: Receipt) {
-        self.count += 1;
-        self.open.push_back((self.count, receipt));
+    /// The client has taken the next message, or not.
+    pub(super) fn taken(&mut self, sent: Result<Receipt, PublishError>) {
+        self.taken_line(self.count + 1, sent);
     }
 
-    /// The client has not taken the next message.
-    pub(super) fn refused(&mut self, error: &PublishError) {
+    /// The same, of the line with this number, if some are left out.
+    pub(super) fn taken_line(&mut self, number: u64, sent: Result<Receipt, PublishError>) {
         self.count += 1;
-        self.fail(self.count, error);
+        match sent {
+            Ok(receipt) => self.open.push_back((number, receipt)),
+            Err(error) => self.fail(number, &error),
+        }
+    }
+
+    /// Follows the oldest message no longer. The store has it: if it fails an event says so.
+    pub(super) fn leave_oldest_to_store(&mut self) {
+        if self.open.pop_front().is_some() {
+            self.left_to_store += 1;
+        }
     }
 
     /// Waits for the end of the oldest message that is open; there must be one.
@@ -61,6 +80,7 @@ impl Ledger {
         let Some((number, _)) = self.open.pop_front() else { return };
         match result {
             Ok(_) => self.acknowledged += 1,
+            Err(error) if *error.kind() == PublishErrorKind::Stored => self.left_to_store += 1,
             Err(error) => self.fail(number, &error),
         }
     }
@@ -91,14 +111,18 @@ impl Ledger {
     /// Says what is not acknowledged when a signal ends the command.
     pub(super) fn interrupted(&self, stop: Stop) -> Failure {
         let missing = self.count - self.acknowledged;
-        let text = format!("interrupted: {missing} of {} messages are not acknowledged", self.count);
+        let text = if self.count == 0 {
+            "interrupted".to_owned()
+        } else {
+            format!("interrupted: {missing} of {} messages are not acknowledged", self.count)
+        };
         Failure { code: stop.exit_code(), text }
     }
 
     /// The exit code, when it is known of all messages what became of them.
     pub(super) fn result(self, sent: Result<(), Failure>) -> Result<u8, Failure> {
-        let Self { has_lines, count, acknowledged, first_failed, .. } = self;
-        let missing = count - acknowledged;
+        let Self { has_lines, count, acknowledged, first_failed, left_to_store, .. } = self;
+        let missing = count - acknowledged - left_to_store;
         if missing == 0 {
             return sent.map(|()| 0);
         }

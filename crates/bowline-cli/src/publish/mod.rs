@@ -1,21 +1,32 @@
 //! `bowline pub`: publishes one message, or one for each line of its input. Knows no subscription.
 
+mod keyed;
 mod ledger;
 mod lines;
+mod progress;
+mod source;
+mod stored;
+mod window;
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use bowline::{PublishErrorKind, Publisher, QoS, SendQueue, Topic, TopicName};
+use bowline::{
+    PublishError, PublishErrorKind, Publisher, QoS, Receipt, SendQueue, Topic, TopicName, Version,
+};
 use bytes::Bytes;
 use clap::Args;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncRead;
 
-use crate::connect::{ConnectArguments, qos};
+use crate::connect::{ConnectArguments, Target, qos};
 use crate::exit::{Failure, exit_codes, finish};
 use crate::publish::ledger::Ledger;
 use crate::publish::lines::Lines;
+use crate::publish::progress::{Progress, input_name};
+use crate::publish::source::{Input, PAYLOAD_BYTES_MAX, Source};
+use crate::publish::stored::Stored;
+use crate::publish::window::Window;
 use crate::stop::Stopping;
 use crate::{log, watching};
 
@@ -35,6 +46,22 @@ pub(crate) struct PublishArguments {
     #[arg(short, long)]
     retain: bool,
 
+    /// With --store: how long to go on without a connection once there is no more input
+    #[arg(long, value_name = "SECS", default_value_t = 10, requires = "store")]
+    wait: u32,
+
+    /// With --store and -l: leave out the lines that an earlier run with the same input has had accepted
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "stdin",
+        value_parser = input_name,
+        requires_all = ["store", "stdin_line"]
+    )]
+    key_by_line: Option<String>,
+
     #[command(flatten)]
     source: Source,
 
@@ -42,50 +69,43 @@ pub(crate) struct PublishArguments {
     connect: ConnectArguments,
 }
 
-#[derive(Args)]
-#[command(next_help_heading = "Message (one of these)")]
-#[group(required = true, multiple = false)]
-struct Source {
-    /// This text
-    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
-    message: Option<OsString>,
-
-    /// The contents of a file
-    #[arg(short, long)]
-    file: Option<PathBuf>,
-
-    /// All of stdin as one message
-    #[arg(short, long)]
-    stdin_file: bool,
-
-    /// A message for each line of stdin: the bytes between two newlines; an empty line is an empty message
-    #[arg(short = 'l', long)]
-    stdin_line: bool,
-
-    /// A message without payload; with -r it clears what the broker keeps
-    #[arg(short, long)]
-    null_message: bool,
-}
-
 const AFTER_HELP: &str = concat!(
     exit_codes!(),
     "
+  75        with --store: no connection; what was accepted waits in the store
   130, 143  ended by Ctrl-C or SIGTERM: stderr says how many messages are not acknowledged
 
 The first connection has to succeed. When it is lost later it is made again, and what was not
 acknowledged is sent again. Lines (-l) do not wait for each other; if one of them is not
 acknowledged the exit code is 1 and stderr names it. A second Ctrl-C ends at once.
+
+With --store, messages of QoS 1 and 2 are accepted as soon as they are in the file, whether there
+is a connection or not, and survive a kill of the program and a loss of power. Each run delivers
+first what the runs before it have left; one without a message and a topic delivers that alone,
+and exits with 0 when all of it is acknowledged. It needs the same broker and the same options of
+the connection; the client identifier is in the file. When there is no more input and no
+connection for --wait seconds, the program ends with 75: nothing is lost, run it again. Whenever
+it ends before all is acknowledged, stderr says how many messages wait in the file;
+`bowline store inspect` says more.
+
+With --key-by-line a run that was killed is repeated with the same input from its beginning: lines
+that were accepted are left out, so that each is delivered once with -q 2. An input that grew is
+gone on with; one whose lines have changed, or are fewer, is refused and nothing is sent. Each input
+of a store needs its own name (--key-by-line=NAME). How far an input was accepted is remembered until
+131,072 lines of others are delivered. Each line is in the file before the next one is read, which
+takes a sync of the disk. A line that the broker refused counts as accepted.
 Logs go to stderr; SIGUSR1 raises their level, SIGUSR2 lowers it.
 
 Examples:
   bowline pub -t home/lamp -m on
   bowline pub -h broker.example -t home/lamp -q 1 -r -m on
   bowline pub mqtt://broker.example/home/lamp -n -r
-  bowline pub -t log -q 2 -l < lines.csv"
+  bowline pub -t log -q 2 -l < lines.csv
+  bowline pub --store log.session -t log -q 2 -l < lines.csv
+  bowline pub --store log.session --key-by-line -t log -q 2 -l < lines.csv
+  bowline pub --store log.session         delivers what the one above has left"
 );
 
-/// The largest payload that there can be: a packet has at most 268,435,455 bytes.
-const PAYLOAD_BYTES_MAX: usize = 268_435_455;
 /// What may wait to be sent: many lines, and room for the largest message.
 const QUEUE_MESSAGES_MAX: usize = 16_384;
 const QUEUE_BYTES_MAX: usize = 272 * 1024 * 1024;
@@ -98,124 +118,215 @@ pub(crate) async fn run(arguments: PublishArguments) -> ExitCode {
 async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
-    let topic = topic(arguments.topic.as_deref(), target.topic.as_deref())?;
+    let topic = arguments.topic(&target)?;
+    let stored = arguments.stored();
+    let progress = arguments.progress()?;
     let version = arguments.connect.version();
     let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
-    let queue = SendQueue::new().messages_max(QUEUE_MESSAGES_MAX).bytes_max(QUEUE_BYTES_MAX);
-    let builder = Publisher::builder(&target.url).map_err(wrong)?.send_queue(queue);
+    let builder = Publisher::builder(&target.url).map_err(wrong)?.send_queue(queue(stored.is_some()));
     let builder = arguments.connect.configure(builder, &target)?;
     // While a password is asked for, Ctrl-C ends the program by itself.
     let mut stopping = Stopping::watch(None).map_err(|error| Failure::new(error.to_string()))?;
 
     // What is to be sent is there before the broker hears of us, unless it comes line by line.
-    let payload = tokio::select! {
-        payload = arguments.source.payload() => payload?,
+    let input = tokio::select! {
+        input = arguments.source.read() => input?,
         stop = stopping.wait() => return Ok(stop.exit_code()),
     };
-    let client = tokio::select! {
-        client = builder.connect() => client.map_err(wrong)?,
-        stop = stopping.wait() => return Ok(stop.exit_code()),
+    let client = match &stored {
+        // What it has to say it says when it goes on without one.
+        Some(_) => builder.connect_lazy().map_err(wrong)?,
+        None => tokio::select! {
+            client = builder.connect() => client.map_err(wrong)?,
+            stop = stopping.wait() => return Ok(stop.exit_code()),
+        },
     };
+    let left = stored.as_ref().map_or(0, |stored| stored.tell_left(&client));
     let telling = tokio::spawn(watching::tell("pub", client.events()));
-    let topic = client.topic(topic).expect("it is a topic already").qos(arguments.qos);
-    let topic = if arguments.retain { topic.retain() } else { topic };
+    let topic = topic.map(|topic| {
+        let topic = client.topic(topic).expect("it is a topic already").qos(arguments.qos);
+        if arguments.retain { topic.retain() } else { topic }
+    });
 
-    let mut ledger = Ledger::new(payload.is_none());
-    let sending = async {
-        let mut watch = client.connection();
-        let all_taken = match payload {
-            Some(payload) => send_one(&topic, payload, &mut ledger).await,
-            None => tokio::select! {
-                taken = send_lines(&topic, &mut ledger) => taken,
-                // No line has to come for the program to notice.
-                why = watch.ended() => Err(Failure::of_disconnection(&why, version)),
-            },
-        };
+    let mut ledger = Ledger::new(matches!(input, Input::Lines));
+    let how = How { stored: stored.as_ref(), progress, version };
+    let sending = send_all(&client, topic.as_ref(), input, how, &mut ledger);
+    let sent = tokio::select! {
+        sent = sending => sent,
+        stop = stopping.wait() => {
+            client.disconnect().await;
+            ledger.settle_all().await;
+            let failure = ledger.interrupted(stop);
+            return Err(match stored {
+                Some(stored) => stored.with_rest(failure).await,
+                None => failure,
+            });
+        }
+    };
+    client.disconnect().await;
+    // What it has to say of the end comes before our last word.
+    let failed = telling.await.unwrap_or_default();
+    ledger.settle_all().await;
+    let result = ledger.result(sent);
+    match stored {
+        Some(stored) => stored.result(result, left, failed).await,
+        None => result,
+    }
+}
+
+/// How to send.
+struct How<'a> {
+    stored: Option<&'a Stored>,
+    progress: Option<Progress>,
+    version: Version,
+}
+
+/// Sends what there is, and returns when all is acknowledged or cannot be.
+async fn send_all(
+    client: &Publisher,
+    topic: Option<&Topic>,
+    input: Input,
+    how: How<'_>,
+    ledger: &mut Ledger,
+) -> Result<(), Failure> {
+    let How { stored, progress, version } = how;
+    let mut watch = client.connection();
+    let all_taken = match (input, topic) {
+        (Input::Message(payload), Some(topic)) => send_one(topic, payload, ledger).await,
+        (Input::Lines, Some(topic)) => tokio::select! {
+            taken = send_lines(topic, stored.is_some(), progress, ledger) => taken,
+            // No line has to come for the program to notice.
+            why = watch.ended() => Err(Failure::of_disconnection(&why, version)),
+        },
+        _ => Ok(()),
+    };
+    let settling = async {
         ledger.settle_all().await;
         all_taken?;
         // With QoS 0 nothing is waited for until here: it has to be written at least.
         client.flush().await.map_err(|why| Failure::of_disconnection(&why, version))
     };
-    let sent = tokio::select! {
-        sent = sending => sent,
-        stop = stopping.wait() => {
-            client.disconnect().await;
-            return Err(ledger.interrupted(stop));
-        }
-    };
-    client.disconnect().await;
-    // What it has to say of the end comes before our last word.
-    _ = telling.await;
-    ledger.result(sent)
-}
-
-/// The one topic that the command line names.
-fn topic(of_option: Option<&str>, of_url: Option<&str>) -> Result<TopicName, Failure> {
-    let topic = match (of_option, of_url) {
-        (Some(topic), None) | (None, Some(topic)) => topic,
-        (Some(_), Some(_)) => return Err(Failure::usage("there is a topic in the URL, and one with -t")),
-        (None, None) => return Err(Failure::usage("the topic is missing: -t TOPIC")),
-    };
-    TopicName::try_from(topic).map_err(|error| Failure::usage(format!("the topic {error}")))
-}
-
-impl Source {
-    /// The whole payload; none if it comes line by line.
-    async fn payload(&self) -> Result<Option<Bytes>, Failure> {
-        if let Some(text) = &self.message {
-            return Ok(Some(text.clone().into_encoded_bytes().into()));
-        }
-        if let Some(path) = &self.file {
-            let name = path.display();
-            let cannot = |error| Failure::new(format!("{name} cannot be read: {error}"));
-            let file = tokio::fs::File::open(path).await.map_err(cannot)?;
-            return read_all(file, &name.to_string()).await.map(Some);
-        }
-        if self.stdin_file {
-            return read_all(tokio::io::stdin(), "stdin").await.map(Some);
-        }
-        Ok((!self.stdin_line).then(Bytes::new))
+    match stored {
+        Some(stored) => tokio::select! {
+            settled = settling => settled,
+            failure = stored.without_connection(client) => Err(failure),
+        },
+        None => settling.await,
     }
 }
 
-async fn read_all(source: impl AsyncRead + Unpin, name: &str) -> Result<Bytes, Failure> {
-    let mut payload = Vec::new();
-    let most = PAYLOAD_BYTES_MAX as u64 + 1;
-    let read = source.take(most).read_to_end(&mut payload).await;
-    read.map_err(|error| Failure::new(format!("{name} cannot be read: {error}")))?;
-    if payload.len() > PAYLOAD_BYTES_MAX {
-        return Err(Failure::new(format!("{name} has more than the {PAYLOAD_BYTES_MAX} bytes of a message")));
+/// What may wait to be sent. With a store the disk is the limit.
+fn queue(is_stored: bool) -> SendQueue {
+    if is_stored {
+        SendQueue::new().messages_max(usize::MAX).bytes_max(usize::MAX)
+    } else {
+        SendQueue::new().messages_max(QUEUE_MESSAGES_MAX).bytes_max(QUEUE_BYTES_MAX)
     }
-    Ok(payload.into())
+}
+
+impl PublishArguments {
+    fn stored(&self) -> Option<Stored> {
+        let patience = Duration::from_secs(self.wait.into());
+        self.connect.store().map(|path| Stored { path, patience })
+    }
+
+    /// How far earlier runs came with the same input.
+    fn progress(&self) -> Result<Option<Progress>, Failure> {
+        let (Some(name), Some(store)) = (&self.key_by_line, self.connect.store()) else { return Ok(None) };
+        Progress::of(name, store.before()?.as_ref()).map(Some)
+    }
+
+    /// The one topic that the command line names; none if there is no message, as a store may have some.
+    fn topic(&self, target: &Target) -> Result<Option<TopicName>, Failure> {
+        let topic = match (self.topic.as_deref(), target.topic.as_deref()) {
+            (Some(topic), None) | (None, Some(topic)) => Some(topic),
+            (Some(_), Some(_)) => return Err(Failure::usage("there is a topic in the URL, and one with -t")),
+            (None, None) => None,
+        };
+        match (topic, self.source.is_given(), self.connect.store()) {
+            (Some(_), true, Some(_)) if self.qos == QoS::AtMostOnce => {
+                Err(Failure::usage("messages of QoS 0 are not stored: --store needs -q 1 or -q 2"))
+            }
+            (Some(topic), true, _) => {
+                let topic = TopicName::try_from(topic);
+                topic.map(Some).map_err(|error| Failure::usage(format!("the topic {error}")))
+            }
+            (None, true, _) => Err(Failure::usage("the topic is missing: -t TOPIC")),
+            (None, false, Some(_)) => Ok(None),
+            (Some(_), false, Some(_)) => Err(Failure::usage(
+                "the message is missing: -m, -f, -s, -l or -n; without a topic too, what waits in the store is delivered",
+            )),
+            (_, false, None) => Err(Failure::usage("the message is missing: -m, -f, -s, -l or -n")),
+        }
+    }
 }
 
 async fn send_one(topic: &Topic, payload: Bytes, ledger: &mut Ledger) -> Result<(), Failure> {
-    match topic.send(payload).await {
-        Ok(receipt) => ledger.accepted(receipt),
-        Err(error) => ledger.refused(&error),
-    }
+    ledger.taken(topic.send(payload).await);
     Ok(())
 }
 
-/// Sends line after line. Only reading waits for input, and only a full queue holds it up.
-async fn send_lines(topic: &Topic, ledger: &mut Ledger) -> Result<(), Failure> {
+/// Sends line after line. Only reading waits for input, and only a full queue, or a slow disk, holds it up.
+async fn send_lines(
+    topic: &Topic,
+    is_stored: bool,
+    progress: Option<Progress>,
+    ledger: &mut Ledger,
+) -> Result<(), Failure> {
     let mut lines = Lines::new(tokio::io::stdin(), PAYLOAD_BYTES_MAX);
+    let unreadable = |error| Failure::new(format!("stdin: {error}"));
+    if let Some(mut progress) = progress {
+        return keyed::send(&mut lines, topic, &mut progress, ledger).await;
+    }
+    if is_stored {
+        return store_lines(&mut lines, topic, ledger).await.map_err(unreadable);
+    }
     loop {
         let line = tokio::select! {
             line = lines.next(), if ledger.has_room() => line,
             () = ledger.settle_next(), if !ledger.is_settled() => continue,
         };
-        let Some(line) = line.map_err(|error| Failure::new(format!("stdin: {error}")))? else {
+        let Some(line) = line.map_err(unreadable)? else { return Ok(()) };
+        let sent = topic.send(line).await;
+        let is_over = is_over(&sent);
+        ledger.taken(sent);
+        if is_over {
             return Ok(());
-        };
-        match topic.send(line).await {
-            Ok(receipt) => ledger.accepted(receipt),
-            Err(error) => {
-                ledger.refused(&error);
-                if matches!(error.kind(), PublishErrorKind::Ended) {
-                    return Ok(());
-                }
-            }
         }
     }
+}
+
+/// The same with a store: as many lines as are there go into it together, and none waits for acknowledgements.
+async fn store_lines(
+    lines: &mut Lines<impl AsyncRead + Unpin>,
+    topic: &Topic,
+    ledger: &mut Ledger,
+) -> io::Result<()> {
+    let mut window = Window::new(topic);
+    let mut end = None;
+    while end.is_none() || !window.is_empty() {
+        tokio::select! {
+            line = lines.next(), if end.is_none() && window.has_room() => match line {
+                Ok(Some(line)) => window.push(line).await,
+                Ok(None) => end = Some(Ok(())),
+                Err(error) => end = Some(Err(error)),
+            },
+            stored = window.next(), if !window.is_empty() => {
+                if is_over(&stored) {
+                    end.get_or_insert(Ok(()));
+                }
+                if !ledger.has_room() {
+                    ledger.leave_oldest_to_store();
+                }
+                ledger.taken(stored);
+            }
+            () = ledger.settle_next(), if !ledger.is_settled() => {}
+        }
+    }
+    end.unwrap_or(Ok(()))
+}
+
+/// Whether nothing more can be sent.
+fn is_over(sent: &Result<Receipt, PublishError>) -> bool {
+    sent.as_ref().is_err_and(|error| matches!(error.kind(), PublishErrorKind::Ended))
 }

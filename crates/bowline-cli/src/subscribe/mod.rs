@@ -2,7 +2,9 @@
 
 mod output;
 
+use std::future::{Future, poll_fn};
 use std::process::ExitCode;
+use std::task::Poll;
 use std::time::Duration;
 
 use bowline::{
@@ -10,7 +12,7 @@ use bowline::{
 };
 use clap::Args;
 
-use crate::connect::{ConnectArguments, qos};
+use crate::connect::{ConnectArguments, StorePath, qos};
 use crate::exit::{Failure, exit_codes, finish, say};
 use crate::stop::{Stop, Stopping};
 use crate::subscribe::output::{Output, Style, WriteEnd};
@@ -57,13 +59,20 @@ const AFTER_HELP: &str = concat!(
 The first connection has to succeed; when it is lost later it is made again. A message of QoS 1
 or 2 is acknowledged when it is written to stdout. If nobody reads stdout any more the program
 ends with 0. A second Ctrl-C ends at once.
+
+With --store the session survives a kill of the program and a loss of power: the next run with the
+file gets what it missed. A message is acknowledged, and with QoS 2 that is in the file, when it is
+written to stdout. What is killed in between, some lines at most, comes again. The
+command line says what is subscribed to: other subscriptions in the file are ended.
+
 Every payload is written as it is, also an empty one. Logs go to stderr; SIGUSR1 raises their
 level, SIGUSR2 lowers it.
 
 Examples:
   bowline sub -t 'home/#' -v
   bowline sub -h broker.example -t a -t b -q 1 -C 10 -W 60
-  bowline sub mqtt://broker.example/log -q 2 -c -i reader > lines.csv"
+  bowline sub mqtt://broker.example/log -q 2 -c -i reader > lines.csv
+  bowline sub -t log -q 2 --store reader.session >> lines.csv"
 );
 
 /// Messages that are written and acknowledged together at most.
@@ -87,6 +96,7 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
     // While a password is asked for, Ctrl-C ends the program by itself.
     let limit = arguments.timeout.map(Duration::from_secs);
     let mut stopping = Stopping::watch(limit).map_err(|error| Failure::new(error.to_string()))?;
+    let others = no_longer_wanted(arguments.connect.store().as_ref(), &filters)?;
     let client = tokio::select! {
         client = builder.connect() => client.map_err(wrong)?,
         stop = stopping.wait() => return stopped(stop, &arguments),
@@ -110,6 +120,17 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
     };
     for (filter, reason) in subscription.granted().iter().filter(|(_, reason)| reason.is_failure()) {
         say("sub", &format!("the broker refused {filter}: {reason}"));
+    }
+    for filter in others {
+        let unsubscribed = tokio::select! {
+            unsubscribed = client.unsubscribe(filter.clone()) => unsubscribed,
+            stop = stopping.wait() => {
+                client.disconnect().await;
+                return stopped(stop, &arguments);
+            }
+        };
+        unsubscribed.map_err(|error| Failure::new(error.to_string()))?;
+        say("sub", &format!("no longer subscribed to {filter}, which the command line does not name"));
     }
     let end = receive(&mut subscription, &mut stopping, &arguments).await;
     if !matches!(end, End::Stream) {
@@ -183,15 +204,33 @@ async fn receive(
             }
         }
         let count = batch.len() as u64;
-        for delivery in batch {
-            // Stale: the session is gone, and nobody waits for the acknowledgement.
-            _ = delivery.into_parts().1.ack().await;
-        }
+        acknowledge(batch).await;
         missing = missing.map(|missing| missing - count);
         if missing == Some(0) {
             return End::Complete;
         }
     }
+}
+
+/// Acknowledges all of them, in their order and together: with a store they cost one sync, not one each. When it returns, those of
+/// QoS 2 will not come again.
+async fn acknowledge(batch: Vec<Delivery>) {
+    let mut acks: Vec<_> =
+        batch.into_iter().map(|delivery| Box::pin(delivery.into_parts().1.ack())).collect();
+    poll_fn(|cx| {
+        // Stale: the session is gone, and nobody waits for the acknowledgement.
+        acks.retain_mut(|ack| ack.as_mut().poll(cx).is_pending());
+        if acks.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// Subscriptions of earlier runs that the command line does not name: their messages would wait for somebody who takes them.
+fn no_longer_wanted(store: Option<&StorePath>, filters: &[TopicFilter]) -> Result<Vec<TopicFilter>, Failure> {
+    let Some(inspection) = store.map(StorePath::before).transpose()?.flatten() else { return Ok(Vec::new()) };
+    let contents = inspection.contents().map_err(|error| Failure::new(error.to_string()))?;
+    let wanted = contents.wanted.into_iter().map(|wanted| wanted.filter);
+    Ok(wanted.filter(|filter| !filters.contains(filter)).collect())
 }
 
 /// The exit code when the command was ended from outside.

@@ -2,12 +2,15 @@
 
 mod demo;
 mod ending;
+mod inspecting;
+mod keying;
 mod logging;
 mod mosquitto;
 mod process;
 mod publishing;
 mod serving;
 mod several_brokers;
+mod storing;
 mod subscribing;
 mod telling_secrets;
 mod transports;

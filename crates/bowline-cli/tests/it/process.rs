@@ -73,6 +73,11 @@ impl Process {
         self.stderr.text()
     }
 
+    /// What it has written to stdout so far.
+    pub(crate) fn stdout(&self) -> Vec<u8> {
+        self.stdout.bytes()
+    }
+
     /// Waits until it has written this to stderr.
     pub(crate) fn until_stderr(&self, text: &str) {
         self.until(text, |stderr| stderr.contains(text));

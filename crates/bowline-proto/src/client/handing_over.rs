@@ -129,24 +129,30 @@ impl Context {
             if self.inbound.is_in_hand(delivery, UNROUTED) {
                 continue;
             }
-            let has_other =
-                self.hand_to_matching(delivery) || self.inbound.is_waited_for_by_another(delivery, UNROUTED);
-            let unmatched = self.config.unmatched;
-            match unmatched {
-                _ if has_other => {}
-                Unmatched::Acknowledge => self.stats.unmatched_acknowledged += 1,
-                Unmatched::Leave => {
-                    self.stats.unmatched_left += 1;
-                    self.inbound.leave(delivery);
-                    continue;
-                }
-                Unmatched::Hold if self.is_of_ended_filter(delivery) => {
-                    self.stats.unsubscribed_acknowledged += 1;
-                }
-                Unmatched::Hold => continue,
-            }
-            self.take(delivery, UNROUTED, ReasonCode::Success);
+            self.hand_on_unrouted(delivery);
         }
+    }
+
+    /// A message that waits in the stream of unmatched ones, or for it, goes to the streams that match by now, else to that
+    /// stream if it is open; else it follows the policy for messages without a stream.
+    fn hand_on_unrouted(&mut self, delivery: DeliveryId) {
+        let has_other =
+            self.hand_to_matching(delivery) || self.inbound.is_waited_for_by_another(delivery, UNROUTED);
+        let unmatched = self.config.unmatched;
+        match unmatched {
+            _ if has_other => {}
+            _ if self.streams.unrouted_is_open() => return self.hand_out_again(delivery, UNROUTED),
+            Unmatched::Acknowledge => self.stats.unmatched_acknowledged += 1,
+            Unmatched::Leave => {
+                self.stats.unmatched_left += 1;
+                return self.inbound.leave(delivery);
+            }
+            Unmatched::Hold if self.is_of_ended_filter(delivery) => {
+                self.stats.unsubscribed_acknowledged += 1;
+            }
+            Unmatched::Hold => return,
+        }
+        self.take(delivery, UNROUTED, ReasonCode::Success);
     }
 
     /// Whether a message matches a filter that is unsubscribed, and none that is wanted.
@@ -179,6 +185,10 @@ impl Context {
     pub(crate) fn hand_out_abandoned(&mut self, delivery: DeliveryId) {
         let ends_with_connection = !self.config.session.outlives_connection();
         for stream in self.inbound.take_abandoned(delivery).iter() {
+            if stream == UNROUTED {
+                self.hand_on_unrouted(delivery);
+                continue;
+            }
             let Some(held) = self.inbound.held(delivery) else { return };
             self.routes.matches(&held.message.topic, &mut self.matched);
             if self.matched.contains(&stream) {
@@ -204,7 +214,8 @@ impl Context {
     }
 
     pub(crate) fn hand_out_again(&mut self, delivery: DeliveryId, stream: StreamId) {
-        if let Some(held) = self.inbound.held(delivery) {
+        if let Some(held) = self.inbound.held_mut(delivery) {
+            held.wait_again(stream);
             let message = held.message.clone();
             let packet_id = Some(held.packet_id);
             self.emit(Event::Message(Delivery {

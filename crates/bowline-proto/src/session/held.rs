@@ -74,6 +74,11 @@ impl Held {
         self.abandoned.insert(stream);
     }
 
+    /// It is handed out once more: whoever let go of it has it again.
+    pub(crate) fn wait_again(&mut self, stream: StreamId) {
+        self.abandoned.remove(stream);
+    }
+
     /// The streams whose applications have let go of it and that wait for it again from now on.
     pub(super) fn take_abandoned(&mut self) -> StreamSet {
         let abandoned = core::mem::take(&mut self.abandoned);

@@ -385,6 +385,7 @@ mod tests {
                 publication: PublicationId::new(n),
                 message: Message::new(topic, "p").with_qos(QoS::ExactlyOnce),
                 deadline: None,
+                key: None,
                 packet_id: PacketId::new(100 - u16::try_from(n).unwrap()),
             }));
         }

@@ -176,6 +176,7 @@ impl World {
         let Some(link) = self.links.get_mut(&number) else { return };
         link.connection = None;
         link.to_client.end(self.now);
+        self.clients[link.client].silenced += u64::from(link.was_silenced);
         if self.clients[link.client].link != Some(number) {
             self.links.remove(&number);
         }
@@ -206,10 +207,15 @@ impl World {
 
     fn on_violation(&mut self, violation: &bowline_broker::Violation) {
         let index = index_of(&violation.client_id);
-        // What a client writes on a connection that stands still cannot be heard.
+        // What a client writes on a connection that stands still cannot be heard. The broker closes before or
+        // after it says why.
         let mut links = self.links.values();
-        let is_silence = violation.text.contains("keep alive")
-            && links.any(|link| Some(link.client) == index && link.was_silenced);
+        let is_open = links.any(|link| Some(link.client) == index && link.was_silenced);
+        let silenced = index.map_or(0, |index| self.clients[index].silenced);
+        let is_silence = violation.text.contains("keep alive") && (is_open || silenced > 0);
+        if let Some(index) = index.filter(|_| is_silence && !is_open) {
+            self.clients[index].silenced -= 1;
+        }
         // A new process without a store starts its identifiers anywhere, and may meet one of the last process.
         let forgot_identifiers = violation.text.contains("while")
             && index.is_some_and(|index| self.clients[index].wire.names_forgotten(&violation.text));

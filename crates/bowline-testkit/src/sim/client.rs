@@ -61,6 +61,8 @@ pub(super) struct Client {
     pub(super) was_elsewhere: bool,
     /// Where it dialled last.
     pub(super) address: Option<usize>,
+    /// Connections that the broker closed and on which it could not hear the client for a while.
+    pub(super) silenced: u64,
     pub(super) is_stopped: bool,
     pub(super) fails_next_dial: bool,
 }
@@ -96,6 +98,7 @@ impl Client {
             at: 0,
             was_elsewhere: false,
             address: None,
+            silenced: 0,
             loss_heard_in: None,
             is_stopped: false,
             fails_next_dial: false,

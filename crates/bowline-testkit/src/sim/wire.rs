@@ -75,7 +75,6 @@ impl Wire {
         if is_new_session {
             self.forgotten.clear();
             self.inbound.clear();
-            self.came_as.clear();
         }
     }
 

@@ -130,3 +130,62 @@ fn what_was_let_go_of_in_lost_sessions_does_not_keep_others_out() {
         }
     }
 }
+
+#[test]
+fn what_was_let_go_of_unrouted_is_not_acknowledged_because_it_comes_again() {
+    for version in Version::ALL {
+        for (is_dropped, packet, ack) in [
+            (false, qos1("a", "m", 1), puback(1, OK)),
+            (false, qos2("a", "m", 1), pubrec(1, OK)),
+            (true, qos1("a", "m", 1), puback(1, OK)),
+            (true, qos2("a", "m", 1), pubrec(1, OK)),
+        ] {
+            let mut rig = ClientRig::connected(kept(version));
+            rig.engine.open_unrouted(Qos0Limits::default());
+            rig.broker(packet.clone());
+            let [message] = rig.arrived()[..] else { panic!("one message") };
+            rig.engine.hand_over(message, UNROUTED);
+            rig.engine.abandon(message, UNROUTED).unwrap();
+            if is_dropped {
+                rig.engine.close_stream(UNROUTED, &[]);
+            }
+            rig.reconnect(true);
+            rig.sent();
+            rig.broker(again(packet));
+            assert_eq!(rig.sent(), [], "the application has not finished with it");
+            if is_dropped {
+                assert_eq!(rig.arrived(), []);
+                rig.engine.open_unrouted(Qos0Limits::default());
+                rig.settle();
+            }
+            assert_eq!(rig.arrived(), [message]);
+            rig.take(message, UNROUTED).unwrap();
+            assert_eq!(rig.sent(), [ack]);
+        }
+    }
+}
+
+#[test]
+fn what_was_let_go_of_unrouted_and_handed_out_when_unrouted_is_opened_again_is_not_handed_out_twice() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        rig.engine.open_unrouted(Qos0Limits::default());
+        rig.broker(qos2("a", "m", 1));
+        let [message] = rig.arrived()[..] else { panic!("one message") };
+        rig.engine.hand_over(message, UNROUTED);
+        rig.engine.abandon(message, UNROUTED).unwrap();
+        rig.engine.close_stream(UNROUTED, &[]);
+        rig.engine.open_unrouted(Qos0Limits::default());
+        rig.settle();
+        let handed_out = rig.arrived();
+        for &message in &handed_out {
+            rig.engine.hand_over(message, UNROUTED);
+        }
+        rig.reconnect(true);
+        rig.sent();
+        rig.broker(again(qos2("a", "m", 1)));
+        assert_eq!(handed_out.len() + rig.arrived().len(), 1, "the application has it in its hands");
+        rig.take(message, UNROUTED).unwrap();
+        assert_eq!(rig.sent(), [pubrec(1, OK)]);
+    }
+}

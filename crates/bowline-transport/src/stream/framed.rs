@@ -114,7 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
             // The reader may stop here; the answer must not wait for it.
             let _written = self.poll_frames_flush();
         } else if message.is_text() {
-            // [MQTT-6.0.0-1]
+            // [MQTT-6.0.0-1] [MQTT-6.0.0-1 of 3.1.1]
             let close = Message::close(Some(CloseCode::UNSUPPORTED_DATA), "mqtt is binary");
             let _queued = Pin::new(&mut self.frames).start_send(close);
             self.fail(WebSocketError::Text.into());
@@ -178,6 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Framed<S> {
+    // [MQTT-6.0.0-2] [MQTT-6.0.0-2 of 3.1.1]
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.waiting.wait(Way::Read, cx.waker());

@@ -87,7 +87,7 @@ fn judge(request: &[u8], path: Option<&str>) -> Result<(String, SubProtocol), Re
     let Some(key) = head::header(headers, "sec-websocket-key").filter(|key| head::is_key(key)) else {
         return Err(Refusal::bad("its key is not 16 bytes in base64"));
     };
-    // [MQTT-6.0.0-3]
+    // [MQTT-6.0.0-3] [MQTT-6.0.0-3 of 3.1.1]
     let named = |name: &[u8]| SubProtocol::ALL.into_iter().find(|known| known.name().as_bytes() == name);
     let Some(sub_protocol) = head::items(headers, "sec-websocket-protocol").find_map(named) else {
         return Err(Refusal::bad("it asks for no sub-protocol of MQTT, which are mqtt and mqttv3.1"));

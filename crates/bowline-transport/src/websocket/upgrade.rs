@@ -65,7 +65,7 @@ fn judge(answer: &[u8], key: &str, wanted: SubProtocol, peer: &str) -> Result<()
     if head::header(headers, "sec-websocket-extensions").is_some() {
         return Err(wrong("it uses an extension that was not asked for"));
     }
-    // [MQTT-6.0.0-4]
+    // [MQTT-6.0.0-4] [MQTT-6.0.0-4 of 3.1.1]
     match head::header(headers, "sec-websocket-protocol") {
         None => Err(WebSocketError::SubProtocolMissing { peer: peer.to_owned(), wanted }),
         Some(answered) if answered == wanted.name().as_bytes() => Ok(()),

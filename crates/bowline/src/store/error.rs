@@ -60,6 +60,8 @@ pub enum StoreErrorKind {
     NotPermitted,
     /// There is a directory in its place.
     IsADirectory,
+    /// It is not there, and was to be looked into.
+    NoFile,
     /// The directory that it is to be in does not exist.
     NoDirectory,
     /// Reading or writing failed; the source says how.
@@ -158,6 +160,7 @@ impl fmt::Display for StoreError {
             StoreErrorKind::IsADirectory => {
                 f.write_str(" is a directory: name a file in it, which will be made")
             }
+            StoreErrorKind::NoFile => f.write_str(" does not exist"),
             StoreErrorKind::NoDirectory => {
                 f.write_str(" cannot be made as its directory does not exist: make that first")
             }

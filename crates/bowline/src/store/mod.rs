@@ -20,7 +20,7 @@ pub use bowline_proto::session::stored::{
 };
 pub use bowline_proto::session::{PublicationId, QueueLimits};
 #[cfg(feature = "durable")]
-pub use disk::{DiskStore, Seal, SealError, StoreFile, SyncPolicy};
+pub use disk::{DiskStore, Seal, SealError, StoreContents, StoreFile, StoreInspection, SyncPolicy};
 pub use error::{StoreError, StoreErrorKind};
 pub(crate) use link::StoreLink;
 pub use memory::MemoryStore;

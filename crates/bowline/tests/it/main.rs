@@ -22,6 +22,8 @@ mod pages;
 mod peer;
 mod peers;
 mod publishing;
+#[cfg(all(feature = "tls", feature = "websocket"))]
+mod real;
 mod reconnecting;
 mod retrying;
 mod round_trip;

@@ -66,7 +66,7 @@ async fn bytes_cross_tcp_and_both_ends_are_named() {
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
 
-// [MQTT-6.0.0-2]
+// [MQTT-6.0.0-2] [MQTT-6.0.0-2 of 3.1.1]
 #[tokio::test]
 async fn what_is_written_at_once_is_one_masked_message_and_what_is_longer_than_a_frame_several() {
     let place = Place::new(64 * 1024);
@@ -103,7 +103,7 @@ async fn a_message_in_fragments_is_read_byte_by_byte() {
     assert_eq!(all, b"fragments and one");
 }
 
-// [MQTT-6.0.0-1]
+// [MQTT-6.0.0-1] [MQTT-6.0.0-1 of 3.1.1]
 #[tokio::test]
 async fn text_is_refused_with_a_close_frame_that_says_so() {
     let place = Place::new(64 * 1024);

@@ -34,7 +34,7 @@ fn text_of(error: &ConnectError) -> String {
     text
 }
 
-// [MQTT-6.0.0-3]
+// [MQTT-6.0.0-3] [MQTT-6.0.0-3 of 3.1.1]
 #[tokio::test]
 async fn the_request_has_path_query_headers_and_the_sub_protocol_of_the_version() {
     let options = WebSocket::new().header("X-Token", "first").header("x-token", "second one");
@@ -165,7 +165,7 @@ async fn a_server_that_says_nothing_is_given_up_in_time() {
     assert!(text_of(&error).contains("was not done within 200.0ms"), "{error}");
 }
 
-// [MQTT-6.0.0-4]
+// [MQTT-6.0.0-4] [MQTT-6.0.0-4 of 3.1.1]
 #[tokio::test]
 async fn another_sub_protocol_or_none_is_refused() {
     let connect = async |sub_protocol: Option<&'static str>| {

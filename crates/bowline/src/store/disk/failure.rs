@@ -23,6 +23,8 @@ pub(super) enum Failure {
     SealMissing(&'static str),
     ReadOnly,
     Gone,
+    /// Nothing is there, and nothing is to be made.
+    NoFile,
     TooLong,
     Io(io::Error),
 }
@@ -63,6 +65,7 @@ impl Failure {
             Self::Gone => {
                 StoreError::new(StoreErrorKind::Io).because("its file was removed while it was in use")
             }
+            Self::NoFile => StoreError::new(StoreErrorKind::NoFile),
             Self::TooLong => StoreError::new(StoreErrorKind::Io).because("a message is too long to be kept"),
             Self::Io(error) => StoreError::from(error),
         };

@@ -2,8 +2,9 @@
 
 use std::fmt::Debug;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Bound;
+use std::sync::{Mutex, PoisonError};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
@@ -159,5 +160,39 @@ impl StorageBackend for Brought {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.file.write(offset, data)
+    }
+}
+
+/// A file that can only be read.
+#[derive(Debug)]
+pub(super) struct ReadOnlyFile(Mutex<File>);
+
+impl ReadOnlyFile {
+    pub(super) const fn new(file: File) -> Self {
+        Self(Mutex::new(file))
+    }
+}
+
+impl StoreFile for ReadOnlyFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(bytes)
+    }
+
+    fn write(&self, _offset: u64, _bytes: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn set_len(&self, _len: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
     }
 }

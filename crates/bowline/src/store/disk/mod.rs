@@ -9,6 +9,7 @@
 //! reading    tables -> what an engine starts from failure    what went wrong, as people are told
 //! layout     the tables, their keys, counters     envelope   checksum and seal around each record
 //! record     values <-> bytes                     fields     numbers, lengths, CRC
+//! inspection looks into a store                   overlay    keeps what is written off the file
 //! ```
 //!
 //! [redb]: https://www.redb.org
@@ -17,8 +18,12 @@ mod envelope;
 mod failure;
 mod fields;
 mod file;
+mod inspection;
+#[cfg(test)]
+mod inspection_tests;
 mod layout;
 mod opened;
+mod overlay;
 mod place;
 mod reading;
 mod record;
@@ -45,6 +50,7 @@ use crate::store::{
 };
 
 pub use file::{StoreFile, SyncPolicy};
+pub use inspection::{StoreContents, StoreInspection};
 pub use seal::{Seal, SealError};
 
 /// A session in a file.
@@ -56,8 +62,9 @@ pub use seal::{Seal, SealError};
 /// | [`sealed_by`](Self::sealed_by) | nothing is sealed |
 ///
 /// The file is opened when the client starts, not before, and made if it is not there. Its directory has to be there: a store
-/// in the wrong place, because a disk was not mounted, would begin anew in silence. While it is made, and after a kill on the
-/// way, `<name>.new` stands beside it. One process has it open, with one client: the file is locked, and everybody else gets
+/// in the wrong place, because a disk was not mounted, would begin anew in silence; for the same reason a link to a file that does
+/// not exist is refused. On Unix the file is for its owner only. While it is made, and after a kill on the way, `<name>.new` stands
+/// beside it. One process has it open, with one client: the file is locked, and everybody else gets
 /// [`Locked`](StoreErrorKind::Locked).
 ///
 /// Each commit is one transaction and one sync. The bytes that it writes depend on what is in the batch, not on how much is in
@@ -94,9 +101,12 @@ pub struct DiskStore {
 }
 
 impl DiskStore {
-    /// A store in the file with this path. Nothing is opened yet.
+    /// A store in the file with this path. Nothing is opened yet. A relative path is meant from where the process is now: if it
+    /// changes its directory later, the store stays the same.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self::at(Place::Path(path.into()))
+        let path = path.into();
+        // Without a directory to be in, opening it will fail and say so.
+        Self::at(Place::Path(std::path::absolute(&path).unwrap_or(path)))
     }
 
     /// A store on something else than a file. `open` is called at each start, and again after each error; what it gave before
@@ -138,6 +148,33 @@ impl DiskStore {
     pub fn sealed_by(mut self, seal: impl Seal) -> Self {
         self.envelope.seal = Some(Arc::new(seal));
         self
+    }
+
+    /// Looks into the store and changes nothing: what a start after a kill has to repair is repaired in memory. The store is not
+    /// made if it is not there, nor set aside if it is damaged.
+    ///
+    /// The file is locked as long as the inspection lives, so that nobody changes it meanwhile. On Unix a file that this user may
+    /// only read can be looked into too.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bowline::store::StoreError> {
+    /// use bowline::store::DiskStore;
+    ///
+    /// let contents = DiskStore::new("/var/lib/thermometer/session.bowline").inspect()?.contents()?;
+    /// println!("{} messages wait, {} are on their way", contents.waiting, contents.in_flight.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError`]: [`Locked`](StoreErrorKind::Locked) while a client has it open, [`NoFile`](StoreErrorKind::NoFile) if it is
+    /// not there, and what a start can fail with.
+    pub fn inspect(&mut self) -> Result<StoreInspection, StoreError> {
+        self.close();
+        let envelope = self.envelope.clone();
+        let inspected = self.guarded(|store| store.place.inspect(&envelope));
+        let (opened, file_bytes) = inspected.map_err(|failure| self.told(failure))?;
+        Ok(StoreInspection::new(opened, self.place.name(), file_bytes))
     }
 
     fn open(&mut self, may_create: bool) -> Result<(), Failure> {

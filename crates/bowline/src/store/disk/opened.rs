@@ -2,12 +2,14 @@
 
 use redb::{Builder, Database, ReadableDatabase, StorageBackend, TableError, TableHandle};
 
+use bowline_proto::Text;
 use bowline_proto::session::KeyState;
 
 use crate::store::disk::envelope::Envelope;
 use crate::store::disk::failure::Failure;
 use crate::store::disk::layout::{CANARY, CANARY_CONTENT, Meta, STATE};
 use crate::store::disk::reading::Reading;
+use crate::store::disk::seal::SealError;
 use crate::store::disk::writing::{Slots, Writing};
 use crate::store::{Entry, PublicationId, Recovered, StoredPublication};
 
@@ -94,7 +96,9 @@ impl Opened {
             (false, false) => {}
             (true, true) => match reading.sealed(CANARY)? {
                 Some(content) if content[..] == *CANARY_CONTENT => {}
-                _ => return Err(Failure::damaged("the record that proves its seal is missing")),
+                // Its checksum is right: a cipher that does not notice a wrong key has opened it.
+                Some(_) => return Err(Failure::Seal(SealError)),
+                None => return Err(Failure::damaged("the record that proves its seal is missing")),
             },
         }
         self.slots = reading.slots()?;
@@ -145,6 +149,10 @@ impl Opened {
 
     pub(super) fn outcome(&self, key: &str) -> Result<KeyState, Failure> {
         self.read(|reading| reading.outcome(key))
+    }
+
+    pub(super) fn last_key(&self, prefix: &str) -> Result<Option<Text>, Failure> {
+        self.read(|reading| reading.last_key(prefix))
     }
 
     fn read<T>(&self, read: impl FnOnce(&Reading<'_>) -> Result<T, Failure>) -> Result<T, Failure> {

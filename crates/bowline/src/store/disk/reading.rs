@@ -1,5 +1,6 @@
 //! Reads from the tables what an engine starts from, and what it asks for later. Changes nothing.
 
+use bowline_proto::Text;
 use bowline_proto::session::KeyState;
 use redb::{Range, ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 
@@ -139,6 +140,23 @@ impl<'a> Reading<'a> {
         let mut reader = Reader::new(open_plain(&place, record.value())?);
         let outcome = reader.u64().and_then(|_age| record::outcome(reader.remainder()));
         outcome.map(KeyState::Ended).map_err(|error| Failure::record(&place, error))
+    }
+
+    /// Of the keys with this prefix that are known, the last one.
+    pub(super) fn last_key(&self, prefix: &str) -> Result<Option<Text>, Failure> {
+        let mut last: Option<Text> = None;
+        for kind in [PENDING, ENDED] {
+            let from = of_key(kind, prefix);
+            // No text has a byte as high.
+            let to = [&from[..], &[0xFF]].concat();
+            let Some(item) = self.state.range(&from[..]..&to[..])?.next_back() else { continue };
+            let (place, record) = item?;
+            open_plain(place.value(), record.value())?;
+            let key = std::str::from_utf8(&place.value()[1..]).ok().and_then(|key| Text::try_from(key).ok());
+            let key = key.ok_or_else(|| Failure::damaged("a key is not a text"))?;
+            last = last.max(Some(key));
+        }
+        Ok(last)
     }
 
     /// In the order of their filters.

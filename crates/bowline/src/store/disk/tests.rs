@@ -16,10 +16,10 @@ use crate::TopicName;
 use crate::store::Accepted;
 
 /// A directory that is removed at the end.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("bowline-records-{}-{number}", std::process::id());
@@ -28,7 +28,7 @@ impl Scratch {
         Self(folder)
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.0.join("session")
     }
 }

@@ -1,6 +1,8 @@
 //! The broker at the other end of a test: ours, which judges strictly, or a real Mosquitto. Knows nothing of what is tested.
 
 mod mosquitto;
+pub(crate) mod program;
+pub(crate) mod rabbitmq;
 mod relay;
 
 use std::net::SocketAddr;

@@ -180,3 +180,22 @@ async fn a_key_needs_a_durable_session_qos_1_and_somebody_who_waits() {
     is_about_key(within(clean.publish("a", "x").qos(QoS::AtLeastOnce).key("k")).await.unwrap_err());
     assert!(matches!(within(clean.outcome("k")).await, Err(OutcomeError::NotDurable)));
 }
+
+#[cfg(feature = "blocking")]
+#[test]
+fn a_blocking_client_has_keys_and_outcomes_too() {
+    use bowline::blocking::{Client, WaitError};
+    use bowline::store::MemoryStore;
+    use std::time::Duration;
+
+    let harbour = Harbour::new(64 * 1024);
+    let builder = Client::builder("mqtt://peer").unwrap().connector(harbour.connector());
+    let client = builder.client_id("meter-7").session(Session::stored_in(MemoryStore::new())).connect_lazy();
+    let client = client.unwrap();
+    let publish = || client.publish("a", "x").qos(QoS::AtLeastOnce).key("k");
+    assert_eq!(client.outcome("k").unwrap(), None);
+    drop(publish().send().unwrap());
+    assert_eq!(known(&publish().call().unwrap_err()), KnownKey::Pending);
+    let waited = client.publisher().outcome_timeout("k", Duration::from_millis(20));
+    assert!(matches!(waited, Err(WaitError::TimedOut)), "{waited:?}");
+}

@@ -4,19 +4,19 @@ use bowline::{Certificates, Identity, PrivateKey};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
 /// A CA.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pub(super) pem: String,
+    pub(crate) pem: String,
 }
 
 /// A certificate and its key, in PEM.
-pub(super) struct Issued {
-    pub(super) certificate: String,
-    pub(super) key: String,
+pub(crate) struct Issued {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names are legal names");
         params.distinguished_name.push(DnType::CommonName, "roots of a test");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -26,11 +26,11 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    pub(super) fn roots(&self) -> Certificates {
+    pub(crate) fn roots(&self) -> Certificates {
         Certificates::bytes(self.pem.clone())
     }
 
-    pub(super) fn issue(&self, host: &str) -> Issued {
+    pub(crate) fn issue(&self, host: &str) -> Issued {
         let mut params = CertificateParams::new(vec![host.to_owned()]).expect("a legal name");
         params.distinguished_name.push(DnType::CommonName, host);
         let key = KeyPair::generate().expect("there is randomness");
@@ -40,7 +40,7 @@ impl Authority {
 }
 
 impl Issued {
-    pub(super) fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         Identity::new(Certificates::bytes(self.certificate.clone()), PrivateKey::bytes(self.key.clone()))
     }
 }

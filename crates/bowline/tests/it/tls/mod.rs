@@ -1,6 +1,6 @@
 //! The client over TLS: the main job, lines that break, and a real Mosquitto.
 
-mod authority;
+pub(crate) mod authority;
 mod failing;
 
 use std::net::SocketAddr;

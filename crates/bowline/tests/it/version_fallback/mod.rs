@@ -1,6 +1,5 @@
 //! Clients that prefer 5.0 and meet brokers that do not speak it: ours in each way of refusing, and real ones.
 
-mod program;
 mod real;
 
 use std::sync::Arc;

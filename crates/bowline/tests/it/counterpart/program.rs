@@ -11,25 +11,28 @@ use tokio::time::sleep;
 /// How long a broker may take to start. RabbitMQ takes ten seconds on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// How long one that is not needed any more may take to end.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A folder that goes when it is dropped.
-pub(super) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("bowline-fallback-{}-{number}", std::process::id());
+        let name = format!("bowline-program-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).expect("the temporary folder can be written to");
         Self(folder)
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
     /// Writes a file; its path.
-    pub(super) fn file(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.join(name);
         std::fs::write(&path, text).expect("the folder is ours");
         path
@@ -43,15 +46,15 @@ impl Drop for Folder {
     }
 }
 
-/// A running program; killed when dropped.
-pub(super) struct Program {
+/// A running program; ended when dropped.
+pub(crate) struct Program {
     child: Child,
     log: PathBuf,
 }
 
 impl Program {
     /// Starts it, with its output in a file of the folder.
-    pub(super) fn start(command: &mut Command, folder: &Folder, package: &str) -> Self {
+    pub(crate) fn start(command: &mut Command, folder: &Folder, package: &str) -> Self {
         let name = Path::new(command.get_program()).file_name().expect("a program").to_owned();
         let log = folder.path().join(name).with_extension("log");
         let file = std::fs::File::create(&log).expect("the folder is ours");
@@ -64,7 +67,7 @@ impl Program {
     }
 
     /// Waits until something listens there.
-    pub(super) async fn listens(&mut self, address: SocketAddr) {
+    pub(crate) async fn listens(&mut self, address: SocketAddr) {
         let began = Instant::now();
         while TcpStream::connect(address).is_err() {
             let ended = self.child.try_wait().expect("it is our child");
@@ -74,7 +77,7 @@ impl Program {
     }
 
     /// Asks it to end, and waits for that.
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         // The standard library can only kill.
         let id = self.child.id().to_string();
         let asked = Command::new("sh").args(["-c", "kill \"$0\"", &id]).status().expect("a shell");
@@ -92,6 +95,12 @@ impl Drop for Program {
         if std::thread::panicking() {
             println!("{}", self.log());
         }
+        // Asked first, because one that is killed leaves the processes behind that it has started.
+        _ = Command::new("sh").args(["-c", "kill \"$0\"", &self.child.id().to_string()]).output();
+        let began = Instant::now();
+        while began.elapsed() < LAST_PATIENCE && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         // Nothing can be done about one that is gone already.
         _ = self.child.kill();
         _ = self.child.wait();
@@ -99,7 +108,13 @@ impl Drop for Program {
 }
 
 /// An address on loopback where nobody listens.
-pub(super) fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on loopback");
     listener.local_addr().expect("it is bound")
+}
+
+/// Debian puts some programs where only root's path looks.
+pub(crate) fn program(debian: &str, name: &str) -> PathBuf {
+    let debian = PathBuf::from(debian);
+    if debian.exists() { debian } else { PathBuf::from(name) }
 }

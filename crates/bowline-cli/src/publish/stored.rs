@@ -1,0 +1,97 @@
+//! What is different about publishing with a store: lines are accepted without a connection, and what an earlier run has accepted
+//! is delivered. Knows no input.
+
+use std::time::Duration;
+
+use bowline::{Connection, ConnectionState};
+use tokio::time::sleep;
+
+use crate::connect::StorePath;
+use crate::exit::{Failure, WAITS, say};
+
+/// A store, and what to do without a connection.
+pub(super) struct Stored {
+    pub(super) path: StorePath,
+    /// How long to go on without a connection once there is no more input.
+    pub(super) patience: Duration,
+}
+
+impl Stored {
+    /// Says what earlier runs have left, and returns how much that is.
+    pub(super) fn tell_left(&self, connection: &Connection) -> usize {
+        let stats = connection.stats();
+        let left = stats.queued_messages + stats.in_flight;
+        if left > 0 {
+            say(
+                "pub",
+                &format!(
+                    "{} of an earlier run {} in {}",
+                    messages(left as u64),
+                    waits(left as u64),
+                    self.path
+                ),
+            );
+        }
+        left
+    }
+
+    /// Resolves when there was no connection for as long as there is patience.
+    pub(super) async fn without_connection(&self, connection: &Connection) -> Failure {
+        let mut watch = connection.connection();
+        loop {
+            if !matches!(watch.state(), ConnectionState::Connected(_)) {
+                tokio::select! {
+                    _ = watch.connected() => {}
+                    () = sleep(self.patience) => {
+                        let secs = self.patience.as_secs();
+                        return Failure { code: WAITS, text: format!("no connection for {secs} s") };
+                    }
+                }
+            }
+            watch.changed().await;
+        }
+    }
+
+    /// The exit code of a run that came to its end.
+    pub(super) async fn result(
+        &self,
+        result: Result<u8, Failure>,
+        left: usize,
+        failed: u64,
+    ) -> Result<u8, Failure> {
+        match result {
+            Ok(_) if failed > 0 => Err(Failure::new(format!("{} could not be delivered", messages(failed)))),
+            Ok(code) => {
+                if left > 0 {
+                    say("pub", &format!("{} of an earlier run delivered", messages(left as u64)));
+                }
+                Ok(code)
+            }
+            Err(failure) => Err(self.with_rest(failure).await),
+        }
+    }
+
+    /// Says of a run that did not come to its end what waits in the store, once the client is over.
+    pub(super) async fn with_rest(&self, mut failure: Failure) -> Failure {
+        let Some(contents) = self.path.after().await else { return failure };
+        let count = contents.waiting + contents.in_flight.len() as u64;
+        if count > 0 {
+            let it = if count == 1 { "it" } else { "them" };
+            failure.text += &format!(
+                "\n{} {} in {}: `bowline pub --store` with the same broker and no message delivers {it}",
+                messages(count),
+                waits(count),
+                self.path
+            );
+        }
+        failure
+    }
+}
+
+fn messages(count: u64) -> String {
+    if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
+}
+
+const fn waits(count: u64) -> &'static str {
+    if count == 1 { "waits" } else { "wait" }
+}
