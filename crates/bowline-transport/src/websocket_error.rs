@@ -112,7 +112,10 @@ impl fmt::Display for WebSocketError {
             Self::Setting { option, problem } => write!(f, "the WebSocket option {option} {problem}"),
             Self::Hook { source } => source.fmt(f),
             Self::Io { peer, source } => {
-                write!(f, "the WebSocket handshake with {peer} failed ({source})")
+                write!(
+                    f,
+                    "the WebSocket handshake with {peer} failed ({source}): check that a WebSocket listens there, and whether it wants TLS (wss://)"
+                )
             }
             Self::Text => f.write_str("the other side sent a text message, but MQTT is binary"),
             Self::TooLong { bytes, bytes_max } => write!(
