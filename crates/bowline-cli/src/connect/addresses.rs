@@ -9,7 +9,8 @@ use crate::exit::Failure;
 #[derive(Args)]
 #[command(next_help_heading = "Several brokers")]
 pub(super) struct AddressArguments {
-    /// Another broker to try when those before it fail, as a URL without credentials and topic; can be repeated
+    /// Another broker to try when those before it fail, as a URL without credentials and topic, or as host and port with the first
+    /// one's scheme; can be repeated
     #[arg(long, value_name = "URL")]
     also: Vec<String>,
 
@@ -29,8 +30,15 @@ impl AddressArguments {
         endpoints.into_iter().any(|endpoint| schemes.contains(&endpoint.scheme()))
     }
 
-    pub(super) fn configure<R: Role>(&self, mut builder: Builder<R>) -> Result<Builder<R>, Failure> {
+    /// `first` is the scheme of the first broker: one that names none is not meant to be less safe than that.
+    pub(super) fn configure<R: Role>(
+        &self,
+        mut builder: Builder<R>,
+        first: Scheme,
+    ) -> Result<Builder<R>, Failure> {
         for url in &self.also {
+            let with_scheme = if url.contains("://") { url.clone() } else { format!("{first}://{url}") };
+            let url = &with_scheme;
             let endpoint: Endpoint = url
                 .parse()
                 .map_err(|error| Failure::usage(format!("the URL of --also is wrong: {error}")))?;

@@ -158,7 +158,8 @@ impl ConnectArguments {
         builder: Builder<R>,
         target: &Target,
     ) -> Result<Builder<R>, Failure> {
-        let builder = self.protocol_version.configure(self.addresses.configure(builder)?);
+        let builder =
+            self.protocol_version.configure(self.addresses.configure(builder, target.endpoint.scheme())?);
         let mut builder = builder
             .allow_long_client_id()
             .keep_alive(Duration::from_secs(self.keepalive.into()))

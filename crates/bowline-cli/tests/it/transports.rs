@@ -169,6 +169,12 @@ async fn the_options_of_tls_are_for_the_other_brokers_too() {
     let more = ["--also", also.as_str(), "--cafile", authority.file.as_str()];
     Process::bowline(first.iter().chain(&more)).finish().successful();
     assert_eq!(broker.stats().messages_in, 1);
+    // One without a scheme is as safe as the first.
+    let also = format!("localhost:{port}");
+    let first = ["pub", "-L", "mqtts://127.0.0.1:1", "-t", "t", "-m", "x", "-q", "1"];
+    let more = ["--also", also.as_str(), "--cafile", authority.file.as_str()];
+    Process::bowline(first.iter().chain(&more)).finish().successful();
+    assert_eq!(broker.stats().messages_in, 2);
 }
 
 #[cfg(unix)]
