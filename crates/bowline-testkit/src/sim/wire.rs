@@ -254,7 +254,7 @@ fn phase_of(disk: &Recovered, id: PacketId) -> Option<StoredPhase> {
     let mut phases = disk.flows.iter().map(|flow| flow.phase);
     phases.find(|phase| match phase {
         StoredPhase::Sent { packet_id } | StoredPhase::Released { packet_id, .. } => *packet_id == id,
-        StoredPhase::Waiting => false,
+        StoredPhase::Waiting | StoredPhase::Requeued => false,
     })
 }
 
