@@ -134,7 +134,10 @@ impl Wire {
             }
             Packet::UnsubAck(unsuback) => {
                 for filter in self.ending.remove(&unsuback.packet_id).unwrap_or_default() {
-                    self.unsubscribing.retain(|one| *one != filter);
+                    // It may be under way a second time.
+                    if let Some(at) = self.unsubscribing.iter().position(|one| *one == filter) {
+                        self.unsubscribing.swap_remove(at);
+                    }
                 }
             }
             _ => {}
