@@ -7,6 +7,7 @@ mod exit;
 mod log;
 mod publish;
 mod stop;
+mod store;
 mod subscribe;
 mod watching;
 
@@ -32,6 +33,7 @@ enum Command {
     Pub(Box<publish::PublishArguments>),
     Sub(Box<subscribe::SubscribeArguments>),
     Broker(broker::BrokerArguments),
+    Store(store::StoreArguments),
     Demo(demo::DemoArguments),
 }
 
@@ -40,6 +42,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Pub(arguments) => publish::run(*arguments).await,
         Command::Sub(arguments) => subscribe::run(*arguments).await,
         Command::Broker(arguments) => broker::run(arguments).await,
+        Command::Store(arguments) => store::run(arguments),
         Command::Demo(arguments) => demo::run(arguments).await,
     }
 }

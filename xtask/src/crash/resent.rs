@@ -70,7 +70,7 @@ mod tests {
             "1: Sending PUBLISH to crash-subscriber (d1, q2, r0, m7, 'crash/1', ... (104 bytes))",
         ]);
         let breach = |is_double| Breach { number: 5, what: String::new(), is_double };
-        let taken = |breach, log: &[Line]| take_out(vec![breach], &[received.clone()], log).1;
+        let taken = |breach, log: &[Line]| take_out(vec![breach], std::slice::from_ref(&received), log).1;
         assert_eq!(taken(breach(true), &proof), 1);
         assert_eq!(taken(breach(true), &[]), 0);
         assert_eq!(taken(breach(false), &proof), 0);

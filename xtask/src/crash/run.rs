@@ -13,7 +13,10 @@ use crate::crash::resent;
 use crate::program::{Folder, Program};
 use crate::say;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long what is missing may take at the end.
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(20);
 const DRAIN_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long nothing may come any more before a run is over.
@@ -163,7 +166,7 @@ impl<'a> Run<'a> {
         ended_well("publisher", &mut publisher)?;
         let started = Instant::now();
         while !is_caught_up(&self.lines("publisher")?, &self.lines("subscriber")?) {
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > CATCH_UP_PATIENCE {
                 // What is missing is told by the books.
                 break;
             }

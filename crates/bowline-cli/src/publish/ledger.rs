@@ -52,15 +52,16 @@ impl Ledger {
 
     /// The client has taken the next message, or not.
     pub(super) fn taken(&mut self, sent: Result<Receipt, PublishError>) {
-        match sent {
-            Ok(receipt) => self.accepted(receipt),
-            Err(error) => self.refused(&error),
-        }
+        self.taken_line(self.count + 1, sent);
     }
 
-    fn accepted(&mut self, receipt: Receipt) {
+    /// The same, of the line with this number, if some are left out.
+    pub(super) fn taken_line(&mut self, number: u64, sent: Result<Receipt, PublishError>) {
         self.count += 1;
-        self.open.push_back((self.count, receipt));
+        match sent {
+            Ok(receipt) => self.open.push_back((number, receipt)),
+            Err(error) => self.fail(number, &error),
+        }
     }
 
     /// Follows the oldest message no longer. The store has it: if it fails an event says so.
@@ -68,11 +69,6 @@ impl Ledger {
         if self.open.pop_front().is_some() {
             self.left_to_store += 1;
         }
-    }
-
-    fn refused(&mut self, error: &PublishError) {
-        self.count += 1;
-        self.fail(self.count, error);
     }
 
     /// Waits for the end of the oldest message that is open; there must be one.

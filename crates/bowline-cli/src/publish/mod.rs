@@ -1,7 +1,9 @@
 //! `bowline pub`: publishes one message, or one for each line of its input. Knows no subscription.
 
+mod keyed;
 mod ledger;
 mod lines;
+mod progress;
 mod source;
 mod stored;
 mod window;
@@ -21,6 +23,7 @@ use crate::connect::{ConnectArguments, Target, qos};
 use crate::exit::{Failure, exit_codes, finish};
 use crate::publish::ledger::Ledger;
 use crate::publish::lines::Lines;
+use crate::publish::progress::{Progress, input_name};
 use crate::publish::source::{Input, PAYLOAD_BYTES_MAX, Source};
 use crate::publish::stored::Stored;
 use crate::publish::window::Window;
@@ -47,6 +50,18 @@ pub(crate) struct PublishArguments {
     #[arg(long, value_name = "SECS", default_value_t = 10, requires = "store")]
     wait: u32,
 
+    /// With --store and -l: leave out the lines that an earlier run with the same input has had accepted
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "stdin",
+        value_parser = input_name,
+        requires_all = ["store", "stdin_line"]
+    )]
+    key_by_line: Option<String>,
+
     #[command(flatten)]
     source: Source,
 
@@ -72,6 +87,13 @@ the connection; the client identifier is in the file. When there is no more inpu
 connection for --wait seconds, the program ends with 75: nothing is lost, run it again. Whenever
 it ends before all is acknowledged, stderr says how many messages wait in the file;
 `bowline store inspect` says more.
+
+With --key-by-line a run that was killed is repeated with the same input from its beginning: lines
+that were accepted are left out, so that each is delivered once with -q 2. An input that grew is
+gone on with; one whose lines have changed, or are fewer, is refused and nothing is sent. Each input
+of a store needs its own name (--key-by-line=NAME). How far an input was accepted is remembered until
+131,072 lines of others are delivered. Each line is in the file before the next one is read, which
+takes a sync of the disk. A line that the broker refused counts as accepted.
 Logs go to stderr; SIGUSR1 raises their level, SIGUSR2 lowers it.
 
 Examples:
@@ -80,6 +102,7 @@ Examples:
   bowline pub mqtt://broker.example/home/lamp -n -r
   bowline pub -t log -q 2 -l < lines.csv
   bowline pub --store log.session -t log -q 2 -l < lines.csv
+  bowline pub --store log.session --key-by-line -t log -q 2 -l < lines.csv
   bowline pub --store log.session         delivers what the one above has left"
 );
 
@@ -97,6 +120,7 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     let target = arguments.connect.target()?;
     let topic = arguments.topic(&target)?;
     let stored = arguments.stored();
+    let progress = arguments.progress()?;
     let version = arguments.connect.version();
     let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
     let builder = Publisher::builder(&target.url).map_err(wrong)?.send_queue(queue(stored.is_some()));
@@ -125,7 +149,8 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     });
 
     let mut ledger = Ledger::new(matches!(input, Input::Lines));
-    let sending = send_all(&client, topic.as_ref(), input, stored.as_ref(), &mut ledger, version);
+    let how = How { stored: stored.as_ref(), progress, version };
+    let sending = send_all(&client, topic.as_ref(), input, how, &mut ledger);
     let sent = tokio::select! {
         sent = sending => sent,
         stop = stopping.wait() => {
@@ -149,20 +174,27 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     }
 }
 
+/// How to send.
+struct How<'a> {
+    stored: Option<&'a Stored>,
+    progress: Option<Progress>,
+    version: Version,
+}
+
 /// Sends what there is, and returns when all is acknowledged or cannot be.
 async fn send_all(
     client: &Publisher,
     topic: Option<&Topic>,
     input: Input,
-    stored: Option<&Stored>,
+    how: How<'_>,
     ledger: &mut Ledger,
-    version: Version,
 ) -> Result<(), Failure> {
+    let How { stored, progress, version } = how;
     let mut watch = client.connection();
     let all_taken = match (input, topic) {
         (Input::Message(payload), Some(topic)) => send_one(topic, payload, ledger).await,
         (Input::Lines, Some(topic)) => tokio::select! {
-            taken = send_lines(topic, stored.is_some(), ledger) => taken,
+            taken = send_lines(topic, stored.is_some(), progress, ledger) => taken,
             // No line has to come for the program to notice.
             why = watch.ended() => Err(Failure::of_disconnection(&why, version)),
         },
@@ -198,6 +230,12 @@ impl PublishArguments {
         self.connect.store().map(|path| Stored { path, patience })
     }
 
+    /// How far earlier runs came with the same input.
+    fn progress(&self) -> Result<Option<Progress>, Failure> {
+        let (Some(name), Some(store)) = (&self.key_by_line, self.connect.store()) else { return Ok(None) };
+        Progress::of(name, store.before()?.as_ref()).map(Some)
+    }
+
     /// The one topic that the command line names; none if there is no message, as a store may have some.
     fn topic(&self, target: &Target) -> Result<Option<TopicName>, Failure> {
         let topic = match (self.topic.as_deref(), target.topic.as_deref()) {
@@ -229,9 +267,17 @@ async fn send_one(topic: &Topic, payload: Bytes, ledger: &mut Ledger) -> Result<
 }
 
 /// Sends line after line. Only reading waits for input, and only a full queue, or a slow disk, holds it up.
-async fn send_lines(topic: &Topic, is_stored: bool, ledger: &mut Ledger) -> Result<(), Failure> {
+async fn send_lines(
+    topic: &Topic,
+    is_stored: bool,
+    progress: Option<Progress>,
+    ledger: &mut Ledger,
+) -> Result<(), Failure> {
     let mut lines = Lines::new(tokio::io::stdin(), PAYLOAD_BYTES_MAX);
     let unreadable = |error| Failure::new(format!("stdin: {error}"));
+    if let Some(mut progress) = progress {
+        return keyed::send(&mut lines, topic, &mut progress, ledger).await;
+    }
     if is_stored {
         return store_lines(&mut lines, topic, ledger).await.map_err(unreadable);
     }

@@ -62,7 +62,7 @@ ends with 0. A second Ctrl-C ends at once.
 
 With --store the session survives a kill of the program and a loss of power: the next run with the
 file gets what it missed. A message is acknowledged, and with QoS 2 that is in the file, when it is
-written to stdout. If the program is killed in between, that message alone comes once more. The
+written to stdout. What is killed in between, some lines at most, comes again. The
 command line says what is subscribed to: other subscriptions in the file are ended.
 
 Every payload is written as it is, also an empty one. Logs go to stderr; SIGUSR1 raises their

@@ -2,6 +2,8 @@
 
 mod demo;
 mod ending;
+mod inspecting;
+mod keying;
 mod logging;
 mod mosquitto;
 mod process;

@@ -4,8 +4,11 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::Signal;
+
 use crate::process::{Process, until};
 use crate::publishing::{VERSIONS, binary};
+use crate::storing::{Delays, Folder};
 
 /// A running Mosquitto; stopped when it is dropped.
 struct Mosquitto {
@@ -110,5 +113,32 @@ fn a_binary_payload_is_the_same_on_both_sides_of_mosquitto() {
         let publisher = broker.program(from, &["-q", "2", "-t", &format!("{from}/{to}"), "-s"]);
         publisher.finish_with(payload.clone()).successful();
         assert!(subscriber.finish().successful() == expected, "{from} to {to}");
+    }
+}
+
+/// Mosquitto keeps what it has while it runs; killed are only our programs.
+#[ignore = "needs Debian's mosquitto and mosquitto-clients; .ci/run runs it with --include-ignored"]
+#[test]
+fn an_input_that_is_given_again_after_each_kill_arrives_once_through_mosquitto() {
+    let broker = Mosquitto::start();
+    let folder = Folder::new("mosquitto-store");
+    let store = folder.file("session");
+    let lines: String = (0..2_000).map(|number| format!("line {number}\n")).collect();
+    for version in VERSIONS {
+        let (name, topic) = (format!("--key-by-line=v{version}"), format!("stored/{version}"));
+        let store = format!("{store}-{version}");
+        let subscriber = broker.subscriber("sub", &topic, &["-V", version, "-q", "2", "-C", "2001"]);
+        let options = ["-V", version, "-t", &topic, "-q", "2", "-l", "--store", &store, &name];
+        let mut delays = Delays::new(5);
+        for _ in 0..5 {
+            let mut publisher = broker.program("pub", &options);
+            publisher.input(lines.as_bytes());
+            std::thread::sleep(delays.next(200));
+            publisher.signal(Signal::KILL);
+            publisher.wait_and_finish();
+        }
+        broker.program("pub", &options).finish_with(lines.clone()).successful();
+        let got = subscriber.finish().successful();
+        assert!(got == format!("ready\n{lines}").as_bytes(), "{version}: {} bytes", got.len());
     }
 }

@@ -21,6 +21,8 @@ pub(crate) enum Holder {
     /// A QoS 2 flow that ended without the broker's word: it may still know the identifier, and would swallow the
     /// next message that carries it.
     Retired,
+    /// A SUBSCRIBE or UNSUBSCRIBE that is over although its answer may still come on this connection.
+    TakenBack,
 }
 
 /// One pool for PUBLISH, SUBSCRIBE and UNSUBSCRIBE; identifiers go round, so that each is reused as late as possible.
@@ -65,9 +67,18 @@ impl PacketIds {
 
     /// Frees what ended without the broker's word: after a session loss it knows none of them.
     pub(crate) fn free_retired(&mut self) {
-        let retired: alloc::vec::Vec<PacketId> =
-            self.holders.iter().filter(|(_, holder)| *holder == Holder::Retired).map(|(id, _)| id).collect();
-        for id in retired {
+        self.free_all(Holder::Retired);
+    }
+
+    /// Frees the requests that were taken back: no answer comes on another connection.
+    pub(crate) fn free_taken_back(&mut self) {
+        self.free_all(Holder::TakenBack);
+    }
+
+    fn free_all(&mut self, of: Holder) {
+        let all: alloc::vec::Vec<PacketId> =
+            self.holders.iter().filter(|(_, holder)| *holder == of).map(|(id, _)| id).collect();
+        for id in all {
             self.holders.remove(id);
         }
     }

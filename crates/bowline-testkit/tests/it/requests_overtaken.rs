@@ -148,3 +148,31 @@ fn in_3_1_a_lost_unsubscribe_of_a_filter_that_is_subscribed_again_is_over() {
         (vec![], vec![("a".to_owned(), ReasonCode::Success)])
     );
 }
+
+// [MQTT-2.3.1-2 of 3.1.1]
+#[test]
+fn an_identifier_that_was_sent_and_taken_back_is_not_given_to_another_request_before_its_answer() {
+    let mut config = clean(Version::V3_1);
+    config.retry = Some(Retry::after(Duration::from_secs(5)));
+    config.keep_alive_secs = 0;
+    let mut rig = ClientRig::connected(config);
+    let Packet::Subscribe(lost) = asks(&mut rig, &["a"]) else { panic!("a SUBSCRIBE") };
+    let unsubscribe = unsubscribes(&mut rig, "a");
+    answer(&mut rig, &unsubscribe);
+    rig.advance(Duration::from_secs(6));
+    assert_eq!(results(&mut rig).len(), 2, "the SUBSCRIBE is over too");
+    let mut taken = std::collections::BTreeSet::new();
+    for _ in 0..66_000 {
+        let Packet::Subscribe(next) = asks(&mut rig, &["b"]) else { panic!("a SUBSCRIBE") };
+        taken.insert(next.packet_id);
+        rig.broker(granted(&next));
+        let unsubscribe = unsubscribes(&mut rig, "b");
+        answer(&mut rig, &unsubscribe);
+        rig.events();
+        rig.sent();
+    }
+    assert!(!taken.contains(&lost.packet_id), "an answer to the lost one would be taken for its own");
+    // Once it is answered, or the connection is over, it is free.
+    rig.broker(granted(&lost));
+    assert_eq!(rig.engine.state_name(), "Active");
+}

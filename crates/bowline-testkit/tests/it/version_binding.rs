@@ -163,6 +163,41 @@ fn a_filter_with_options_is_refused_where_an_older_version_is_spoken() {
 }
 
 #[test]
+fn a_request_that_cannot_be_said_does_not_end_the_streams_of_one_that_can() {
+    for is_first in [false, true] {
+        let mut rig = ClientRig::new(falls_back(clean(Version::V5), Version::V3_1_1));
+        let named = vec![(text("k"), text("v"))];
+        let of_each = if is_first { [named, Vec::new()] } else { [Vec::new(), named] };
+        let asked = of_each.map(|user_properties| {
+            let wanted = vec![subscription("a", QoS::AtLeastOnce)];
+            rig.engine.subscribe(wanted, Qos0Limits::default(), user_properties).unwrap()
+        });
+        let [plain, with_properties] = if is_first { [asked[1], asked[0]] } else { asked };
+        fall_back(&mut rig);
+        let sent = rig.sent();
+        let [Packet::Subscribe(subscribe)] = &sent[..] else { panic!("{sent:?}") };
+        rig.broker(bowline_testkit::subscriber::granted(subscribe));
+        let events = rig.events();
+        let result = |of| {
+            events.iter().find_map(|event| match event {
+                Event::Subscribed { operation, results, .. } if *operation == of => Some(results[0].1),
+                _ => None,
+            })
+        };
+        assert_eq!(result(with_properties.0), Some(ReasonCode::UnsupportedProtocolVersion));
+        assert_eq!(result(plain.0), Some(ReasonCode::GrantedQoS1));
+        rig.broker(bowline_testkit::packets::qos1("a", "m", 1));
+        let deliveries = rig.deliveries();
+        assert!(deliveries.iter().any(|one| one.streams.contains(plain.1)), "{deliveries:?}");
+        assert!(
+            !events
+                .iter()
+                .any(|event| matches!(event, Event::StreamEnded { stream, .. } if *stream == plain.1))
+        );
+    }
+}
+
+#[test]
 fn subscription_options_are_left_out_where_that_is_wished() {
     let mut rig = ClientRig::new(strips(clean(Version::V5)));
     let wanted = vec![no_local("a"), no_local("b")];

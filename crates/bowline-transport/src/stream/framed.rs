@@ -178,6 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Framed<S> {
+    // [MQTT-6.0.0-2] [MQTT-6.0.0-2 of 3.1.1]
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.waiting.wait(Way::Read, cx.waker());

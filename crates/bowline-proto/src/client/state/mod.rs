@@ -180,6 +180,7 @@ impl ClientState {
         for packet_id in cx.requests.on_connection_lost() {
             cx.outbound.ids.free(packet_id);
         }
+        cx.outbound.ids.free_taken_back();
         if cx.standing.is_established {
             match cx.standing.expiry_secs {
                 // [MQTT-3.1.2-23] [MQTT-4.1.0-2]

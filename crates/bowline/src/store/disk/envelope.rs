@@ -1,12 +1,13 @@
 //! What every record has around it: the checksum, and the application's seal. Knows no record and no table.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::store::disk::failure::Failure;
 use crate::store::disk::fields::{check, seal_with_checksum};
-use crate::store::disk::seal::Seal;
+use crate::store::disk::seal::{Seal, SealError};
 
 /// Closes and opens records: a readable head, then what may be sealed, then the checksum.
 #[derive(Clone, Default)]
@@ -20,7 +21,7 @@ impl Envelope {
         let mut record = head.to_vec();
         match &self.seal {
             Some(seal) => {
-                record.extend_from_slice(&seal.seal(&context(place, head), content).map_err(Failure::Seal)?);
+                record.extend_from_slice(&guarded(|| seal.seal(&context(place, head), content))?);
             }
             None => record.extend_from_slice(content),
         }
@@ -37,7 +38,7 @@ impl Envelope {
         let head = body.split_to(head_bytes);
         match &self.seal {
             Some(seal) => {
-                let content = seal.open(&context(place, &head), &body).map_err(Failure::Seal)?;
+                let content = guarded(|| seal.open(&context(place, &head), &body))?;
                 Ok(Bytes::from(content))
             }
             None => Ok(body),
@@ -55,6 +56,11 @@ pub(super) fn close_plain(place: &[u8], content: &[u8]) -> Vec<u8> {
 /// What is in a record without anything that could be sealed; of others, head and sealed content.
 pub(super) fn open_plain(place: &[u8], record: &[u8]) -> Result<Bytes, Failure> {
     check(place, record).map_err(|error| Failure::record(place, error))
+}
+
+/// A cipher that panics has refused. Above, a panic is taken for that of a database that cannot read its file.
+fn guarded(call: impl FnOnce() -> Result<Vec<u8>, SealError>) -> Result<Vec<u8>, Failure> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or(Err(SealError)).map_err(Failure::Seal)
 }
 
 fn context(place: &[u8], head: &[u8]) -> Vec<u8> {

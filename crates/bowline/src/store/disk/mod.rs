@@ -62,8 +62,9 @@ pub use seal::{Seal, SealError};
 /// | [`sealed_by`](Self::sealed_by) | nothing is sealed |
 ///
 /// The file is opened when the client starts, not before, and made if it is not there. Its directory has to be there: a store
-/// in the wrong place, because a disk was not mounted, would begin anew in silence. While it is made, and after a kill on the
-/// way, `<name>.new` stands beside it. One process has it open, with one client: the file is locked, and everybody else gets
+/// in the wrong place, because a disk was not mounted, would begin anew in silence; for the same reason a link to a file that does
+/// not exist is refused. On Unix the file is for its owner only. While it is made, and after a kill on the way, `<name>.new` stands
+/// beside it. One process has it open, with one client: the file is locked, and everybody else gets
 /// [`Locked`](StoreErrorKind::Locked).
 ///
 /// Each commit is one transaction and one sync. The bytes that it writes depend on what is in the batch, not on how much is in
@@ -100,9 +101,12 @@ pub struct DiskStore {
 }
 
 impl DiskStore {
-    /// A store in the file with this path. Nothing is opened yet.
+    /// A store in the file with this path. Nothing is opened yet. A relative path is meant from where the process is now: if it
+    /// changes its directory later, the store stays the same.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self::at(Place::Path(path.into()))
+        let path = path.into();
+        // Without a directory to be in, opening it will fail and say so.
+        Self::at(Place::Path(std::path::absolute(&path).unwrap_or(path)))
     }
 
     /// A store on something else than a file. `open` is called at each start, and again after each error; what it gave before

@@ -9,6 +9,7 @@ use crate::store::disk::envelope::Envelope;
 use crate::store::disk::failure::Failure;
 use crate::store::disk::layout::{CANARY, CANARY_CONTENT, Meta, STATE};
 use crate::store::disk::reading::Reading;
+use crate::store::disk::seal::SealError;
 use crate::store::disk::writing::{Slots, Writing};
 use crate::store::{Entry, PublicationId, Recovered, StoredPublication};
 
@@ -95,7 +96,9 @@ impl Opened {
             (false, false) => {}
             (true, true) => match reading.sealed(CANARY)? {
                 Some(content) if content[..] == *CANARY_CONTENT => {}
-                _ => return Err(Failure::damaged("the record that proves its seal is missing")),
+                // Its checksum is right: a cipher that does not notice a wrong key has opened it.
+                Some(_) => return Err(Failure::Seal(SealError)),
+                None => return Err(Failure::damaged("the record that proves its seal is missing")),
             },
         }
         self.slots = reading.slots()?;

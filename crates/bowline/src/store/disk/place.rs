@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use crate::store::disk::envelope::Envelope;
 use crate::store::disk::failure::Failure;
@@ -13,6 +15,13 @@ use crate::store::disk::overlay::Overlay;
 
 /// So many names are tried for a store that is set aside.
 const ASIDE_MAX: u32 = 10_000;
+
+/// A store that has not got its name yet has one commit, the one that makes it a store.
+const COMMITS_OF_UNFINISHED: u64 = 1;
+
+/// How often, and after which pauses, it is tried to become the one who makes a store in a directory: a second in all.
+const LOCK_TRIES_MAX: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Opens what an application brings in place of a file.
 pub(super) type Bring = Box<dyn FnMut() -> io::Result<Box<dyn StoreFile>> + Send>;
@@ -67,10 +76,14 @@ impl Place {
 fn open_path(path: &Path, manner: &Manner<'_>) -> Result<Opened, Failure> {
     match fs::metadata(path) {
         Ok(metadata) => open_existing(path, &metadata, manner),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match manner.may_create {
-            true => create(path, manner),
-            false => Err(Failure::Gone),
-        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if path.is_symlink() {
+                // Its disk may not be mounted: a store in place of the link would begin anew in silence.
+                let nowhere = "it is a link to a file that does not exist";
+                return Err(Failure::Io(io::Error::new(io::ErrorKind::NotFound, nowhere)));
+            }
+            if manner.may_create { create(path, manner) } else { Err(Failure::Gone) }
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -137,16 +150,25 @@ fn open_file(file: File, manner: &Manner<'_>, may_create: bool) -> Result<Opened
 /// Makes the store under another name and gives it its own when it is complete and on the disk: whatever has the name is a
 /// store, and a loss of power on the way leaves nothing that could be taken for a damaged one.
 fn create(path: &Path, manner: &Manner<'_>) -> Result<Opened, Failure> {
+    let _making = lock_directory(path)?;
+    if fs::exists(path)? {
+        return open_existing(path, &fs::metadata(path)?, manner);
+    }
     let unfinished = with_ending(path, ".new");
     let opened = match open_unfinished(&unfinished, manner) {
-        // What is left of an attempt that was cut off. Nothing was ever stored in it.
+        // What is left of an attempt that was cut off, or something else that has this name by chance: nobody can tell, and so
+        // it is kept.
         Err(Failure::Damaged(_) | Failure::NotAStore(_) | Failure::SealMissing(_) | Failure::Seal(_)) => {
-            fs::remove_file(&unfinished)?;
+            set_aside(&unfinished)?;
             open_unfinished(&unfinished, manner)?
         }
         other => other?,
     };
-    // Its lock is held now. Another process may have made the store in the meantime.
+    if opened.meta.commits > COMMITS_OF_UNFINISHED {
+        let name = unfinished.display();
+        return Err(Failure::NotAStore(format!("{name}, where it is to be made, is a store with a session")));
+    }
+    // Its lock is held now. Where no directory can be locked, another process may have made the store in the meantime.
     if fs::exists(path)? {
         drop(opened);
         _ = fs::remove_file(&unfinished);
@@ -158,8 +180,37 @@ fn create(path: &Path, manner: &Manner<'_>) -> Result<Opened, Failure> {
 }
 
 fn open_unfinished(path: &Path, manner: &Manner<'_>) -> Result<Opened, Failure> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-    open_file(file, manner, true)
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    owned(&mut options);
+    open_file(options.open(path)?, manner, true)
+}
+
+/// What is made is for its owner only: it holds payloads. Elsewhere than on Unix its directory decides.
+fn owned(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    #[cfg(not(unix))]
+    let _ = options;
+}
+
+/// Keeps others from making a store in the same directory until this is dropped. The lock of the unfinished file is not enough:
+/// who takes it may have opened what another is just setting aside, and would then give that one's file the name. Elsewhere than
+/// on Unix a file that somebody has open gets no other name anyway, and where directories cannot be locked they are not.
+#[expect(clippy::incompatible_msrv, reason = "the feature needs what redb needs, which is later")]
+fn lock_directory(path: &Path) -> Result<Option<File>, Failure> {
+    if !cfg!(unix) {
+        return Ok(None);
+    }
+    let directory = open_directory(path)?;
+    for _ in 0..LOCK_TRIES_MAX {
+        match directory.try_lock() {
+            Ok(()) => return Ok(Some(directory)),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(_)) => return Ok(None),
+        }
+    }
+    Err(Failure::Locked)
 }
 
 /// Gives a damaged store another name in the same directory, `<name>.damaged-1` or the next that is free, and says which.
@@ -192,8 +243,12 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
 /// A name survives a loss of power when its directory is synced. Elsewhere than on Unix this cannot be asked for.
 fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(directory.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
+        open_directory(path)?.sync_all()?;
     }
     Ok(())
+}
+
+fn open_directory(path: &Path) -> io::Result<File> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or_else(|| Path::new(".")))
 }

@@ -173,6 +173,71 @@ fn an_older_copy_that_is_put_in_its_place_is_noticed() {
     assert_eq!(error.kind(), &StoreErrorKind::Damaged { set_aside: None }, "{error}");
 }
 
+/// A disk that fails for good after so many calls, reads too.
+#[derive(Debug)]
+struct Failing {
+    disk: PowerDisk,
+    calls_left: AtomicUsize,
+}
+
+impl Failing {
+    fn count(&self) -> io::Result<()> {
+        let take = |left: usize| left.checked_sub(1);
+        match self.calls_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(io::Error::other("it was asked to fail")),
+        }
+    }
+}
+
+impl StoreFile for Failing {
+    fn len(&self) -> io::Result<u64> {
+        self.count().and_then(|()| self.disk.len())
+    }
+
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.count().and_then(|()| self.disk.read(offset, bytes))
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.count().and_then(|()| self.disk.write(offset, bytes))
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.count().and_then(|()| self.disk.set_len(len))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.count().and_then(|()| self.disk.sync())
+    }
+}
+
+#[test]
+fn a_disk_that_fails_at_a_start_does_not_make_its_store_a_damaged_one() {
+    let disk = PowerDisk::new();
+    let mut store = store_on(&disk);
+    store.recover(0).expect("it can be made");
+    store.commit(&Script::new(6).batch(30)).expect("the disk works");
+    let killed = disk.content();
+    drop(store);
+    let mut failures = 0;
+    for content in [disk.content(), killed] {
+        for calls in 0..300 {
+            let disk = PowerDisk::holding(content.clone());
+            let mut store = DiskStore::on({
+                let disk = disk.clone();
+                move || Ok(Box::new(Failing { disk: disk.clone(), calls_left: calls.into() }))
+            });
+            let Err(error) = store.recover(0) else { break };
+            failures += 1;
+            assert_eq!(error.kind(), &StoreErrorKind::Io, "after {calls} calls: {error}");
+            drop(store);
+            store_on(&disk).recover(0).expect("the disk works again");
+        }
+    }
+    assert!(failures > 10, "{failures} failures only");
+}
+
 /// A disk at which the database panics once, as it may over a file that is damaged in some way that nobody has thought of.
 #[derive(Debug)]
 struct Panicking {

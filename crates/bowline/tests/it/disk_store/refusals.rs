@@ -131,11 +131,77 @@ fn a_making_that_was_cut_off_is_begun_again() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_store_can_be_read_by_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scratch = Scratch::new();
+    let path = scratch.path("session");
+    DiskStore::new(&path).recover(0).expect("the disk works");
+    let mode = fs::metadata(&path).expect("the disk works").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "it holds payloads: {mode:o}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_file_that_is_not_there_is_not_replaced_by_a_new_store() {
+    let scratch = Scratch::new();
+    let (path, target) = (scratch.path("session"), scratch.path("not-mounted/session"));
+    std::os::unix::fs::symlink(&target, &path).expect("the disk works");
+    assert_eq!(refusal(&path).kind(), &StoreErrorKind::NoDirectory);
+    assert!(path.is_symlink(), "what it leads to may come back");
+    fs::create_dir(scratch.path("not-mounted")).expect("the disk works");
+    DiskStore::new(&target).recover(0).expect("the disk works");
+    DiskStore::new(&path).recover(0).expect("the link leads to a store now");
+}
+
+#[test]
+fn a_path_is_meant_from_where_the_process_is_when_the_store_is_named() {
+    let store = DiskStore::new("session");
+    let here = std::env::current_dir().expect("there is one").join("session");
+    assert_eq!(
+        store.name(),
+        here.display().to_string(),
+        "a later change of directory leads to no other store"
+    );
+}
+
+#[test]
+fn a_file_with_the_name_of_an_unfinished_store_is_kept() {
+    let scratch = Scratch::new();
+    let (path, letter) = (scratch.path("session"), scratch.path("session.new"));
+    fs::write(&letter, b"Dear Sir or Madam, ").expect("the disk works");
+    DiskStore::new(&path).recover(0).expect("it is made all the same");
+    let kept = scratch.path("session.new.damaged-1");
+    assert_eq!(fs::read(kept).expect("it was given another name"), b"Dear Sir or Madam, ");
+}
+
+#[test]
+fn a_store_with_the_name_of_an_unfinished_one_is_not_taken_for_it() {
+    let scratch = Scratch::new();
+    let (path, other) = (scratch.path("session"), scratch.path("session.new"));
+    let mut model = StoredSession::default();
+    let mut store = DiskStore::new(&other);
+    store.recover(0).expect("the disk works");
+    let batch = Script::new(13).batch(20);
+    store.commit(&batch).expect("the disk works");
+    batch.iter().for_each(|entry| model.apply(entry));
+    drop(store);
+    assert_eq!(refusal(&path).kind(), &StoreErrorKind::NotAStore);
+    assert!(!path.exists());
+    assert_same(&mut DiskStore::new(&other), &model, "it is where it was, with what it had");
+}
+
 #[test]
 fn of_many_who_make_a_store_at_once_one_has_it() {
     let scratch = Scratch::new();
-    for round in 0..25 {
+    for round in 0..50 {
         let path = scratch.path(&format!("session-{round}"));
+        if round % 2 == 1 {
+            let unfinished = scratch.path(&format!("session-{round}.new"));
+            fs::write(unfinished, b"what is left of an attempt").expect("the disk works");
+        }
         let barrier = std::sync::Barrier::new(6);
         let outcomes: Vec<Result<DiskStore, StoreError>> = std::thread::scope(|scope| {
             let make = || {

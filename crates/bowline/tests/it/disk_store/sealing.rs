@@ -72,6 +72,39 @@ fn another_key_and_none_are_refused_and_the_file_stays() {
     assert!(DiskStore::new(&open).recover(0).is_ok());
 }
 
+/// A cipher that cannot tell a wrong key, or that gives up.
+struct Bad {
+    key: u8,
+    panics: bool,
+}
+
+impl Seal for Bad {
+    fn seal(&self, _: &[u8], record: &[u8]) -> Result<Vec<u8>, SealError> {
+        Ok(record.iter().map(|byte| byte ^ self.key).collect())
+    }
+
+    fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        assert!(!self.panics, "this panic is part of the test");
+        self.seal(place, sealed)
+    }
+}
+
+#[test]
+fn a_store_is_not_damaged_by_a_cipher_that_panics_or_does_not_notice_a_wrong_key() {
+    let scratch = Scratch::new();
+    let path = scratch.path("session");
+    DiskStore::new(&path).sealed_by(Bad { key: 1, panics: false }).recover(0).expect("it is valid");
+    for bad in [Bad { key: 1, panics: true }, Bad { key: 2, panics: false }] {
+        let error = DiskStore::new(&path).sealed_by(bad).recover(0).expect_err("it does not open");
+        assert_eq!(error.kind(), &StoreErrorKind::NotUnsealed, "{error}");
+        assert!(path.exists(), "it was set aside");
+    }
+    DiskStore::new(&path)
+        .sealed_by(Bad { key: 1, panics: false })
+        .recover(0)
+        .expect("nothing is wrong with it");
+}
+
 /// Something recognisable in every place where applications put text.
 fn entries() -> Vec<Entry> {
     let text = |text: &'static str| Text::from_static(text).expect("it is valid");

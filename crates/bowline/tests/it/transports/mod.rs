@@ -3,7 +3,9 @@
 
 mod custom;
 #[cfg(unix)]
-mod directory;
+pub(crate) mod directory;
+#[cfg(all(unix, feature = "tls", feature = "websocket"))]
+mod faults;
 #[cfg(feature = "websocket")]
 mod mosquitto;
 #[cfg(all(feature = "tls", feature = "websocket"))]

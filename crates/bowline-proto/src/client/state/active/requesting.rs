@@ -53,7 +53,12 @@ impl Active {
                 Ok(()) => continue,
             };
             cx.requests.operation(slot).items[index].state = ItemState::Answered(reason);
-            cx.on_refused(&filter, reason);
+            // Another request may say less, and get it or have got it.
+            let wanted = cx.subscriptions.find(&filter);
+            let is_granted = wanted.is_some_and(|wanted| wanted.granted.is_some());
+            if !is_granted && !cx.requests.asks_for(&filter) {
+                cx.on_refused(&filter, reason);
+            }
             has_refused = true;
         }
         has_refused
@@ -115,7 +120,8 @@ impl Active {
             return;
         }
         let packet = cx.requests.take_back(number);
-        cx.outbound.ids.free(packet.packet_id);
+        // [MQTT-2.3.1-2 of 3.1.1]: its answer, if it comes, must find no other request.
+        cx.outbound.ids.assign(packet.packet_id, Holder::TakenBack);
         for item in undone {
             cx.requests.operation(slot).items[item].state = ItemState::Answered(kind.overtaken());
         }
@@ -174,6 +180,11 @@ impl Active {
         let number = match (packet, cx.outbound.ids.holder(packet_id)) {
             (PacketType::SubAck, Some(Holder::Subscribe(number))) => number,
             (PacketType::UnsubAck, Some(Holder::Unsubscribe(number))) => number,
+            (_, Some(Holder::TakenBack)) => {
+                cx.outbound.ids.free(packet_id);
+                cx.stats.unknown_acknowledgements += 1;
+                return Ok(());
+            }
             _ => {
                 cx.stats.unknown_acknowledgements += 1;
                 return Ok(());

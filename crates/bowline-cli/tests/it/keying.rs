@@ -1,0 +1,79 @@
+//! `--key-by-line`: that an input which is given again and again, with kills in between, arrives once, line by line.
+
+use bowline_broker::Broker;
+use rustix::process::Signal;
+
+use crate::process::{Process, until};
+use crate::storing::{Delays, Folder, closed_port, counts};
+
+fn input(lines: usize) -> String {
+    (0..lines).map(|number| format!("line {number}\n")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_input_that_is_given_again_after_each_kill_arrives_once_and_in_order() {
+    let broker = Broker::builder().start().await.unwrap();
+    let folder = Folder::new("keyed");
+    let store = folder.file("session");
+    let lines = input(3_000);
+    let subscriber = Process::client("sub", &broker, &["-t", "t", "-q", "2", "-C", "3001", "-W", "58"]);
+    until("subscribing", || broker.stats().subscriptions == 1);
+    let options = ["-t", "t", "-q", "2", "-l", "--key-by-line", "--store", &store];
+    let mut delays = Delays::new(3);
+    let mut interrupted = 0;
+    for _ in 0..8 {
+        let mut publisher = Process::client("pub", &broker, &options);
+        publisher.input(lines.as_bytes());
+        std::thread::sleep(delays.next(250));
+        interrupted += usize::from(!publisher.has_ended());
+        publisher.signal(Signal::KILL);
+        publisher.wait_and_finish();
+    }
+    assert!(interrupted > 0, "the kills came too late to test anything");
+    let last = Process::client("pub", &broker, &options).finish_with(lines.clone() + "end\n");
+    assert_eq!(last.code, Some(0), "{}", last.stderr);
+    assert!(last.stderr.contains("lines that were accepted by an earlier run"), "{}", last.stderr);
+    let got = subscriber.finish().successful();
+    let expected = lines.clone() + "end\n";
+    let expected: Vec<&str> = expected.lines().collect();
+    let got = String::from_utf8(got).unwrap();
+    assert!(got.lines().eq(expected), "{:?}", counts(got.as_bytes()).iter().find(|(_, count)| **count > 1));
+    let before = broker.stats().messages_in;
+    Process::client("pub", &broker, &options).finish_with(lines + "end\n").successful();
+    assert_eq!(broker.stats().messages_in, before, "all was accepted before");
+    broker.assert_no_violations();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_input_that_has_changed_is_refused_and_nothing_of_it_is_sent() {
+    let folder = Folder::new("keyed-changed");
+    let store = folder.file("session");
+    let port = closed_port();
+    let run = |input: &str, name: &str| {
+        let options = ["pub", "-h", "127.0.0.1", "-p", &port, "--wait", "0", "-t", "t", "-q", "2", "-l"];
+        Process::bowline([&options[..], &["--store", &store, name]].concat()).finish_with(input)
+    };
+    assert_eq!(run("one\ntwo\nthree\n", "--key-by-line").code, Some(75));
+    for changed in ["one\nTWO\nthree\nfour\n", "one\ntwo\n", "zero\none\ntwo\nthree\n"] {
+        let ended = run(changed, "--key-by-line");
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("the input is not what was accepted by an earlier run"),
+            "{}",
+            ended.stderr
+        );
+        assert!(ended.stderr.contains("\nbowline pub: 3 messages wait in "), "{}", ended.stderr);
+    }
+    let other = run("other\n", "--key-by-line=other");
+    assert!(other.stderr.contains("4 messages wait in "), "{}", other.stderr);
+    let grown = run("one\ntwo\nthree\nfour\nfive\n", "--key-by-line");
+    assert!(grown.stderr.contains("skipping 3 lines"), "{}", grown.stderr);
+    assert!(grown.stderr.contains("6 messages wait in "), "{}", grown.stderr);
+
+    let broker = Broker::builder().start().await.unwrap();
+    let subscriber = Process::client("sub", &broker, &["-t", "t", "-q", "2", "-C", "6", "-W", "30"]);
+    until("subscribing", || broker.stats().subscriptions == 1);
+    Process::client("pub", &broker, &["--store", &store]).finish().successful();
+    assert_eq!(subscriber.finish().successful(), b"one\ntwo\nthree\nother\nfour\nfive\n");
+    broker.assert_no_violations();
+}
