@@ -33,6 +33,15 @@ pub(super) enum What {
     },
 }
 
+impl What {
+    const fn number(self) -> Option<u64> {
+        match self {
+            Self::Connection => None,
+            Self::Publish { number, .. } | Self::Pubrel { number } => Some(number),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Packet {
     pub(super) side: Side,
@@ -41,8 +50,17 @@ pub(super) struct Packet {
 
 /// The packets that matter here, in the order in which the broker received or sent them.
 pub(super) fn read(log: &[Line]) -> Vec<Packet> {
+    of_lines(log).map(|(_, packet)| packet).collect()
+}
+
+/// The lines about the PUBLISHes and PUBRELs of one number.
+pub(super) fn lines_of(log: &[Line], number: u64) -> impl Iterator<Item = &Line> {
+    of_lines(log).filter(move |(_, packet)| packet.what.number() == Some(number)).map(|(line, _)| line)
+}
+
+fn of_lines(log: &[Line]) -> impl Iterator<Item = (&Line, Packet)> {
     let mut ids = [BTreeMap::new(), BTreeMap::new()];
-    log.iter().filter_map(|line| packet(&line.rest, &mut ids)).collect()
+    log.iter().filter_map(move |line| Some((line, packet(&line.rest, &mut ids)?)))
 }
 
 fn packet(text: &str, ids: &mut [BTreeMap<u64, u64>; 2]) -> Option<Packet> {
