@@ -46,6 +46,11 @@ pub enum WebSocketError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The server answered in TLS what was said to it in the clear.
+    SpeaksTls {
+        /// The server.
+        peer: String,
+    },
     /// The handshake took too long.
     TimedOut {
         /// The server.
@@ -104,6 +109,9 @@ impl fmt::Display for WebSocketError {
             ),
             Self::Handshake { peer, problem } => {
                 write!(f, "the WebSocket handshake of {peer} is not valid: {problem}")
+            }
+            Self::SpeaksTls { peer } => {
+                write!(f, "{peer} speaks TLS: connect with wss://, or to the port for WebSocket without TLS")
             }
             Self::TimedOut { peer, after } => write!(
                 f,

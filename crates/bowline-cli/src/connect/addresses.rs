@@ -1,6 +1,6 @@
 //! Brokers beside the first, and what they have to do with one another. Owns that no part of a URL gets into an error.
 
-use bowline::transport::Endpoint;
+use bowline::transport::{Endpoint, Scheme};
 use bowline::{AddressOrder, AddressSessions, Builder, Role};
 use clap::Args;
 
@@ -23,6 +23,12 @@ pub(super) struct AddressArguments {
 }
 
 impl AddressArguments {
+    /// Whether one of them has such a scheme. A URL that is wrong is told by `configure`.
+    pub(super) fn have(&self, schemes: [Scheme; 2]) -> bool {
+        let endpoints = self.also.iter().filter_map(|url| url.parse::<Endpoint>().ok());
+        endpoints.into_iter().any(|endpoint| schemes.contains(&endpoint.scheme()))
+    }
+
     pub(super) fn configure<R: Role>(&self, mut builder: Builder<R>) -> Result<Builder<R>, Failure> {
         for url in &self.also {
             let endpoint: Endpoint = url

@@ -158,6 +158,19 @@ fn options_of_tls_that_cannot_be_used_are_usage_errors() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_options_of_tls_are_for_the_other_brokers_too() {
+    let folder = Folder::new("also");
+    let authority = Authority::new(&folder, "ca.pem");
+    let (broker, port) = broker(TlsServer::new(identity(&authority.issue(&folder, "localhost")))).await;
+    let also = format!("mqtts://localhost:{port}");
+    // Nobody listens on the first.
+    let first = ["pub", "-L", "mqtt://127.0.0.1:1", "-t", "t", "-m", "x", "-q", "1"];
+    let more = ["--also", also.as_str(), "--cafile", authority.file.as_str()];
+    Process::bowline(first.iter().chain(&more)).finish().successful();
+    assert_eq!(broker.stats().messages_in, 1);
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unix_socket_is_a_way_to_the_broker() {

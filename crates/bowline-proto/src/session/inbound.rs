@@ -315,10 +315,16 @@ impl Inbound {
         }
     }
 
-    /// Forgets messages that were taken and are not due on this connection. Should one come again, it is handed out
-    /// again, which is legal: none of them is a QoS 2 message that was accepted.
+    /// Forgets messages that were taken, or let go of, and are not due on this connection. Should one come again, it is
+    /// handed out again, which is legal: none of them is a QoS 2 message that was accepted.
     pub(crate) fn forget_unclaimed(&mut self) {
-        self.forget(|held| matches!(held.state, HeldState::Settled(_)) && !held.is_in_order);
+        let is_over = |held: &Held| match held.state {
+            HeldState::Settled(_) => true,
+            // A broker may give it another identifier, or take the answer to a copy for its own: it is not waited for.
+            HeldState::Waiting => held.message.qos == QoS::AtLeastOnce && held.is_let_go(),
+            HeldState::Recording => false,
+        };
+        self.forget(|held| !held.is_in_order && is_over(held));
     }
 
     fn forget(&mut self, which: impl Fn(&Held) -> bool) {

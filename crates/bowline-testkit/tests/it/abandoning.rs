@@ -189,3 +189,23 @@ fn what_was_let_go_of_unrouted_and_handed_out_when_unrouted_is_opened_again_is_n
         assert_eq!(rig.sent(), [pubrec(1, OK)]);
     }
 }
+
+#[test]
+fn what_was_let_go_of_and_never_comes_again_does_not_keep_others_out() {
+    for version in Version::ALL {
+        let mut config = kept(version);
+        config.inbound.messages_max = 2;
+        let mut rig = ClientRig::connected(config);
+        let stream = rig.subscribed("a", QoS::AtLeastOnce);
+        for id in 1..=6 {
+            // A broker that numbers anew on each connection.
+            rig.broker(qos1("a", "m", id));
+            let arrived = rig.arrived();
+            let [message] = arrived[..] else { panic!("{version:?}: {arrived:?} for {id}") };
+            rig.engine.hand_over(message, stream);
+            rig.engine.abandon(message, stream).unwrap();
+            rig.reconnect(true);
+            rig.events();
+        }
+    }
+}
