@@ -9,7 +9,7 @@ use crate::crash::broker::{Broker, Kind};
 use crate::crash::counts::Counts;
 use crate::crash::history::Sources;
 use crate::crash::random::Random;
-use crate::crash::resent;
+use crate::crash::{order, packets, resent};
 use crate::program::{Folder, Program};
 use crate::say;
 
@@ -50,7 +50,8 @@ pub(super) fn run(plan: &Plan) -> Result<Counts, String> {
     let folder = Folder::new(&format!("crash-{}", plan.seed))?;
     let mut broker = Broker::start(plan.kind, folder.path())?;
     let outcome = Run::of(plan, folder.path(), &mut broker);
-    if let (Err(_), true) = (&outcome, plan.keep) {
+    let is_of_interest = outcome.as_ref().map_or(true, |counts| counts.overtaken > 0);
+    if is_of_interest && plan.keep {
         let kept = folder.path().join("broker.log");
         let lines: Vec<String> = broker.log().into_iter().map(|line| line.rest).collect();
         std::fs::write(&kept, lines.join("\n"))
@@ -187,7 +188,12 @@ impl<'a> Run<'a> {
         let (found, breaches) = reconcile(&published, &received);
         let log = broker.log();
         let (breaches, resent) = match self.plan.kind {
-            Kind::Mosquitto => resent::take_out(breaches, &received, &log),
+            Kind::Mosquitto => {
+                let packets = packets::read(&log);
+                let (mut breaches, resent) = resent::take_out(breaches, &packets);
+                breaches.extend(order::judge(&received, &packets));
+                (breaches, resent)
+            }
             Kind::Nats | Kind::RabbitMq => (breaches, 0),
         };
         self.counts.resent_by_broker = resent;
