@@ -35,7 +35,7 @@ usage: cargo xtask COMMAND
   sim            simulate clients, disks and a broker from fixed and random seeds
                  --seeds N [--from S]: from these seeds; --seed X [--trace]: one, with its history
   crash          kill real publishers, subscribers and brokers and reconcile what they wrote down
-                 --rounds N, --seed S, --broker mosquitto|nats|rabbitmq, --keep: the folder of a run that failed
+                 --rounds N, --seed S, --broker mosquitto|nats|rabbitmq, --keep: the folder of a run that failed or was out of order
   std-net        run the example without a runtime against a real Mosquitto, in every version
   long [PART..]  what takes longer or needs root: features, deny, network (hosts in namespaces), cluster (three NATS
                  servers); all of them if none is named

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::plan::{Plan, TOPIC, WINDOW};
+use crate::transport::Transport;
 
 /// What a run of the client was.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,10 @@ fn runtime(workers: Option<usize>) -> std::io::Result<Runtime> {
 }
 
 async fn run(plan: Plan, peer: SocketAddr) -> Result<Took, Box<dyn Error + Send + Sync>> {
-    let client = Client::builder(&format!("mqtt://{peer}"))?
+    let transport = plan.transport.unwrap_or(Transport::Tcp);
+    let builder = Client::builder(&format!("{}://{peer}", transport.scheme()))?;
+    let client = transport
+        .prepare(builder)
         .version(plan.version)
         .in_flight_max(WINDOW)
         .send_queue(SendQueue::new().messages_max(WINDOW.into()))

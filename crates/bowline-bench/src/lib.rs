@@ -7,20 +7,27 @@
 mod allocations;
 mod answers;
 mod client;
+mod durable;
 mod end;
 mod flood;
 mod outside;
 mod peer;
 mod plan;
 mod raw;
+mod relay;
 mod store;
 mod throughput;
+mod transport;
+mod transport_rates;
 
 pub use allocations::allocations_per_message;
 pub use client::{Took, take_part};
+pub use durable::{DurableRates, durable_rates};
 pub use outside::{instructions_per_message, system_calls_per_message};
 pub use peer::{Peer, Served};
 pub use plan::{Plan, WINDOW, Workload};
 pub use raw::move_raw;
 pub use store::{Start, StoreCost, empty_queue, fill_queue, memory_peak, start_from, store_cost};
 pub use throughput::{Rates, throughput};
+pub use transport::Transport;
+pub use transport_rates::{TransportRate, transport_rates};

@@ -1,6 +1,7 @@
 //! The `bowline-bench` program: reads the command line and prints tables. Measures nothing itself.
 
 mod store_command;
+mod transport_command;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -8,8 +9,8 @@ use std::process::ExitCode;
 
 use bowline::Version;
 use bowline_bench::{
-    Peer, Plan, Workload, allocations_per_message, instructions_per_message, system_calls_per_message,
-    take_part, throughput,
+    Peer, Plan, Transport, Workload, allocations_per_message, instructions_per_message,
+    system_calls_per_message, take_part, throughput,
 };
 use clap::{Args, Parser, Subcommand};
 use store_command::StoreCommand;
@@ -44,6 +45,14 @@ enum Command {
     Instructions(Load),
     /// System calls, counted by strace
     SystemCalls(Load),
+    /// Instructions, rates and processor time over TLS and WebSocket, beside plain TCP; needs the feature `transports`
+    Transports {
+        #[command(flatten)]
+        load: Load,
+        /// How many times each is run
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
     /// What the store of durable sessions costs
     #[command(subcommand)]
     Store(StoreCommand),
@@ -54,6 +63,9 @@ enum Command {
         /// A peer that runs already; without it, one is started in this process
         #[arg(long, hide = true)]
         peer: Option<SocketAddr>,
+        /// What is spoken with it: mqtt, mqtts or ws
+        #[arg(long, hide = true)]
+        transport: Option<Transport>,
     },
 }
 
@@ -140,9 +152,13 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 println!("| {} | {price:.3} |", title(&plan));
             }
         }
+        Command::Transports { load, rounds } => {
+            transport_command::run(&program, load.plans(200_000), MESSAGES_FEW, rounds)?;
+        }
         Command::Store(command) => store_command::run(&command)?,
-        Command::One { load, peer } => {
-            for plan in load.plans(100_000) {
+        Command::One { load, peer, transport } => {
+            for mut plan in load.plans(100_000) {
+                plan.transport = transport;
                 one(plan, peer)?;
             }
         }

@@ -63,6 +63,9 @@ fn run_against_peer(command: &mut Command, plan: Plan) -> Result<String, Box<dyn
     let peer = Peer::start(plan)?;
     command.args(["one", plan.workload.name(), "--mqtt", if plan.is_v5() { "5" } else { "3.1.1" }]);
     command.args(["--messages", &plan.messages.to_string(), "--payload", &plan.payload_bytes.to_string()]);
+    if let Some(transport) = plan.transport {
+        command.args(["--transport", transport.scheme()]);
+    }
     command.args(["--peer", &peer.address().to_string()]).stdin(Stdio::null());
     let output = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
     let report = String::from_utf8_lossy(&output.stderr).into_owned();

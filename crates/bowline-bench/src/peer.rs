@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use crate::end::End;
 use crate::flood::Flood;
 use crate::plan::Plan;
+use crate::relay;
 
 /// A peer that serves one connection.
 #[derive(Debug)]
@@ -29,19 +30,21 @@ pub struct Served {
 
 impl Peer {
     /// Listens on a free port of the loopback interface. When a client subscribes, the messages of the plan are sent, and
-    /// the connection is closed once they are acknowledged.
+    /// the connection is closed once they are acknowledged. A plan with a transport puts a relay before it.
     ///
     /// # Errors
     /// If no socket can be opened.
     pub fn start(plan: Plan) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
+        let own_address = listener.local_addr()?;
+        let relayed = plan.transport.map(|transport| relay::start(transport, own_address));
+        let address = relayed.unwrap_or(Ok(own_address))?;
         let flood = Flood::new(&plan);
         let thread = std::thread::spawn(move || serve(&listener, plan, flood));
         Ok(Self { address, thread })
     }
 
-    /// Where it listens.
+    /// Where it, or its relay, listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }

@@ -8,6 +8,8 @@ use bowline::proto::types::Message;
 use bowline::proto::{Role, TopicName};
 use bowline::{PacketId, QoS, Version};
 
+use crate::transport::Transport;
+
 /// Most QoS 1 and 2 messages in flight, and most messages in the client's queue.
 pub const WINDOW: u16 = 1_000;
 
@@ -95,12 +97,14 @@ pub struct Plan {
     pub messages: u64,
     /// Bytes of each payload; the topic has 24.
     pub payload_bytes: usize,
+    /// What a relay before the peer speaks. Without, there is none, and client and peer are connected by TCP.
+    pub transport: Option<Transport>,
 }
 
 impl Plan {
     /// So many messages with payloads of 256 bytes, over MQTT 5.0.
     pub const fn new(workload: Workload, messages: u64) -> Self {
-        Self { workload, version: Version::V5, messages, payload_bytes: 256 }
+        Self { workload, version: Version::V5, messages, payload_bytes: 256, transport: None }
     }
 
     pub(crate) fn payload(&self) -> Vec<u8> {

@@ -1,10 +1,11 @@
 //! The command `bowline-bench store`: its options and what it prints. Measures nothing itself.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bowline::store::SyncPolicy;
-use bowline_bench::{empty_queue, fill_queue, memory_peak, start_from, store_cost};
+use bowline_bench::{durable_rates, empty_queue, fill_queue, memory_peak, start_from, store_cost};
 use clap::Subcommand;
 
 /// What a durable session costs. Each figure of a queue needs a process of its own, as its memory is measured.
@@ -14,6 +15,17 @@ pub(crate) enum StoreCommand {
     Cost {
         /// A file that is made and removed
         path: PathBuf,
+    },
+    /// Messages/s of a client with a durable session, and their ratio to one in memory: medians of interleaved rounds
+    Publish {
+        /// A file that is made and removed
+        path: PathBuf,
+        /// How many times each is run
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Milliseconds of one run
+        #[arg(long, default_value_t = 1_000)]
+        milliseconds: u64,
     },
     /// Queue messages of 100 bytes
     Fill {
@@ -40,12 +52,18 @@ pub(crate) enum StoreCommand {
     },
 }
 
-/// Windows of the table.
+/// Windows of a table of rates.
+const WINDOWS: [u16; 3] = [1, 100, 1_000];
+
+/// Windows of the table of costs.
 const IN_FLIGHT: [u16; 4] = [1, 100, 1_000, u16::MAX];
 
 pub(crate) fn run(command: &StoreCommand) -> Result<(), Box<dyn Error>> {
     match command {
         StoreCommand::Cost { path } => return cost(path),
+        StoreCommand::Publish { path, rounds, milliseconds } => {
+            return publish(path, *rounds, Duration::from_millis(*milliseconds));
+        }
         StoreCommand::Fill { path, messages, killed } => {
             let took = fill_queue(path, *messages, *killed)?;
             println!("{messages} queued in {:.1} s", took.as_secs_f64());
@@ -60,7 +78,7 @@ pub(crate) fn run(command: &StoreCommand) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn cost(path: &std::path::Path) -> Result<(), Box<dyn Error>> {
+fn cost(path: &Path) -> Result<(), Box<dyn Error>> {
     println!("| in flight | in a batch | bytes written | writes | syncs | messages/s | without syncs |");
     println!("|---|---|---|---|---|---|---|");
     for in_flight in IN_FLIGHT {
@@ -76,6 +94,19 @@ fn cost(path: &std::path::Path) -> Result<(), Box<dyn Error>> {
                 cost.bytes, cost.writes, cost.syncs, cost.rate, fast.rate
             );
         }
+    }
+    Ok(())
+}
+
+fn publish(path: &Path, rounds: usize, time: Duration) -> Result<(), Box<dyn Error>> {
+    println!("| in flight | in memory, messages/s | synced | of memory | without syncs | of memory |");
+    println!("|---|---|---|---|---|---|");
+    for window in WINDOWS {
+        let rates = durable_rates(path, window, time, rounds)?;
+        println!(
+            "| {window} | {:.0} | {:.0} | {:.4} | {:.0} | {:.3} |",
+            rates.in_memory, rates.synced, rates.synced_ratio, rates.buffered, rates.buffered_ratio
+        );
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ pub fn throughput(plan: Plan, rounds: usize, workers: Option<usize>) -> Result<R
 }
 
 /// Does it, and says how long this thread kept a processor busy with it.
-fn with_processor_time<T>(run: impl FnOnce() -> T) -> (T, Option<Duration>) {
+pub(crate) fn with_processor_time<T>(run: impl FnOnce() -> T) -> (T, Option<Duration>) {
     let before = processor_time();
     let result = run();
     let took = processor_time().zip(before).and_then(|(after, before)| after.checked_sub(before));
@@ -67,7 +67,7 @@ fn processor_time() -> Option<Duration> {
     shown.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }

@@ -57,7 +57,7 @@ impl Failure {
 
     /// The client is over.
     pub(crate) fn of_disconnection(why: &Disconnection, version: Version) -> Self {
-        let mut failure = Self::new(why.to_string());
+        let mut failure = Self::new(with_names_of_options(&why.to_string()));
         if let DisconnectCause::Refused(connack) = why.cause() {
             failure.code = if version.rules().has_properties {
                 connack.reason.as_u8()
@@ -70,6 +70,17 @@ impl Failure {
         }
         failure
     }
+}
+
+/// The library's advice with what its parts are called here.
+fn with_names_of_options(text: &str) -> String {
+    const NAMES: [(&str, &str); 4] = [
+        ("by Tls::roots", "with --cafile"),
+        ("by Tls::identity", "with --cert and --key"),
+        ("with Tls::server_name", "with --tls-server-name"),
+        ("Tls::server_name", "--tls-server-name"),
+    ];
+    NAMES.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
 }
 
 /// Ends a command: says what failed, and returns the exit code.

@@ -97,9 +97,10 @@ impl Pipe {
         self.stalled_until = self.stalled_until.max(until);
     }
 
-    /// Cuts the link right before the byte at this offset of all that is ever written.
-    pub const fn cut_at(&mut self, offset: u64) {
-        self.cut_at = Some(offset);
+    /// Cuts the link right before the byte at this offset of all that is ever written. Of several cuts the first counts:
+    /// what is behind it may be lost already.
+    pub fn cut_at(&mut self, offset: u64) {
+        self.cut_at = Some(self.cut_at.map_or(offset, |earlier| earlier.min(offset)));
     }
 
     /// How many bytes have arrived.
@@ -191,6 +192,18 @@ mod tests {
             let (bytes, end) = drain(&mut pipe);
             assert_eq!((bytes.len() as u64, end), (offset, Some(Arrival::Cut)));
         }
+    }
+
+    #[test]
+    fn a_later_cut_does_not_take_an_earlier_one_back() {
+        let mut pipe = pipe(Split::Whole);
+        pipe.cut_at(4);
+        pipe.write(&[7; 10], at(0));
+        let arrives = pipe.next_at().expect("something is on its way");
+        assert_eq!(pipe.poll(arrives), Some(Arrival::Bytes(vec![7; 4])));
+        pipe.cut_at(30);
+        pipe.write(&[8; 10], at(1_000));
+        assert_eq!(drain(&mut pipe), (Vec::new(), Some(Arrival::Cut)));
     }
 
     #[test]

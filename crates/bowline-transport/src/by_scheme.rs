@@ -42,8 +42,8 @@ impl SchemeConnector {
         }
     }
 
-    /// How long connecting may take in all where there is a handshake above the bytes, which gets what is left, and how long
-    /// opening a Unix socket. Opening the bytes has the limit of the connector below. Default: 10 s.
+    /// How long connecting may take in all where there is a handshake above the bytes, and how long opening a Unix socket. Give the
+    /// connector below a limit that is a little shorter, and it can say more of what takes so long. Default: 10 s.
     pub const fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
@@ -67,11 +67,15 @@ impl SchemeConnector {
         match endpoint.scheme() {
             Scheme::Mqtt => self.below.connect_as(endpoint, sub_protocol).await,
             #[cfg(feature = "tls")]
-            Scheme::Mqtts => self.over_tls().connect_as(endpoint, sub_protocol).await,
+            Scheme::Mqtts => self.over_tls(self.connect_timeout).connect_as(endpoint, sub_protocol).await,
             #[cfg(feature = "websocket")]
             Scheme::Ws => self.over_websocket(self.below.clone()).connect_as(endpoint, sub_protocol).await,
             #[cfg(all(feature = "tls", feature = "websocket"))]
-            Scheme::Wss => self.over_websocket(self.over_tls()).connect_as(endpoint, sub_protocol).await,
+            Scheme::Wss => {
+                // Of what takes too long, the one that is nearest to it can say most.
+                let below = self.over_tls(self.connect_timeout - self.connect_timeout / 20);
+                self.over_websocket(below).connect_as(endpoint, sub_protocol).await
+            }
             #[cfg(unix)]
             Scheme::Unix => {
                 UnixConnector::new().connect_timeout(self.connect_timeout).connect(endpoint).await
@@ -82,8 +86,8 @@ impl SchemeConnector {
     }
 
     #[cfg(feature = "tls")]
-    fn over_tls(&self) -> TlsConnector<Arc<dyn Connector>> {
-        TlsConnector::new(self.below.clone(), self.tls.clone()).connect_timeout(self.connect_timeout)
+    fn over_tls(&self, limit: Duration) -> TlsConnector<Arc<dyn Connector>> {
+        TlsConnector::new(self.below.clone(), self.tls.clone()).connect_timeout(limit)
     }
 
     #[cfg(feature = "websocket")]

@@ -185,9 +185,11 @@ impl ConnectError {
                 kind => ConnectErrorKind::Tls(kind),
             },
             #[cfg(feature = "websocket")]
-            Self::WebSocket { source: WebSocketError::TimedOut { .. } } => ConnectErrorKind::TimedOut,
-            #[cfg(feature = "websocket")]
-            Self::WebSocket { .. } => ConnectErrorKind::WebSocket,
+            Self::WebSocket { source } => match source {
+                WebSocketError::TimedOut { .. } => ConnectErrorKind::TimedOut,
+                WebSocketError::SpeaksTls { .. } => ConnectErrorKind::SpeaksTls,
+                _ => ConnectErrorKind::WebSocket,
+            },
             Self::Io { .. } | Self::Custom { .. } => ConnectErrorKind::Other,
         }
     }

@@ -46,6 +46,11 @@ pub enum WebSocketError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The server answered in TLS what was said to it in the clear.
+    SpeaksTls {
+        /// The server.
+        peer: String,
+    },
     /// The handshake took too long.
     TimedOut {
         /// The server.
@@ -105,6 +110,9 @@ impl fmt::Display for WebSocketError {
             Self::Handshake { peer, problem } => {
                 write!(f, "the WebSocket handshake of {peer} is not valid: {problem}")
             }
+            Self::SpeaksTls { peer } => {
+                write!(f, "{peer} speaks TLS: connect with wss://, or to the port for WebSocket without TLS")
+            }
             Self::TimedOut { peer, after } => write!(
                 f,
                 "the WebSocket handshake with {peer} was not done within {after:.1?}: check that a WebSocket listens there, or raise the connect timeout"
@@ -112,7 +120,10 @@ impl fmt::Display for WebSocketError {
             Self::Setting { option, problem } => write!(f, "the WebSocket option {option} {problem}"),
             Self::Hook { source } => source.fmt(f),
             Self::Io { peer, source } => {
-                write!(f, "the WebSocket handshake with {peer} failed ({source})")
+                write!(
+                    f,
+                    "the WebSocket handshake with {peer} failed ({source}): check that a WebSocket listens there, and whether it wants TLS (wss://)"
+                )
             }
             Self::Text => f.write_str("the other side sent a text message, but MQTT is binary"),
             Self::TooLong { bytes, bytes_max } => write!(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::crash::counts::Counts;
 
 /// Numbers of one topic and QoS go up in steps of this size; the publisher's number of lanes.
-const LANES: u64 = 4;
+pub(super) const LANES: u64 = 4;
 
 /// A line of a ledger: `TIME WORD NUMBER REST`, or without a number.
 #[derive(Clone, Debug, PartialEq, Eq)]

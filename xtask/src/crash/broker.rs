@@ -50,7 +50,7 @@ impl Kind {
     pub(super) const fn rounds_between_stops(self) -> u64 {
         match self {
             Self::Mosquitto | Self::Nats => 10,
-            Self::RabbitMq => 60,
+            Self::RabbitMq => 15,
         }
     }
 
@@ -81,6 +81,8 @@ pub(super) struct Broker {
     folder: PathBuf,
     ports: Vec<u16>,
     process: Program,
+    /// Erlang's register of nodes. RabbitMQ would leave one of its own behind.
+    _epmd: Option<Program>,
     /// What it said in earlier lives.
     log: Vec<(Instant, String)>,
 }
@@ -91,8 +93,12 @@ impl Broker {
         let folder = folder.join(kind.name());
         let written = std::fs::create_dir_all(&folder).and_then(|()| configure(kind, &folder, &ports));
         written.map_err(|error| format!("cannot write to {}: {error}", folder.display()))?;
+        let epmd = match kind {
+            Kind::RabbitMq => Some(epmd(ports[2])?),
+            Kind::Mosquitto | Kind::Nats => None,
+        };
         let process = launch(kind, &folder, &ports)?;
-        let mut broker = Self { kind, folder, ports, process, log: Vec::new() };
+        let mut broker = Self { kind, folder, ports, process, _epmd: epmd, log: Vec::new() };
         broker.wait_until_up()?;
         Ok(broker)
     }
@@ -231,6 +237,12 @@ fn rabbitmq(folder: &Path, ports: &[u16]) -> Result<Command, String> {
         .env("RABBITMQ_PID_FILE", folder.join("pid"))
         .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}");
     Ok(command)
+}
+
+fn epmd(port: u16) -> Result<Program, String> {
+    let mut command = Command::new("epmd");
+    Program::start(command.args(["-address", "127.0.0.1", "-port", &port.to_string()]))
+        .map_err(|error| format!("{error}; Debian: apt-get install rabbitmq-server"))
 }
 
 /// Kills the process whose number is in the file.

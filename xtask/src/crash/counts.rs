@@ -71,7 +71,11 @@ impl Counts {
             "  tried and not heard as accepted: {}, of them {} arrived",
             self.unsure, self.unsure_arrived
         );
-        _ = write!(text, "  arrived after a later one of the same topic and QoS: {}", self.overtaken);
+        _ = write!(
+            text,
+            "  arrived after a later one of the same topic and QoS, by the broker's doing if its log tells: {}",
+            self.overtaken
+        );
         text
     }
 }

@@ -1,6 +1,9 @@
 //! What happened to one message, for whoever looks for the cause: both ledgers and the kills in the order of time.
 
+use std::collections::BTreeMap;
+
 use crate::crash::books::{Breach, Line, packet_ids};
+use crate::crash::packets::lines_of;
 
 /// So many breaches are told in full.
 const TOLD_MAX: usize = 3;
@@ -41,8 +44,11 @@ impl Sources<'_> {
         let first = about.iter().min().copied().unwrap_or_default().saturating_sub(MARGIN_MICROS);
         let last = about.iter().max().copied().unwrap_or_default() + MARGIN_MICROS;
         let ids = packet_ids(self.received, number);
-        let of_broker =
-            self.log.iter().filter(|line| is_about(&line.rest, &ids)).map(|line| ("broker", line));
+        let answers = self.log.iter().filter(|line| is_about(&line.rest, &ids));
+        // A line may be both.
+        let of_broker: BTreeMap<*const Line, &Line> =
+            answers.chain(lines_of(self.log, number)).map(|line| (std::ptr::from_ref(line), line)).collect();
+        let of_broker = of_broker.into_values().map(|line| ("broker", line));
         let mut told: Vec<(&str, &Line)> = named
             .filter(|(_, line)| line.number.is_none() || line.number == Some(number))
             .chain(of_broker)

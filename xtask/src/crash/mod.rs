@@ -5,6 +5,8 @@ mod books;
 mod broker;
 mod counts;
 mod history;
+mod order;
+mod packets;
 mod random;
 mod resent;
 mod run;

@@ -9,11 +9,14 @@ use crate::crash::broker::{Broker, Kind};
 use crate::crash::counts::Counts;
 use crate::crash::history::Sources;
 use crate::crash::random::Random;
-use crate::crash::resent;
+use crate::crash::{order, packets, resent};
 use crate::program::{Folder, Program};
 use crate::say;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long what is missing may take at the end.
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(20);
 const DRAIN_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long nothing may come any more before a run is over.
@@ -47,7 +50,8 @@ pub(super) fn run(plan: &Plan) -> Result<Counts, String> {
     let folder = Folder::new(&format!("crash-{}", plan.seed))?;
     let mut broker = Broker::start(plan.kind, folder.path())?;
     let outcome = Run::of(plan, folder.path(), &mut broker);
-    if let (Err(_), true) = (&outcome, plan.keep) {
+    let is_of_interest = outcome.as_ref().map_or(true, |counts| counts.overtaken > 0);
+    if is_of_interest && plan.keep {
         let kept = folder.path().join("broker.log");
         let lines: Vec<String> = broker.log().into_iter().map(|line| line.rest).collect();
         std::fs::write(&kept, lines.join("\n"))
@@ -163,7 +167,7 @@ impl<'a> Run<'a> {
         ended_well("publisher", &mut publisher)?;
         let started = Instant::now();
         while !is_caught_up(&self.lines("publisher")?, &self.lines("subscriber")?) {
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > CATCH_UP_PATIENCE {
                 // What is missing is told by the books.
                 break;
             }
@@ -184,7 +188,12 @@ impl<'a> Run<'a> {
         let (found, breaches) = reconcile(&published, &received);
         let log = broker.log();
         let (breaches, resent) = match self.plan.kind {
-            Kind::Mosquitto => resent::take_out(breaches, &received, &log),
+            Kind::Mosquitto => {
+                let packets = packets::read(&log);
+                let (mut breaches, resent) = resent::take_out(breaches, &packets);
+                breaches.extend(order::judge(&received, &packets));
+                (breaches, resent)
+            }
             Kind::Nats | Kind::RabbitMq => (breaches, 0),
         };
         self.counts.resent_by_broker = resent;

@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("bowline-broker", &["bowline-transport", "bowline-proto"]),
     ("bowline-cli", &["bowline", "bowline-broker"]),
     ("bowline-testkit", &["bowline-proto", "bowline-broker", "bowline"]),
-    ("bowline-bench", &["bowline"]),
+    ("bowline-bench", &["bowline", "bowline-transport"]),
 ];
 /// All that the protocol crate may bring along.
 const PROTO_DEPENDENCIES: [&str; 2] = ["bytes", "slab"];

@@ -21,7 +21,12 @@ const IN_FLIGHT_MAX: u16 = 16;
 
 /// So little that a queue is read back from the store now and then.
 const MEMORY_BYTES_MAX: usize = 2000;
-const PAYLOAD_BYTES: usize = 100;
+
+/// The payload of the first number of a lane; that of each next is one byte longer, as a broker's log tells sizes only.
+const PAYLOAD_BYTES: u64 = 100;
+
+/// After so many of a lane sizes begin again.
+const SIZES: u64 = 2500;
 
 /// The longest rest after a message, in ms.
 const REST_MS: u64 = 4;
@@ -85,7 +90,8 @@ async fn publish_one(
     open: &Rc<Cell<usize>>,
 ) {
     ledger.write(&format!("trying {number} {}", qos as u8));
-    let payload = format!("{number} {:>width$}", "", width = PAYLOAD_BYTES);
+    let width = PAYLOAD_BYTES + number / LANES % SIZES;
+    let payload = format!("{number:<width$}", width = width as usize);
     match publisher.publish(format!("crash/{}", number % LANES), payload).qos(qos).send().await {
         Ok(receipt) => {
             ledger.write(&format!("accepted {number}"));

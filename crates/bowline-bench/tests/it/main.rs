@@ -1,7 +1,11 @@
 //! Every workload moves what it should, and costs no more allocations than it may. Times nothing.
 
+use std::time::Duration;
+
 use bowline::Version;
-use bowline_bench::{Peer, Plan, Served, Workload, allocations_per_message, move_raw, take_part};
+use bowline_bench::{
+    Peer, Plan, Served, Transport, Workload, allocations_per_message, durable_rates, move_raw, take_part,
+};
 
 const MESSAGES: u64 = 5_000;
 
@@ -44,6 +48,27 @@ fn the_client_moves_every_message_on_two_threads() {
         take_part(plan, peer.address(), Some(2)).unwrap();
         is_complete(&plan, peer.served().unwrap());
     }
+}
+
+#[test]
+fn the_client_moves_every_message_over_every_transport() {
+    for (mut plan, transport) in
+        plans(MESSAGES).flat_map(|plan| Transport::ALL.iter().map(move |one| (plan, *one)))
+    {
+        plan.transport = Some(transport);
+        let peer = Peer::start(plan).unwrap();
+        let took = take_part(plan, peer.address(), None).unwrap();
+        assert_eq!(took.messages, MESSAGES, "{plan:?}");
+        is_complete(&plan, peer.served().unwrap());
+    }
+}
+
+#[test]
+fn a_durable_session_publishes_what_the_peer_counts_and_leaves_no_file() {
+    let path = std::env::temp_dir().join(format!("bowline-bench-{}.bowline", std::process::id()));
+    let rates = durable_rates(&path, 100, Duration::from_millis(50), 1).unwrap();
+    assert!(rates.in_memory > 0.0 && rates.synced > 0.0 && rates.buffered > 0.0, "{rates:?}");
+    assert!(!path.exists());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Brokers beside the first, and what they have to do with one another. Owns that no part of a URL gets into an error.
 
-use bowline::transport::Endpoint;
+use bowline::transport::{Endpoint, Scheme};
 use bowline::{AddressOrder, AddressSessions, Builder, Role};
 use clap::Args;
 
@@ -9,7 +9,8 @@ use crate::exit::Failure;
 #[derive(Args)]
 #[command(next_help_heading = "Several brokers")]
 pub(super) struct AddressArguments {
-    /// Another broker to try when those before it fail, as a URL without credentials and topic; can be repeated
+    /// Another broker to try when those before it fail, as a URL without credentials and topic, or as host and port with the first
+    /// one's scheme; can be repeated
     #[arg(long, value_name = "URL")]
     also: Vec<String>,
 
@@ -23,8 +24,21 @@ pub(super) struct AddressArguments {
 }
 
 impl AddressArguments {
-    pub(super) fn configure<R: Role>(&self, mut builder: Builder<R>) -> Result<Builder<R>, Failure> {
+    /// Whether one of them has such a scheme. A URL that is wrong is told by `configure`.
+    pub(super) fn have(&self, schemes: [Scheme; 2]) -> bool {
+        let endpoints = self.also.iter().filter_map(|url| url.parse::<Endpoint>().ok());
+        endpoints.into_iter().any(|endpoint| schemes.contains(&endpoint.scheme()))
+    }
+
+    /// `first` is the scheme of the first broker: one that names none is not meant to be less safe than that.
+    pub(super) fn configure<R: Role>(
+        &self,
+        mut builder: Builder<R>,
+        first: Scheme,
+    ) -> Result<Builder<R>, Failure> {
         for url in &self.also {
+            let with_scheme = if url.contains("://") { url.clone() } else { format!("{first}://{url}") };
+            let url = &with_scheme;
             let endpoint: Endpoint = url
                 .parse()
                 .map_err(|error| Failure::usage(format!("the URL of --also is wrong: {error}")))?;

@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bowline::transport::Scheme;
 use bowline::{Builder, Credentials, QoS, Role, Session, Version, Will};
 use clap::{ArgAction, Args};
 
@@ -157,7 +158,8 @@ impl ConnectArguments {
         builder: Builder<R>,
         target: &Target,
     ) -> Result<Builder<R>, Failure> {
-        let builder = self.protocol_version.configure(self.addresses.configure(builder)?);
+        let builder =
+            self.protocol_version.configure(self.addresses.configure(builder, target.endpoint.scheme())?);
         let mut builder = builder
             .allow_long_client_id()
             .keep_alive(Duration::from_secs(self.keepalive.into()))
@@ -168,12 +170,12 @@ impl ConnectArguments {
         } else {
             builder = builder.credentials(Credentials::none());
         }
-        if target.is_encrypted() {
+        if target.is_encrypted() || self.addresses.have([Scheme::Mqtts, Scheme::Wss]) {
             builder = builder.tls(self.tls.tls()?);
         } else if self.tls.is_given() {
             return Err(Failure::usage("options of TLS need a URL with mqtts:// or wss://"));
         }
-        if target.is_websocket() {
+        if target.is_websocket() || self.addresses.have([Scheme::Ws, Scheme::Wss]) {
             builder = builder.websocket(self.websocket.options()?);
         } else if self.websocket.is_given() {
             return Err(Failure::usage("options of WebSocket need a URL with ws:// or wss://, or --ws"));

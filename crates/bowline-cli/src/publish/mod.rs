@@ -120,7 +120,7 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     let target = arguments.connect.target()?;
     let topic = arguments.topic(&target)?;
     let stored = arguments.stored();
-    let progress = arguments.progress()?;
+    let progress = arguments.progress(topic.as_ref())?;
     let version = arguments.connect.version();
     let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
     let builder = Publisher::builder(&target.url).map_err(wrong)?.send_queue(queue(stored.is_some()));
@@ -230,10 +230,10 @@ impl PublishArguments {
         self.connect.store().map(|path| Stored { path, patience })
     }
 
-    /// How far earlier runs came with the same input.
-    fn progress(&self) -> Result<Option<Progress>, Failure> {
+    /// How far earlier runs came with the same input to the same topic.
+    fn progress(&self, topic: Option<&TopicName>) -> Result<Option<Progress>, Failure> {
         let (Some(name), Some(store)) = (&self.key_by_line, self.connect.store()) else { return Ok(None) };
-        Progress::of(name, store.before()?.as_ref()).map(Some)
+        Progress::of(name, topic.map_or("", TopicName::as_str), store.before()?.as_ref()).map(Some)
     }
 
     /// The one topic that the command line names; none if there is no message, as a store may have some.

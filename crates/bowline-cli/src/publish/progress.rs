@@ -1,6 +1,6 @@
 //! `--key-by-line`: which lines of an input earlier runs have had accepted, told by the keys in the store. Sends nothing.
 //!
-//! The key of a line has its number and a digest of all lines up to it. Lines are accepted one after the other, so that the last key
+//! The key of a line has its number and a digest of the topic and all lines up to it. Lines are accepted one after the other, so that the last key
 //! alone tells how far the input was accepted, and whether it is still the same; older ones may be forgotten.
 
 use bowline::store::StoreInspection;
@@ -28,11 +28,12 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// What earlier runs have had accepted of the input with this name.
-    pub(super) fn of(name: &str, store: Option<&StoreInspection>) -> Result<Self, Failure> {
+    /// What earlier runs have had accepted of the input with this name. The same lines to another topic are another input.
+    pub(super) fn of(name: &str, topic: &str, store: Option<&StoreInspection>) -> Result<Self, Failure> {
         let prefix = format!("line/{name}/");
         let mut progress =
             Self { prefix, number: 0, digest: Digest::new(), accepted: 0, accepted_digest: String::new() };
+        progress.digest.add(topic.as_bytes());
         let Some(store) = store else { return Ok(progress) };
         let unreadable = |error: bowline::store::StoreError| Failure::new(error.to_string());
         let Some(last) = store.last_key(&progress.prefix).map_err(unreadable)? else { return Ok(progress) };
@@ -51,7 +52,9 @@ impl Progress {
         self.digest.add(line);
         if self.number == self.accepted {
             if self.digest.text() != self.accepted_digest {
-                return Err(self.differs(&format!("the first {} lines are not", self.accepted)));
+                return Err(
+                    self.differs(&format!("its first {} lines, or its topic, are others", self.accepted))
+                );
             }
             say("pub", &format!("skipping {} lines that were accepted by an earlier run", self.accepted));
         }

@@ -152,7 +152,7 @@ fn subscription(wanted: &Wanted) -> Json {
 
 const fn phase(phase: StoredPhase) -> (&'static str, Option<PacketId>) {
     match phase {
-        StoredPhase::Waiting => ("waiting", None),
+        StoredPhase::Waiting | StoredPhase::Requeued => ("waiting", None),
         StoredPhase::Sent { packet_id } => ("sent", Some(packet_id)),
         StoredPhase::Released { packet_id, .. } => ("released", Some(packet_id)),
     }

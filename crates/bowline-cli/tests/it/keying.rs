@@ -64,6 +64,12 @@ async fn an_input_that_has_changed_is_refused_and_nothing_of_it_is_sent() {
         );
         assert!(ended.stderr.contains("\nbowline pub: 3 messages wait in "), "{}", ended.stderr);
     }
+    let elsewhere =
+        ["pub", "-h", "127.0.0.1", "-p", &port, "--wait", "0", "-t", "elsewhere", "-q", "2", "-l"];
+    let elsewhere = Process::bowline([&elsewhere[..], &["--store", &store, "--key-by-line"]].concat());
+    let elsewhere = elsewhere.finish_with("one\ntwo\nthree\n");
+    assert_eq!(elsewhere.code, Some(1), "{}", elsewhere.stderr);
+    assert!(elsewhere.stderr.contains("or its topic, are others"), "{}", elsewhere.stderr);
     let other = run("other\n", "--key-by-line=other");
     assert!(other.stderr.contains("4 messages wait in "), "{}", other.stderr);
     let grown = run("one\ntwo\nthree\nfour\nfive\n", "--key-by-line");

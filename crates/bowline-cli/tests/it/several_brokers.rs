@@ -15,10 +15,10 @@ async fn a_publisher_goes_on_at_the_next_broker_when_the_first_is_lost() {
     let subscriber = Process::client("sub", &second, &["-t", "t", "-q", "2", "-C", "1", "-W", "50"]);
     until("subscribing", || second.stats().subscriptions == 1);
     let also = url(&second);
-    let arguments = ["-t", "t", "-q", "2", "-l", "--independent", "--also", &also];
+    let arguments = ["-t", "t", "-q", "2", "-l", "-d", "--independent", "--also", &also];
     let mut publisher = Process::client("pub", &first, &arguments);
     publisher.input(b"of the first\n");
-    until("publishing", || first.stats().messages_in == 1);
+    publisher.until_stderr("<== PUBCOMP");
     first.shut_down().await;
     publisher.input(b"of the second\n");
     assert_eq!(subscriber.finish().successful(), b"of the second\n");

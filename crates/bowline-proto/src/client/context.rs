@@ -56,7 +56,7 @@ pub(crate) struct Context {
     pub(crate) stats: Stats,
     /// Whether the broker refused our credentials since it last accepted us.
     pub(crate) was_refused: bool,
-    /// What the wall clock showed at `Timestamp::ZERO` of the engine's time.
+    /// What the wall clock shows at `Timestamp::ZERO` of the engine's time, by its last reading.
     pub(crate) wall_offset: Duration,
     pub(crate) last_publication: PublicationId,
     pub(crate) events: VecDeque<Event>,

@@ -195,6 +195,13 @@ impl ClientEngine {
         Ok(())
     }
 
+    /// Says what the wall clock shows at `now`, counted from the Unix epoch. Only durable sessions need it: stored publications
+    /// expire by it. Between the start and now it may have been set, and it goes on while a machine sleeps, which the engine's
+    /// time may not.
+    pub const fn set_wall_clock(&mut self, now: Timestamp, wall: Timestamp) {
+        self.context.wall_offset = wall.saturating_since(now);
+    }
+
     /// Takes something that happened outside.
     pub fn handle_input(&mut self, input: Input, now: Timestamp) {
         self.context.drop_due(now);

@@ -266,7 +266,9 @@ impl fmt::Display for DisconnectCause {
         match self {
             Self::Requested => f.write_str("disconnected on request"),
             Self::DialFailed => f.write_str("the transport could not be opened"),
-            Self::ConnectTimeout => f.write_str("no CONNACK within the connect timeout"),
+            Self::ConnectTimeout => f.write_str(
+                "no CONNACK within the connect timeout: check that an MQTT broker listens there, or raise the timeout",
+            ),
             Self::Refused(connack) => write!(f, "the broker refused the connection: {}", connack.reason),
             Self::ByBroker(disconnect) => write!(f, "the broker disconnected: {}", disconnect.reason),
             Self::ClosedBeforeConnack => {

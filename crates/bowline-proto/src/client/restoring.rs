@@ -107,7 +107,7 @@ impl Context {
             let (packet_id, phase) = match stored.phase {
                 StoredPhase::Sent { packet_id } => (packet_id, FlowPhase::Acknowledge),
                 StoredPhase::Released { packet_id, .. } => (packet_id, FlowPhase::Complete),
-                StoredPhase::Waiting => continue,
+                StoredPhase::Waiting | StoredPhase::Requeued => continue,
             };
             let Queued { publication, mut message, deadline, .. } = self.queued(stored);
             self.strip(&mut message);
@@ -148,6 +148,7 @@ impl Context {
             self.keys.add(stored.publication, key);
         }
         let deadline = stored.deadline.map(|deadline| self.since_wall(deadline));
-        Queued { publication: stored.publication, message: stored.message, deadline, is_in_doubt: false }
+        let is_in_doubt = stored.phase == StoredPhase::Requeued;
+        Queued { publication: stored.publication, message: stored.message, deadline, is_in_doubt }
     }
 }

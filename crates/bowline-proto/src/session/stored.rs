@@ -36,7 +36,8 @@ pub enum Entry {
         /// Which publication.
         publication: PublicationId,
     },
-    /// The publication lost its packet identifier with the session and waits again, as a new one.
+    /// The publication lost its packet identifier with the session and waits again, as a new one that may have been sent
+    /// before.
     Requeued {
         /// Which publication.
         publication: PublicationId,
@@ -157,6 +158,8 @@ pub struct StoredPublication {
 pub enum StoredPhase {
     /// No packet identifier yet.
     Waiting,
+    /// No packet identifier any more: perhaps sent in a session that was lost, and waits among the others.
+    Requeued,
     /// Perhaps sent, not answered.
     Sent {
         /// Its packet identifier.
@@ -169,6 +172,13 @@ pub enum StoredPhase {
         /// Ascending in the order of the PUBRECs.
         order: u64,
     },
+}
+
+impl StoredPhase {
+    /// Whether the publication is in the queue: it has no packet identifier.
+    pub const fn is_waiting(self) -> bool {
+        matches!(self, Self::Waiting | Self::Requeued)
+    }
 }
 
 /// The state that all entries of a session add up to.
@@ -222,7 +232,7 @@ impl StoredSession {
                 self.set_phase(*publication, StoredPhase::Sent { packet_id: *packet_id });
             }
             Entry::Pubrec { publication } => self.release(*publication),
-            Entry::Requeued { publication } => self.set_phase(*publication, StoredPhase::Waiting),
+            Entry::Requeued { publication } => self.set_phase(*publication, StoredPhase::Requeued),
             Entry::Ended { publication, retired, outcome } => {
                 self.retired.extend(retired);
                 self.end(*publication, outcome.as_ref());
@@ -290,7 +300,7 @@ impl StoredSession {
         self.publications
             .range(after.next()..)
             .map(|(_, stored)| stored)
-            .filter(|stored| stored.phase == StoredPhase::Waiting)
+            .filter(|stored| stored.phase.is_waiting())
             .take_while(|stored| {
                 let is_first = bytes == 0;
                 bytes += stored.message.content_bytes();
@@ -307,15 +317,13 @@ impl StoredSession {
 
     /// What an engine starts from: everything but the tail of a queue longer than `queue_bytes_max`.
     pub fn recover(&self, queue_bytes_max: usize) -> Recovered {
-        let mut flows: Vec<StoredPublication> = self
-            .publications
-            .values()
-            .filter(|stored| stored.phase != StoredPhase::Waiting)
-            .cloned()
-            .collect();
+        let mut flows: Vec<StoredPublication> =
+            self.publications.values().filter(|stored| !stored.phase.is_waiting()).cloned().collect();
         flows.sort_by_key(|stored| match stored.phase {
             StoredPhase::Released { order, .. } => (1, order),
-            StoredPhase::Sent { .. } | StoredPhase::Waiting => (0, stored.publication.as_u64()),
+            StoredPhase::Sent { .. } | StoredPhase::Waiting | StoredPhase::Requeued => {
+                (0, stored.publication.as_u64())
+            }
         });
         let queue = if self.publications.len() > flows.len() {
             self.load(PublicationId::default(), queue_bytes_max)
@@ -326,7 +334,7 @@ impl StoredSession {
         let rest = self
             .publications
             .range(after.next()..)
-            .filter(|(_, stored)| stored.phase == StoredPhase::Waiting)
+            .filter(|(_, stored)| stored.phase.is_waiting())
             .map(|(_, stored)| stored.message.content_bytes());
         let (paged_messages, paged_bytes) = rest.fold((0, 0), |(n, sum), bytes| (n + 1, sum + bytes));
         Recovered {

@@ -166,6 +166,10 @@ impl World {
             if held.is_loose() && (acknowledges || is_passed_over) {
                 held.is_let_go = true;
                 self.ledger.taken(index, held.number);
+                // It may come again before that acknowledgement is written.
+                if let Some(packet_id) = held.packet_id {
+                    *application.finished.entry((packet_id, held.number)).or_default() += 1;
+                }
             }
             untaken.push(delivery);
         }

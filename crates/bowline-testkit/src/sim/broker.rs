@@ -253,10 +253,14 @@ impl World {
                 self.judge(Err(format!("client {index} lost its session, and the broker had it")));
             }
         }
-        // What the other broker still has for it does not come.
+        // What the other broker still has for it does not come. It may come back to a session that it never gave up,
+        // having begun none elsewhere, and that is lost.
         if is_new || is_elsewhere {
-            self.clients[index].active.clear();
-            self.ledger.session_lost(index, false);
+            let client = &mut self.clients[index];
+            client.active.clear();
+            let is_unheard = std::mem::take(&mut client.may_miss_loss[at]) && !is_new;
+            client.wire.is_confused |= is_unheard;
+            self.ledger.session_lost(index, is_unheard);
         }
     }
 
@@ -300,13 +304,14 @@ impl World {
         self.brokers[at] = Broker::new(self.broker_limits(), self.now);
         for index in 0..self.clients.len() {
             let client = &mut self.clients[index];
+            // A client that cannot be told goes on as if nothing had happened.
+            let is_unheard = !client.plan.version.rules().has_session_present;
             if client.at != at {
+                client.may_miss_loss[at] = is_unheard;
                 continue;
             }
             client.active.clear();
             client.expects_session = false;
-            // A client that cannot be told goes on as if nothing had happened.
-            let is_unheard = !client.plan.version.rules().has_session_present;
             client.wire.is_confused |= is_unheard;
             self.ledger.session_lost(index, is_unheard);
         }

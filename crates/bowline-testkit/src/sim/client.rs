@@ -50,6 +50,8 @@ pub(super) struct Client {
     pub(super) expects_session: bool,
     /// The broker began a session that the client has not heard of.
     pub(super) is_loss_unheard: [bool; 2],
+    /// The broker lost the session, if it had one, while the client was at the other one, and cannot tell it later.
+    pub(super) may_miss_loss: [bool; 2],
     /// A CONNECT on a connection that it had left reached the broker after all, and no session began since.
     pub(super) left_connect_came: [bool; 2],
     /// The disk's generation when the client heard of a new session: until the next one is committed, a kill makes it
@@ -94,6 +96,7 @@ impl Client {
             active: BTreeSet::new(),
             expects_session: false,
             is_loss_unheard: [false; 2],
+            may_miss_loss: [false; 2],
             left_connect_came: [false; 2],
             at: 0,
             was_elsewhere: false,

@@ -152,7 +152,7 @@ impl Ledger {
             End::Acknowledged if message.times_witnessed == 0 && !message.may_repeat => {
                 Err(format!("message {number} was acknowledged, and the broker does not have it"))
             }
-            End::Nothing if message.is_sent && !message.is_doubtful => {
+            End::Nothing if message.is_sent => {
                 Err(format!("message {number} ended as not sent, and it was: {message:?}"))
             }
             End::Indeterminate { is_ours: false } if !message.may_be_unknown() => {

@@ -57,6 +57,8 @@ pub(super) struct Relay {
     /// come to what it has sent twice.
     answers: BTreeMap<(bool, u16), (u32, u32)>,
     interval: Duration,
+    /// An answer was kept from the broker, which has heard less of the client than the client has said.
+    pub(super) has_kept_back: bool,
 }
 
 #[derive(Debug)]
@@ -77,6 +79,7 @@ impl Relay {
             unanswered: Vec::new(),
             answers: BTreeMap::new(),
             interval: manners.resends_after.unwrap_or_default(),
+            has_kept_back: false,
         }
     }
 
@@ -131,6 +134,7 @@ impl Relay {
                 if let Some((sent, answered)) = self.answers.get_mut(&(ends_publish, id)) {
                     *answered += 1;
                     if !frame.is(PUBREC) && (2..=*sent).contains(answered) {
+                        self.has_kept_back = true;
                         continue;
                     }
                 }
@@ -272,6 +276,18 @@ mod tests {
         assert!(relay.due_at().is_some(), "a late PUBREC does not answer PUBREL");
         relay.towards_broker(&[0x70, 2, 0, 7]);
         assert_eq!(relay.due_at(), None);
+    }
+
+    #[test]
+    fn a_second_answer_is_kept_from_the_broker_which_is_known() {
+        let (mut relay, mut numbers) =
+            (relay(Numbering::Kept, Some(Duration::from_secs(1))), Numbers::default());
+        relay.towards_client(&PUBLISH_7, &mut numbers, NOW);
+        relay.again(NOW + Duration::from_secs(1));
+        assert_eq!(relay.towards_broker(&[0x40, 2, 0, 7]), [0x40, 2, 0, 7]);
+        assert!(!relay.has_kept_back);
+        assert_eq!(relay.towards_broker(&[0x40, 2, 0, 7]), []);
+        assert!(relay.has_kept_back);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) struct Link {
     pub(super) to_client: Pipe,
     /// The broker's end, while it is open.
     pub(super) connection: Option<ConnectionId>,
-    /// What the client wrote stood still for a while: the broker may have heard nothing for longer than the keep alive.
+    /// What the client wrote stood still for a while, or was kept back as a second answer: the broker may have heard nothing for longer than the keep alive.
     pub(super) was_silenced: bool,
     /// What the broker does besides.
     pub(super) relay: Option<Relay>,
@@ -288,6 +288,7 @@ impl World {
             Some(Arrival::Bytes(mut bytes)) => {
                 if let Some(relay) = &mut link.relay {
                     bytes = relay.towards_broker(&bytes);
+                    link.was_silenced |= relay.has_kept_back;
                 }
                 broker.reads_from = Some(number);
                 broker.core.handle_bytes(connection, &bytes);

@@ -134,7 +134,10 @@ impl Wire {
             }
             Packet::UnsubAck(unsuback) => {
                 for filter in self.ending.remove(&unsuback.packet_id).unwrap_or_default() {
-                    self.unsubscribing.retain(|one| *one != filter);
+                    // It may be under way a second time.
+                    if let Some(at) = self.unsubscribing.iter().position(|one| *one == filter) {
+                        self.unsubscribing.swap_remove(at);
+                    }
                 }
             }
             _ => {}
@@ -254,7 +257,7 @@ fn phase_of(disk: &Recovered, id: PacketId) -> Option<StoredPhase> {
     let mut phases = disk.flows.iter().map(|flow| flow.phase);
     phases.find(|phase| match phase {
         StoredPhase::Sent { packet_id } | StoredPhase::Released { packet_id, .. } => *packet_id == id,
-        StoredPhase::Waiting => false,
+        StoredPhase::Waiting | StoredPhase::Requeued => false,
     })
 }
 

@@ -214,6 +214,23 @@ fn expiry_goes_on_by_the_wall_clock_while_the_client_is_down() {
 }
 
 #[test]
+fn a_stored_message_expires_by_the_wall_clock_as_it_is_now_and_not_as_it_was_at_the_start() {
+    let later = bowline_testkit::client_rig::WALL_START + Duration::from_secs(86_400);
+    let config = || durable(Version::V5);
+    let mut rig = ClientRig::new(config());
+    // The clock was set, or the machine has slept.
+    rig.engine.set_wall_clock(Timestamp::ZERO, later);
+    publish(&mut rig, expiring(message("x", QoS::AtLeastOnce), 60));
+    let store = rig.store.after_crash();
+    let mut rig =
+        ClientRig::resume_at(config(), store, Timestamp::from_secs(5), later + Duration::from_secs(20));
+    connect(&mut rig);
+    let sent = published(&mut rig);
+    let [sent] = &sent[..] else { panic!("it has 40 s left: {sent:?}") };
+    assert_eq!(sent.properties.as_ref().unwrap().expiry_secs, Some(40));
+}
+
+#[test]
 fn wanted_subscriptions_are_made_again_after_a_restart_only_if_the_broker_lost_them() {
     for (session_present, expected) in [(true, 0), (false, 1)] {
         let mut rig = ClientRig::new(durable(Version::V5));

@@ -285,3 +285,21 @@ fn what_was_sent_in_a_lost_session_stays_in_doubt_while_its_new_identifier_is_st
     let [(ended, Outcome::Indeterminate { limit: Some(_) })] = outcomes[..] else { panic!("{outcomes:?}") };
     assert_eq!(ended, publication, "a limit forbids it");
 }
+
+#[test]
+fn what_was_sent_in_a_lost_session_stays_in_doubt_in_the_next_process() {
+    for version in TELLING {
+        let (rig, publication) = waiting_for_a_new_identifier(version);
+        let mut rig = rig.crash();
+        rig.advance(Duration::from_secs(601));
+        rig.commit();
+        assert_eq!(rig.outcomes(), [(publication, UNKNOWN)], "{version:?}: expired");
+
+        let (rig, publication) = waiting_for_a_new_identifier(version);
+        let mut rig = rig.crash();
+        assert!(rig.engine.cancel(publication), "{version:?}");
+        rig.settle();
+        rig.commit();
+        assert_eq!(rig.outcomes(), [(publication, UNKNOWN)], "{version:?}: cancelled");
+    }
+}

@@ -70,7 +70,7 @@ impl fmt::Display for EndpointError {
                 "what stands before `://` is no scheme: begin with mqtt://, and percent-encode user name and password",
             ),
             Self::SchemeUnknown { scheme } => {
-                write!(f, "the scheme `{scheme}` is unknown: use mqtt, or tcp for the same")
+                write!(f, "the scheme `{scheme}` is unknown: use mqtt, mqtts, ws, wss or unix")
             }
             Self::SchemeNotBuilt { scheme, feature: Some(feature) } => {
                 write!(f, "{scheme}:// needs the feature `{feature}`: build with it, or use mqtt://")

@@ -140,7 +140,7 @@ impl TcpConnector {
 
     fn pace(&self, addresses: usize, started: Instant) -> Pace {
         let attempt_max = self.attempt_timeout.unwrap_or(self.connect_timeout);
-        let deadline = started + self.connect_timeout;
+        let deadline = started + self.connect_timeout.min(FAR);
         // One local port carries one attempt at a time, so each address gets its share of the time.
         if self.attempt.bind.is_some_and(|local| local.port() != 0) {
             let share = self.connect_timeout / u32::try_from(addresses.max(1)).unwrap_or(u32::MAX);
@@ -174,6 +174,9 @@ impl TcpConnector {
         }
     }
 }
+
+/// As good as no limit, and short enough to be counted in any clock.
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 impl Default for TcpConnector {
     fn default() -> Self {

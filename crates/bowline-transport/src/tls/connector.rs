@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::connector::{ConnectFuture, Connector};
 use crate::endpoint::Endpoint;
 use crate::error::ConnectError;
 use crate::stream::Stream;
+use crate::sub_protocol::SubProtocol;
 use crate::tls::client::Tls;
 use crate::tls_error::{Side, TlsError};
 
@@ -26,22 +27,24 @@ impl<C: Connector> TlsConnector<C> {
         Self { below, tls, connect_timeout: Duration::from_secs(10) }
     }
 
-    /// How long connecting may take in all. The handshake gets what reading files and opening the stream have left of it; those
-    /// have no limit here, so give the connector below one that is not longer. Default: 10 s.
+    /// How long connecting may take in all: reading files, opening the stream and the handshake. Give the connector below a limit
+    /// that is a little shorter, and it can say more of what takes so long. Default: 10 s.
     pub const fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
     }
 
-    async fn open(&self, endpoint: &Endpoint) -> Result<Stream, ConnectError> {
-        let limit = self.connect_timeout;
-        let started = Instant::now();
-        let prepared = self.tls.prepare(endpoint).await?;
-        let stream = self.below.connect(endpoint).await?;
-        match timeout(limit.saturating_sub(started.elapsed()), prepared.handshake(stream)).await {
+    async fn open(&self, endpoint: &Endpoint, sub_protocol: SubProtocol) -> Result<Stream, ConnectError> {
+        let opening = async {
+            let prepared = self.tls.prepare(endpoint).await?;
+            let stream = self.below.connect_as(endpoint, sub_protocol).await?;
+            prepared.handshake(stream).await
+        };
+        match timeout(self.connect_timeout, opening).await {
             Ok(done) => done,
             Err(_) => {
-                let source = TlsError::timed_out(Side::Client, &endpoint.host_and_port(), limit);
+                let peer = endpoint.host_and_port();
+                let source = TlsError::timed_out(Side::Client, &peer, self.connect_timeout);
                 Err(ConnectError::Tls { source })
             }
         }
@@ -50,6 +53,10 @@ impl<C: Connector> TlsConnector<C> {
 
 impl<C: Connector> Connector for TlsConnector<C> {
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> ConnectFuture<'a> {
-        Box::pin(self.open(endpoint))
+        self.connect_as(endpoint, SubProtocol::Mqtt)
+    }
+
+    fn connect_as<'a>(&'a self, endpoint: &'a Endpoint, sub_protocol: SubProtocol) -> ConnectFuture<'a> {
+        Box::pin(self.open(endpoint, sub_protocol))
     }
 }

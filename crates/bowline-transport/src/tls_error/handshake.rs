@@ -84,7 +84,7 @@ fn explained(side: Side, peer: &str, error: &Error) -> (Kind, String) {
         ) => {
             let text = match side {
                 Side::Client => format!(
-                    "{peer} does not speak TLS: connect with mqtt://, or to the port where the broker speaks TLS, usually 8883"
+                    "{peer} does not speak TLS: connect with mqtt:// (ws:// instead of wss://), or to the port where the broker speaks TLS, usually 8883"
                 ),
                 Side::Server => {
                     format!("the client {peer} does not speak TLS: it has to connect with mqtts://")

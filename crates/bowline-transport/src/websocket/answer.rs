@@ -1,10 +1,12 @@
 //! The server's side of the handshake: judges the request and answers. Knows no time limit.
 
+use std::io;
+
 use tokio::io::AsyncWriteExt;
 
 use crate::stream::{Side, Stream};
 use crate::sub_protocol::SubProtocol;
-use crate::websocket::head::{self, HEADERS_MAX};
+use crate::websocket::head::{self, HEADERS_MAX, Head};
 use crate::websocket::options::Limits;
 use crate::websocket::upgrade::framed;
 use crate::websocket_error::WebSocketError;
@@ -26,11 +28,12 @@ pub(super) async fn answer(
     let peer = stream.description().peer().to_owned();
     let failed = |source| WebSocketError::Io { peer: peer.clone(), source };
     let judged = match head::read(&mut stream).await.map_err(failed)? {
-        Some((request, rest)) => judge(&request, path).and_then(|accepted| {
+        Head::Whole(request, rest) => judge(&request, path).and_then(|accepted| {
             // A client has to wait for the answer; what comes before it was meant for something between.
             if rest.is_empty() { Ok(accepted) } else { Err(Refusal::bad("it goes on without an answer")) }
         }),
-        None => Err(Refusal::bad("it is longer than 16 KiB")),
+        Head::TooLong => Err(Refusal::bad("it is longer than 16 KiB")),
+        Head::Ended(_) => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
     };
     match judged {
         Ok((accept, sub_protocol)) => {

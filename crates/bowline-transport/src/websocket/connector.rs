@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::connector::{ConnectFuture, Connector};
 use crate::endpoint::Endpoint;
@@ -31,24 +31,24 @@ impl<C: Connector> WebSocketConnector<C> {
         Self { below, options, connect_timeout: Duration::from_secs(10) }
     }
 
-    /// How long connecting may take in all. The handshake gets what the hook and opening the stream have left of it; those have no
-    /// limit here, so give the connector below one that is not longer. Default: 10 s.
+    /// How long connecting may take in all: the hook, opening the stream and the handshake. Give the connector below a limit that
+    /// is a little shorter, and it can say more of what takes so long. Default: 10 s.
     pub const fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
     }
 
     async fn open(&self, endpoint: &Endpoint, sub_protocol: SubProtocol) -> Result<Stream, ConnectError> {
-        let limit = self.connect_timeout;
-        let started = Instant::now();
-        let handshake = self.options.prepare(endpoint, sub_protocol).await?;
-        let stream = self.below.connect_as(endpoint, sub_protocol).await?;
-        let upgrade = upgrade(stream, &handshake, self.options.limits);
-        match timeout(limit.saturating_sub(started.elapsed()), upgrade).await {
-            Ok(done) => Ok(done?),
+        let opening = async {
+            let handshake = self.options.prepare(endpoint, sub_protocol).await?;
+            let stream = self.below.connect_as(endpoint, sub_protocol).await?;
+            Ok(upgrade(stream, &handshake, self.options.limits).await?)
+        };
+        match timeout(self.connect_timeout, opening).await {
+            Ok(done) => done,
             Err(_) => {
-                let peer = endpoint.host_and_port();
-                Err(WebSocketError::TimedOut { peer, after: limit }.into())
+                let (peer, after) = (endpoint.host_and_port(), self.connect_timeout);
+                Err(WebSocketError::TimedOut { peer, after }.into())
             }
         }
     }

@@ -19,26 +19,36 @@ pub(super) const HEADERS_MAX: usize = 64;
 /// What every server appends to the key, by RFC 6455.
 const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Reads a head, and what the other side has sent right after it. `None` if it is longer than the limit.
+/// What was read where a head should be.
+pub(super) enum Head {
+    /// A head, and what the other side has sent right after it.
+    Whole(BytesMut, Bytes),
+    /// More than a head can have.
+    TooLong,
+    /// The end of the stream, after this.
+    Ended(BytesMut),
+}
+
+/// Reads a head.
 ///
 /// # Errors
 ///
-/// What the stream says, the end of the stream included.
-pub(super) async fn read(stream: &mut Stream) -> io::Result<Option<(BytesMut, Bytes)>> {
+/// What the stream says.
+pub(super) async fn read(stream: &mut Stream) -> io::Result<Head> {
     let mut head = BytesMut::new();
     let mut searched = 0;
     loop {
         if let Some(at) = head[searched..].windows(4).position(|window| window == b"\r\n\r\n") {
             let rest = head.split_off(searched + at + 4).freeze();
-            return Ok(Some((head, rest)));
+            return Ok(Head::Whole(head, rest));
         }
         searched = head.len().saturating_sub(3);
         if head.len() >= HEAD_BYTES_MAX {
-            return Ok(None);
+            return Ok(Head::TooLong);
         }
         head.reserve(1024);
         if stream.read_buf(&mut head).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            return Ok(Head::Ended(head));
         }
     }
 }

@@ -6,12 +6,15 @@ use tokio::io::AsyncWriteExt;
 use crate::stream::{Framed, Side, Stream};
 use crate::sub_protocol::SubProtocol;
 use crate::websocket::handshake::Handshake;
-use crate::websocket::head::{self, HEADERS_MAX};
+use crate::websocket::head::{self, HEADERS_MAX, Head};
 use crate::websocket::options::Limits;
 use crate::websocket_error::WebSocketError;
 
 /// Most characters of a server's sub-protocol that an error shows.
 const SHOWN_MAX: usize = 64;
+
+/// How a server that expects TLS answers what is not TLS: with an alert.
+const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
 /// Makes a WebSocket of an open stream.
 pub(super) async fn upgrade(
@@ -25,8 +28,17 @@ pub(super) async fn upgrade(
     stream.write_all(handshake.request(&key).as_bytes()).await.map_err(failed)?;
     stream.flush().await.map_err(failed)?;
     let wrong = |problem| WebSocketError::Handshake { peer: peer(), problem };
-    let Some((answer, rest)) = head::read(&mut stream).await.map_err(failed)? else {
-        return Err(wrong("its answer is longer than 16 KiB"));
+    let (answer, rest) = match head::read(&mut stream).await.map_err(failed)? {
+        Head::Whole(answer, rest) => (answer, rest),
+        Head::TooLong => return Err(wrong("its answer is longer than 16 KiB")),
+        Head::Ended(start) if start.starts_with(&TLS_ALERT) => {
+            return Err(WebSocketError::SpeaksTls { peer: peer() });
+        }
+        Head::Ended(_) => {
+            return Err(wrong(
+                "it closed the connection without an answer; check the port, and whether it is for ws:// or wss://",
+            ));
+        }
     };
     judge(&answer, &key, handshake.sub_protocol(), &peer())?;
     Ok(framed(stream, rest, Side::Client, limits))

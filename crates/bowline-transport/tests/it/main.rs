@@ -7,6 +7,8 @@ mod seam;
 mod tcp_connect;
 mod tcp_options;
 mod tcp_stream;
+#[cfg(all(feature = "tls", feature = "websocket"))]
+mod time_limits;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(unix)]

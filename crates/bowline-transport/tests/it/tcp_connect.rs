@@ -94,6 +94,24 @@ async fn a_host_that_does_not_answer_is_given_up_at_the_connect_timeout() {
 }
 
 #[tokio::test]
+async fn the_longest_timeouts_are_as_good_as_none() {
+    let acceptor = TcpAcceptor::bind(addr("127.0.0.1:0")).unwrap();
+    let connector = TcpConnector::new()
+        .connect_timeout(Duration::MAX)
+        .attempt_timeout(Duration::MAX)
+        .attempt_delay(Duration::MAX);
+    let deaf = Deaf::new();
+    assert!(connector.connect_to(&[deaf.addr(), acceptor.local_addr()]).await.is_ok());
+    let from_one_port = connector.bind_address(deaf_port());
+    assert!(from_one_port.connect_to(&[acceptor.local_addr()]).await.is_ok());
+}
+
+/// An address whose port was free a moment ago.
+fn deaf_port() -> SocketAddr {
+    Deaf::new().addr()
+}
+
+#[tokio::test]
 async fn beside_an_address_that_does_not_answer_the_next_is_tried_after_a_quarter_of_a_second() {
     let (silent, deaf) = (Silent::new().await, Deaf::new());
     let acceptor = TcpAcceptor::bind(addr("127.0.0.1:0")).unwrap();

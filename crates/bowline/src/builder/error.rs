@@ -11,7 +11,9 @@ use crate::disconnection::Disconnection;
 use crate::store::StoreError;
 
 /// Why a client could not be made or connected. Nothing is left behind: no task, no socket.
-#[derive(Clone, Debug)]
+///
+/// `Debug` is the text of `Display`: it is what a program shows that returns this from `main`.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The URL says nothing that can be connected to.
@@ -50,6 +52,12 @@ impl ConnectError {
     /// The broker's reason, if it refused.
     pub fn reason(&self) -> Option<ReasonCode> {
         self.disconnection().and_then(Disconnection::reason)
+    }
+}
+
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -1,9 +1,7 @@
 //! Opening the store of a durable session, and whether its session may be gone on with. Makes no client.
 
 use std::sync::mpsc;
-use std::time::SystemTime;
 
-use bowline_proto::Timestamp;
 use bowline_proto::client::ClientConfig;
 use bowline_proto::session::Recovered;
 use tokio::sync::oneshot;
@@ -75,11 +73,4 @@ fn check_owner(config: &ClientConfig, recovered: &Recovered) -> Result<(), Store
         return Err(StoreErrorKind::OtherVersion { stored: identity.version, asked: config.version });
     }
     Ok(())
-}
-
-/// The wall clock, counted from the Unix epoch.
-pub(super) fn wall_clock() -> Timestamp {
-    // Before 1970 no deadline can have been stored.
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::ZERO + since
 }

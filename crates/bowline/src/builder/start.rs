@@ -11,11 +11,11 @@ use tokio::time::Instant;
 
 use crate::builder::error::ConnectError;
 use crate::builder::id::random_seed;
-use crate::builder::opening::{Opened, wall_clock};
+use crate::builder::opening::Opened;
 use crate::builder::options::{Builder, Role};
 use crate::connection::Connection;
 use crate::io::{Dialer, Driver};
-use crate::shared::{Hold, Lease, Shared};
+use crate::shared::{Hold, Lease, Shared, wall_clock};
 use crate::subscribe::Unrouted;
 
 impl<R: Role> Builder<R> {

@@ -7,6 +7,9 @@ use std::time::Duration;
 use bowline_transport::WebSocket;
 use bowline_transport::{Connector, SchemeConnector, TcpConnector};
 
+/// How long before what lies above it a transport is given up at most.
+const MARGIN_MAX: Duration = Duration::from_secs(1);
+
 /// What the options of transports add up to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Transports {
@@ -19,10 +22,11 @@ pub(super) struct Transports {
 
 impl Transports {
     /// What dials, over what the application brings or else over TCP. The engine watches over the whole attempt: the limits of
-    /// transports only say more about what went wrong. For that, a handshake must be given up a little before.
+    /// transports only say more about what went wrong. For that, each must be given up a little before what lies above it.
     pub(super) fn connector(&self, below: Option<Arc<dyn Connector>>, limit: Duration) -> Arc<dyn Connector> {
-        let below = below.unwrap_or_else(|| Arc::new(self.tcp.clone().connect_timeout(limit)));
-        let transports = SchemeConnector::new(below).connect_timeout(limit - limit / 10);
+        let margin = (limit / 10).min(MARGIN_MAX);
+        let below = below.unwrap_or_else(|| Arc::new(self.tcp.clone().connect_timeout(limit - 2 * margin)));
+        let transports = SchemeConnector::new(below).connect_timeout(limit - margin);
         #[cfg(feature = "tls")]
         let transports = transports.tls(self.tls.clone());
         #[cfg(feature = "websocket")]

@@ -26,7 +26,7 @@ use crate::io::link::Link;
 use crate::io::read_buffer::{self, ReadBuffer};
 use crate::io::target::Target;
 use crate::io::timer::Timer;
-use crate::shared::{Effects, Inner, Shared};
+use crate::shared::{Effects, Inner, Shared, wall_clock};
 use crate::state::ConnectionState;
 use crate::store::StoreLink;
 
@@ -234,6 +234,9 @@ impl Driver {
         {
             self.effects.outdated.extend(inner.transport_error.replace(Arc::from(error)));
             self.inputs = vec![Input::DialFailed];
+        }
+        if self.shared.store.is_some() {
+            engine.set_wall_clock(now, wall_clock());
         }
         let mut batch = packets.drain(..);
         while !engine.is_reading_paused()

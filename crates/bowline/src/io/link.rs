@@ -90,7 +90,8 @@ impl Link {
 /// The first that was read, or what went wrong with it in words that help.
 fn as_greeting(stream: &Stream, bytes: &[u8], read: io::Result<()>) -> io::Result<()> {
     let peer = || stream.description().peer().to_owned();
-    let is_plain = || stream.description().transport() != "tls";
+    // Whoever has made a TLS or WebSocket handshake has said something, and cannot be the wrong port.
+    let is_plain = || !matches!(stream.description().transport(), "tls" | "websocket");
     match read {
         Ok(()) if bytes.starts_with(&TLS_ALERT) && is_plain() => {
             Err(io::Error::new(io::ErrorKind::InvalidData, ConnectError::SpeaksTls { peer: peer() }))

@@ -21,6 +21,7 @@ use crate::shared::keys::Keys;
 use crate::shared::number_map::NumberMap;
 use crate::shared::receipts::Receipts;
 use crate::shared::wakers::Wakers;
+use crate::shared::wall_clock::wall_clock;
 
 /// Guarded by the lock of [`Shared`](crate::shared::Shared).
 #[derive(Debug)]
@@ -121,9 +122,13 @@ impl Inner {
         key: Option<&Text>,
         now: Timestamp,
     ) -> Result<PublicationId, PublishError> {
+        let is_durable = self.is_durable;
         let Some(engine) = self.open_engine() else {
             return Err(PublishError::new(PublishErrorKind::Ended, Some(message)));
         };
+        if is_durable && message.expiry_secs().is_some() {
+            engine.set_wall_clock(now, wall_clock());
+        }
         let has_outcome = message.qos != QoS::AtMostOnce;
         let published = match key {
             Some(key) => engine.publish_keyed(message, key.clone(), now),

@@ -16,6 +16,7 @@ mod number_map;
 mod receipts;
 mod signal;
 mod wakers;
+mod wall_clock;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -33,6 +34,7 @@ pub(crate) use inbox::{AckMode, Cursor, HandOver, Inbox, Item};
 pub(crate) use inner::{Inner, OperationResult};
 pub(crate) use lease::{Hold, Lease};
 pub(crate) use wakers::Place;
+pub(crate) use wall_clock::wall_clock;
 
 use crate::event::EventFeed;
 use crate::state::ConnectionState;

@@ -8,6 +8,8 @@ mod behaviour;
 mod blocking;
 mod cancelling;
 mod connecting;
+#[cfg(all(unix, feature = "tls", feature = "websocket"))]
+mod connection_errors;
 mod counterpart;
 #[cfg(feature = "durable")]
 mod disk_store;

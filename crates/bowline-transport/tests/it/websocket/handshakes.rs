@@ -159,6 +159,30 @@ async fn an_answer_that_is_no_answer_is_told_as_such() {
 }
 
 #[tokio::test]
+async fn a_server_that_closes_instead_of_answering_is_told_with_what_to_check() {
+    for (answer, kind, advice) in [
+        (&b""[..], ConnectErrorKind::WebSocket, "check the port, and whether it is for ws:// or wss://"),
+        (b"HTTP/1.1 101 X", ConnectErrorKind::WebSocket, "check the port"),
+        // The alert of a server that expects TLS.
+        (b"\x15\x03\x03\x00\x02\x02\x32", ConnectErrorKind::SpeaksTls, "connect with wss://"),
+    ] {
+        let place = Place::new(64 * 1024);
+        let connector = WebSocketConnector::new(place.connector.clone(), WebSocket::new());
+        let closing = async {
+            let mut server = place.listener.accept().await.unwrap();
+            wire::read_head(&mut server).await;
+            wire::send(&mut server, answer).await;
+        };
+        let endpoint = endpoint("ws://broker.example/zpath");
+        let (client, ()) = within(async { tokio::join!(connector.connect(&endpoint), closing) }).await;
+        let error = client.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        let text = text_of(&error);
+        assert!(text.contains("broker.example:80") && text.contains(advice), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_says_nothing_is_given_up_in_time() {
     let error = refused("").await;
     assert_eq!(error.kind(), ConnectErrorKind::TimedOut);

@@ -292,6 +292,10 @@ impl SessionStore for DiskStore {
 
 impl Drop for DiskStore {
     fn drop(&mut self) {
+        if !self.doubtful.is_empty() {
+            // The last chance: they were handed back, and whoever opens the file next would send them.
+            _ = self.guarded(|store| store.opened().map(|_| ()));
+        }
         self.close();
     }
 }

@@ -80,19 +80,24 @@ impl<'a> Reading<'a> {
             let (place, phase) = item?;
             let number = number_in(place.value())?;
             let phase = phase_in(place.value(), phase.value())?;
+            if phase.is_waiting() {
+                continue;
+            }
             let body = self.bodies.get(number)?;
             let body = body.ok_or_else(|| Failure::damaged("the content of a publication is missing"))?;
             flows.push(self.content(number, body.value())?.with(PublicationId::new(number), phase));
         }
         flows.sort_by_key(|stored| match stored.phase {
             StoredPhase::Released { order, .. } => (1, order),
-            StoredPhase::Sent { .. } | StoredPhase::Waiting => (0, stored.publication.as_u64()),
+            StoredPhase::Sent { .. } | StoredPhase::Waiting | StoredPhase::Requeued => {
+                (0, stored.publication.as_u64())
+            }
         });
         Ok(flows)
     }
 
-    /// Publications without a phase record, later than `after`. Walks along both tables, so that flows in between cost no
-    /// look-up.
+    /// Publications without a packet identifier, later than `after`. Walks along both tables, so that flows in between cost
+    /// no look-up.
     pub(super) fn waiting(
         &self,
         meta: &Meta,
@@ -102,7 +107,7 @@ impl<'a> Reading<'a> {
         let mut found: Vec<StoredPublication> = Vec::new();
         let Some(first) = after.as_u64().checked_add(1) else { return Ok(found) };
         let mut flows = self.state.range(&numbered(PHASE, first)[..]..&all_of(PHASE).1[..])?;
-        let mut next_flow = next_number(&mut flows)?;
+        let mut next_flow = next_phase(&mut flows)?;
         let mut bytes = 0_usize;
         for item in self.bodies.range(first..)? {
             // Behind the last one that waits there may be many flows.
@@ -111,10 +116,12 @@ impl<'a> Reading<'a> {
             }
             let (number, body) = item?;
             let number = number.value();
-            while next_flow.is_some_and(|flow| flow < number) {
-                next_flow = next_number(&mut flows)?;
+            while next_flow.is_some_and(|(flow, _)| flow < number) {
+                next_flow = next_phase(&mut flows)?;
             }
-            if next_flow == Some(number) {
+            let own = next_flow.filter(|(flow, _)| *flow == number);
+            let phase = own.map_or(StoredPhase::Waiting, |(_, phase)| phase);
+            if !phase.is_waiting() {
                 continue;
             }
             let content = self.content(number, body.value())?;
@@ -123,7 +130,7 @@ impl<'a> Reading<'a> {
             if !is_first && bytes > bytes_max {
                 break;
             }
-            found.push(content.with(PublicationId::new(number), StoredPhase::Waiting));
+            found.push(content.with(PublicationId::new(number), phase));
         }
         Ok(found)
     }
@@ -198,9 +205,9 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn next_number(flows: &mut Range<'_, &'static [u8], &'static [u8]>) -> Result<Option<u64>, Failure> {
-    match flows.next().transpose()? {
-        Some((place, _)) => number_in(place.value()).map(Some),
-        None => Ok(None),
-    }
+fn next_phase(
+    phases: &mut Range<'_, &'static [u8], &'static [u8]>,
+) -> Result<Option<(u64, StoredPhase)>, Failure> {
+    let Some((place, phase)) = phases.next().transpose()? else { return Ok(None) };
+    Ok(Some((number_in(place.value())?, phase_in(place.value(), phase.value())?)))
 }

@@ -155,6 +155,7 @@ fn properties(reader: &mut Reader) -> Result<MessageProperties, BadRecord> {
 pub(super) fn phase_record(phase: StoredPhase) -> Option<Vec<u8>> {
     match phase {
         StoredPhase::Waiting => None,
+        StoredPhase::Requeued => Some(vec![3]),
         StoredPhase::Sent { packet_id } => Some([&[1][..], &packet_id.as_u16().to_le_bytes()].concat()),
         StoredPhase::Released { packet_id, order } => {
             Some([&[2][..], &packet_id.as_u16().to_le_bytes(), &order.to_le_bytes()].concat())
@@ -164,11 +165,10 @@ pub(super) fn phase_record(phase: StoredPhase) -> Option<Vec<u8>> {
 
 pub(super) fn phase(bytes: Bytes) -> Result<StoredPhase, BadRecord> {
     let mut reader = Reader::new(bytes);
-    let kind = reader.u8()?;
-    let packet_id = packet_id(reader.u16()?)?;
-    let phase = match kind {
-        1 => StoredPhase::Sent { packet_id },
-        2 => StoredPhase::Released { packet_id, order: reader.u64()? },
+    let phase = match reader.u8()? {
+        1 => StoredPhase::Sent { packet_id: packet_id(reader.u16()?)? },
+        2 => StoredPhase::Released { packet_id: packet_id(reader.u16()?)?, order: reader.u64()? },
+        3 => StoredPhase::Requeued,
         _ => return Err(BadRecord("its phase does not exist")),
     };
     reader.end()?;

@@ -62,7 +62,7 @@ impl<'a> Writing<'a> {
                 self.set_phase(*publication, StoredPhase::Sent { packet_id: *packet_id })
             }
             Entry::Pubrec { publication } => self.release(*publication),
-            Entry::Requeued { publication } => self.set_phase(*publication, StoredPhase::Waiting),
+            Entry::Requeued { publication } => self.set_phase(*publication, StoredPhase::Requeued),
             Entry::Ended { publication, retired, outcome } => {
                 if let Some(packet_id) = retired {
                     self.insert_packet(RETIRED, *packet_id)?;
@@ -112,10 +112,10 @@ impl<'a> Writing<'a> {
         let phase =
             accepted.packet_id.map_or(StoredPhase::Waiting, |packet_id| StoredPhase::Sent { packet_id });
         let old_phase = self.put_phase(accepted.publication, phase)?;
-        if let (Some(replaced), StoredPhase::Waiting) = (replaced, old_phase) {
+        if let Some(replaced) = replaced.filter(|_| old_phase.is_waiting()) {
             self.uncount(replaced)?;
         }
-        if phase == StoredPhase::Waiting {
+        if phase.is_waiting() {
             self.count(head);
         }
         if let Some(key) = &accepted.key {
@@ -138,11 +138,10 @@ impl<'a> Writing<'a> {
     fn set_phase(&mut self, publication: PublicationId, phase: StoredPhase) -> Result<(), Failure> {
         let Some(head) = self.head(publication)? else { return Ok(()) };
         let old = self.put_phase(publication, phase)?;
-        match (old, phase) {
-            (StoredPhase::Waiting, StoredPhase::Waiting) => {}
-            (StoredPhase::Waiting, _) => self.uncount(head)?,
-            (_, StoredPhase::Waiting) => self.count(head),
-            _ => {}
+        match (old.is_waiting(), phase.is_waiting()) {
+            (true, false) => self.uncount(head)?,
+            (false, true) => self.count(head),
+            (true, true) | (false, false) => {}
         }
         Ok(())
     }
@@ -155,7 +154,7 @@ impl<'a> Writing<'a> {
             None => return Ok(()),
         };
         let head = BodyHead::of(&place, &body)?;
-        if self.put_phase(publication, StoredPhase::Waiting)? == StoredPhase::Waiting {
+        if self.put_phase(publication, StoredPhase::Waiting)?.is_waiting() {
             self.uncount(head)?;
         }
         if head.has_key {

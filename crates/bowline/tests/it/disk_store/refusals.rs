@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bowline::store::{DiskStore, Entry, SessionStore, StoreError, StoreErrorKind, StoredSession};
 use bowline_testkit::power::PowerDisk;
@@ -289,6 +291,37 @@ fn forget_accepted(model: &mut StoredSession, batch: &[Entry]) {
             model.apply(&Entry::Ended { publication, retired: None, outcome: None });
         }
     }
+}
+
+#[test]
+fn what_was_handed_back_is_taken_out_at_the_latest_when_the_store_is_closed() {
+    let disk = PowerDisk::new();
+    let mut store = store_on(&disk);
+    store.recover(0).expect("the disk works");
+    let is_gone = Arc::new(AtomicBool::new(false));
+    let mut store = DiskStore::on({
+        drop(store);
+        let (disk, is_gone) = (disk.clone(), is_gone.clone());
+        move || match is_gone.load(Ordering::Relaxed) {
+            true => Err(std::io::Error::other("the disk is not there")),
+            false => Ok(Box::new(super::Disk(disk.clone()))),
+        }
+    });
+    store.recover(0).expect("the disk works");
+    // All of it is written, and then the disk is gone for a while.
+    disk.fail_next_sync();
+    is_gone.store(true, Ordering::Relaxed);
+    let batch: Vec<Entry> = Script::new(14).batch(200);
+    let batch: Vec<Entry> = batch.into_iter().filter(|entry| matches!(entry, Entry::Accepted(_))).collect();
+    store.commit(&batch).expect_err("the sync failed");
+    is_gone.store(false, Ordering::Relaxed);
+    drop(store);
+    let found = store_on(&disk).recover(usize::MAX).expect("the disk works");
+    assert_eq!(
+        (found.queue.len(), found.flows.len()),
+        (0, 0),
+        "they would be sent, and once more by the application"
+    );
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What a client finds that is started again on its store.
 
 use std::future::IntoFuture;
+use std::time::{Duration, SystemTime};
 
+use bowline::proto::Timestamp;
 use bowline::proto::packet::{Ack, Packet};
 use bowline::{PublishErrorKind, QoS, SendQueue, Session, Version};
 use bowline_testkit::packets::{qos1, qos2};
@@ -182,4 +184,23 @@ async fn wanted_subscriptions_are_made_again_by_the_next_client_if_the_broker_ha
     peer.connect().await;
     peer.connack(false).await;
     assert_eq!(peer.subscribe().await.subscriptions[0].filter.as_str(), "in");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_is_stored_by_the_wall_clock_at_the_publish_and_not_at_the_start() {
+    let (harbour, gate) = (Harbour::new(64 * 1024), Gate::new());
+    let session = Session::stored_in(gate.clone());
+    let client = harbour.builder(Version::V5).client_id("meter-7").session(session).connect_lazy().unwrap();
+    // The client's own clock is an hour ahead of the wall clock now: somebody has set that back.
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    let receipt =
+        client.publish("a", "x").qos(QoS::AtLeastOnce).expires_in(Duration::from_secs(60)).try_send();
+    tokio::time::resume();
+    while gate.recovered().queue.is_empty() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let deadline = gate.recovered().queue[0].deadline.unwrap().saturating_since(Timestamp::ZERO);
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    assert!(deadline <= wall + Duration::from_secs(60), "{} s too late", (deadline - wall).as_secs());
+    drop(receipt);
 }

@@ -15,7 +15,7 @@ use crate::peer::{Harbour, within};
 use crate::subscribing::grant;
 
 /// Keeps every line of its thread, on which a test and its client are alone, at debug level while that is on.
-struct Log;
+pub(crate) struct Log;
 
 thread_local! {
     static LINES: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
@@ -24,7 +24,7 @@ thread_local! {
 
 impl Log {
     /// Listens on this thread. There is one for the whole program: making several while other threads log loses lines.
-    fn listen() -> DefaultGuard {
+    pub(crate) fn listen() -> DefaultGuard {
         static DISPATCH: OnceLock<Dispatch> = OnceLock::new();
         let guard = tracing::dispatcher::set_default(DISPATCH.get_or_init(|| Dispatch::new(Self)));
         // What another thread logs for the first time while the dispatch is made may miss it.
@@ -32,11 +32,11 @@ impl Log {
         guard
     }
 
-    fn set_debug(is_on: bool) {
+    pub(crate) fn set_debug(is_on: bool) {
         HAS_DEBUG.set(is_on);
     }
 
-    fn take() -> Vec<(Level, String)> {
+    pub(crate) fn take() -> Vec<(Level, String)> {
         LINES.take()
     }
 }

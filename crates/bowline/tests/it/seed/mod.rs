@@ -4,6 +4,6 @@ mod checking;
 mod connecting;
 mod examples;
 mod handling;
-mod logging;
+pub(crate) mod logging;
 mod page;
 mod publishing;

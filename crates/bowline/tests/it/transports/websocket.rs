@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bowline::transport::{Handshake, SubProtocol, TcpAcceptor, WebSocket, WebSocketAcceptor};
-use bowline::{Builder, Client, QoS, Session, Version};
+use bowline::transport::{Handshake, Listener, SubProtocol, TcpAcceptor, WebSocket, WebSocketAcceptor};
+use bowline::{Builder, Client, QoS, Reconnect, Session, Version};
 use bowline_broker::{Broker, Direction, Fault, FaultLink};
+use tokio::io::AsyncReadExt;
 
 use super::{impatient, messages_cross_in_every_version, reconnected};
 use crate::peer::within;
@@ -122,4 +123,21 @@ async fn a_broker_that_speaks_plain_mqtt_there_is_told_as_such() {
     let broker = Broker::builder().start().await.unwrap();
     let error = within(builder(broker.address().unwrap(), Version::V5).connect()).await.unwrap_err();
     assert!(error.to_string().contains("WebSocket handshake"), "{error}");
+}
+
+#[tokio::test]
+async fn a_websocket_that_is_reset_is_not_taken_for_a_port_that_wants_tls() {
+    let tcp = TcpAcceptor::bind(LOCAL).unwrap();
+    let url = format!("ws://{}", tcp.local_addr());
+    let acceptor = WebSocketAcceptor::new(tcp);
+    let builder = Client::builder(&url).unwrap().reconnect(Reconnect::Never);
+    let resetting = async {
+        let mut stream = acceptor.accept().await.unwrap();
+        // Once CONNECT is there.
+        stream.read_u8().await.unwrap();
+        stream.abort();
+    };
+    let (client, ()) = within(async { tokio::join!(builder.connect(), resetting) }).await;
+    let text = client.map(drop).unwrap_err().to_string();
+    assert!(text.contains("reset") && !text.contains("mqtts://"), "{text}");
 }
