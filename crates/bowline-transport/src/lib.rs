@@ -22,6 +22,8 @@ mod by_scheme;
 mod connector;
 mod endpoint;
 mod error;
+#[cfg(any(feature = "tls", feature = "websocket"))]
+mod handshakes;
 mod in_process;
 mod listener;
 mod stream;

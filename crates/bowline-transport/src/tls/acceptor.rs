@@ -1,12 +1,7 @@
-//! A listener whose clients speak TLS: handshakes side by side, none of which holds up another or the accepting.
-
-use std::future::poll_fn;
-use std::task::Poll;
-
-use tokio::sync::Mutex;
-use tokio::task::{JoinError, JoinSet};
+//! A listener whose clients speak TLS. Knows no transport below it.
 
 use crate::error::AcceptError;
+use crate::handshakes::{HANDSHAKES_MAX, Handshakes};
 use crate::listener::{AcceptFuture, Listener};
 use crate::stream::Stream;
 use crate::tls::server::{LoadedTlsServer, TlsServer};
@@ -21,12 +16,12 @@ use crate::tls_error::TlsError;
 pub struct TlsAcceptor<L> {
     below: L,
     server: LoadedTlsServer,
-    handshakes: Mutex<JoinSet<Result<Stream, (String, TlsError)>>>,
+    handshakes: Handshakes<TlsError>,
 }
 
 impl<L: Listener> TlsAcceptor<L> {
     /// How many handshakes there may be at a time.
-    pub const HANDSHAKES_MAX: usize = 256;
+    pub const HANDSHAKES_MAX: usize = HANDSHAKES_MAX;
 
     /// TLS with these options over what this listener accepts. Reads the files that the options name, once.
     ///
@@ -34,50 +29,16 @@ impl<L: Listener> TlsAcceptor<L> {
     ///
     /// What is wrong with the options.
     pub fn new(below: L, server: &TlsServer) -> Result<Self, TlsError> {
-        Ok(Self { below, server: server.load()?, handshakes: Mutex::default() })
+        Ok(Self { below, server: server.load()?, handshakes: Handshakes::default() })
     }
 
     async fn next(&self) -> Result<Stream, AcceptError> {
-        // Several callers take turns; the tasks go on meanwhile.
-        let mut handshakes = self.handshakes.lock().await;
-        loop {
-            let event = {
-                let mut accepting = self.below.accept();
-                poll_fn(|cx| {
-                    if let Poll::Ready(Some(done)) = handshakes.poll_join_next(cx) {
-                        return Poll::Ready(Event::Done(done));
-                    }
-                    if handshakes.len() >= Self::HANDSHAKES_MAX {
-                        return Poll::Pending;
-                    }
-                    accepting.as_mut().poll(cx).map(Event::Accepted)
-                })
-                .await
-            };
-            match event {
-                Event::Done(Ok(done)) => {
-                    return done
-                        .map_err(|(peer, source)| AcceptError::Handshake { peer, source: source.into() });
-                }
-                Event::Done(Err(gone)) => {
-                    let peer = "a client".to_owned();
-                    return Err(AcceptError::Handshake { peer, source: gone.into() });
-                }
-                Event::Accepted(stream) => {
-                    let (stream, server) = (stream?, self.server.clone());
-                    let peer = stream.description().peer().to_owned();
-                    handshakes.spawn(async move {
-                        server.accept_over(stream).await.map_err(|error| (peer, error))
-                    });
-                }
-            }
-        }
+        let handshake = |stream: Stream| {
+            let (server, peer) = (self.server.clone(), stream.description().peer().to_owned());
+            async move { server.accept_over(stream).await.map_err(|error| (peer, error)) }
+        };
+        self.handshakes.next(&self.below, handshake).await
     }
-}
-
-enum Event {
-    Accepted(Result<Stream, AcceptError>),
-    Done(Result<Result<Stream, (String, TlsError)>, JoinError>),
 }
 
 impl<L: Listener> Listener for TlsAcceptor<L> {

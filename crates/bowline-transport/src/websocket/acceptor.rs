@@ -1,14 +1,11 @@
-//! A listener whose clients speak WebSocket: handshakes side by side, none of which holds up another or the accepting.
+//! A listener whose clients speak WebSocket. Knows no transport below it.
 
-use std::future::poll_fn;
-use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
-use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::error::AcceptError;
+use crate::handshakes::{Failure, HANDSHAKES_MAX, Handshakes};
 use crate::listener::{AcceptFuture, Listener};
 use crate::stream::Stream;
 use crate::websocket::answer::answer;
@@ -35,15 +32,12 @@ pub struct WebSocketAcceptor<L> {
     path: Option<Box<str>>,
     handshake_timeout: Duration,
     limits: Limits,
-    handshakes: Mutex<JoinSet<Result<Stream, Failure>>>,
+    handshakes: Handshakes<WebSocketError>,
 }
-
-/// Who failed, and why.
-type Failure = (String, WebSocketError);
 
 impl<L: Listener> WebSocketAcceptor<L> {
     /// How many handshakes there may be at a time.
-    pub const HANDSHAKES_MAX: usize = 256;
+    pub const HANDSHAKES_MAX: usize = HANDSHAKES_MAX;
 
     /// WebSocket over what this listener accepts.
     #[must_use]
@@ -53,7 +47,7 @@ impl<L: Listener> WebSocketAcceptor<L> {
             path: None,
             handshake_timeout: Duration::from_secs(10),
             limits: Limits::new(),
-            handshakes: Mutex::default(),
+            handshakes: Handshakes::default(),
         }
     }
 
@@ -86,37 +80,13 @@ impl<L: Listener> WebSocketAcceptor<L> {
     }
 
     async fn next(&self) -> Result<Stream, AcceptError> {
-        // Several callers take turns; the tasks go on meanwhile.
-        let mut handshakes = self.handshakes.lock().await;
-        loop {
-            let event = {
-                let mut accepting = self.below.accept();
-                poll_fn(|cx| {
-                    if let Poll::Ready(Some(done)) = handshakes.poll_join_next(cx) {
-                        return Poll::Ready(Event::Done(done));
-                    }
-                    if handshakes.len() >= Self::HANDSHAKES_MAX {
-                        return Poll::Pending;
-                    }
-                    accepting.as_mut().poll(cx).map(Event::Accepted)
-                })
-                .await
-            };
-            match event {
-                Event::Done(Ok(done)) => {
-                    return done
-                        .map_err(|(peer, source)| AcceptError::Handshake { peer, source: source.into() });
-                }
-                Event::Done(Err(gone)) => {
-                    let peer = "a client".to_owned();
-                    return Err(AcceptError::Handshake { peer, source: gone.into() });
-                }
-                Event::Accepted(stream) => drop(handshakes.spawn(self.handshake(stream?))),
-            }
-        }
+        self.handshakes.next(&self.below, |stream| self.handshake(stream)).await
     }
 
-    fn handshake(&self, stream: Stream) -> impl Future<Output = Result<Stream, Failure>> + Send + use<L> {
+    fn handshake(
+        &self,
+        stream: Stream,
+    ) -> impl Future<Output = Result<Stream, Failure<WebSocketError>>> + Send + use<L> {
         let (path, limits, after) = (self.path.clone(), self.limits, self.handshake_timeout);
         let peer = stream.description().peer().to_owned();
         async move {
@@ -126,11 +96,6 @@ impl<L: Listener> WebSocketAcceptor<L> {
             }
         }
     }
-}
-
-enum Event {
-    Accepted(Result<Stream, AcceptError>),
-    Done(Result<Result<Stream, Failure>, JoinError>),
 }
 
 impl<L: Listener> Listener for WebSocketAcceptor<L> {
