@@ -75,14 +75,19 @@ impl Future for Admission<'_> {
         }
         let key = this.key.as_ref().map(KeyCheck::key);
         let message = this.message.take().expect("polled after it was ready");
-        let place = &mut this.place;
-        let (result, waits, spent) = this.lease.command(|inner, now| {
+        let (place, until) = (&mut this.place, this.until);
+        let (result, stored, waits, spent) = this.lease.command(|inner, now| {
             let result = inner.publish(message, key, now);
+            // Under the same lock: a message costs one.
+            let stored = match &result {
+                Ok(publication) if until == Until::Stored => inner.poll_accepted(*publication, cx.waker()),
+                _ => Poll::Ready(Ok(())),
+            };
             let waits = inner.waits_for_room && result.as_ref().is_err_and(PublishError::is_full);
             if waits {
                 inner.room.wait(place, cx.waker());
             }
-            (result, waits, inner.take_spent())
+            (result, stored, waits, inner.take_spent())
         });
         drop(spent);
         match result {
@@ -94,13 +99,14 @@ impl Future for Admission<'_> {
                 budget.made_progress();
                 // From here on the engine knows the key.
                 this.key = None;
-                match result {
-                    Ok(publication) if this.until == Until::Stored => {
-                        this.storing = Some(publication);
-                        this.poll_stored(publication, cx)
-                    }
-                    result => Poll::Ready(result),
+                let publication = match result {
+                    Ok(publication) => publication,
+                    Err(error) => return Poll::Ready(Err(error)),
+                };
+                if stored.is_pending() {
+                    this.storing = Some(publication);
                 }
+                stored.map_ok(|()| publication)
             }
         }
     }
@@ -112,7 +118,7 @@ impl Admission<'_> {
         publication: PublicationId,
         cx: &mut Context<'_>,
     ) -> Poll<Result<PublicationId, PublishError>> {
-        let polled = self.lease.lock().receipts.poll_accepted(publication, cx.waker());
+        let polled = self.lease.lock().poll_accepted(publication, cx.waker());
         polled.map(|accepted| {
             self.storing = None;
             accepted.map(|()| publication)

@@ -148,6 +148,18 @@ impl Inner {
         }
     }
 
+    /// Whether a publication was accepted, once that is known; else the task is woken when it is. At once where nothing is stored.
+    pub(crate) fn poll_accepted(
+        &mut self,
+        publication: PublicationId,
+        waker: &Waker,
+    ) -> Poll<Result<(), PublishError>> {
+        if !self.is_durable {
+            return Poll::Ready(Ok(()));
+        }
+        self.receipts.poll_accepted(publication, waker)
+    }
+
     /// What the engine is done with after a command. To be dropped without the lock.
     pub(crate) fn take_spent(&mut self) -> Option<Spent> {
         self.engine.as_mut()?.spent().pop()
