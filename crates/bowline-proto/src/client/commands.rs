@@ -40,15 +40,15 @@ impl ClientEngine {
     /// [`PublishError`], with the message in it: the queue is full, the store is failed, or the message cannot be sent
     /// as it is (needs 5.0, too large, not allowed by what the broker said in CONNACK).
     pub fn publish(&mut self, message: Message, now: Timestamp) -> Result<PublicationId, Box<PublishError>> {
-        self.admit(message, None, now)
+        self.admit(message, now)
     }
 
     /// As [`publish`](Self::publish), for QoS 1 and 2 in a durable session, with a key by which the store remembers how the
     /// publication ended, also across restarts. Its end is told once the store has it, success too (B7).
     ///
     /// # Errors
-    /// As [`publish`](Self::publish), and [`PublishErrorKind::KeyPending`] if a publication with this key is in memory and
-    /// has not ended. Whether the store knows the key is for the caller to ask before.
+    /// As [`publish`](Self::publish). Whether the key is known is for the store to say, when it is to store the message: one with a
+    /// known key ends with [`Outcome::KeyKnown`] in place of [`Event::PublishAccepted`](crate::client::Event::PublishAccepted).
     pub fn publish_keyed(
         &mut self,
         message: Message,
@@ -59,23 +59,19 @@ impl ClientEngine {
         if let Err(error) = check_key(&key, message.qos, self.context.journal.is_durable()) {
             return refuse(message, PublishErrorKind::Request(error));
         }
-        if let Some(publication) = self.pending(&key) {
-            return refuse(message, PublishErrorKind::KeyPending(publication));
-        }
-        self.admit(message, Some(key), now)
+        self.context.keys.offer(key);
+        let admitted = self.admit(message, now);
+        self.context.keys.withdraw();
+        admitted
     }
 
-    /// The publication with this key that is in memory and has not ended. One that is only in the store is not found.
+    /// The publication with this key that is in memory and has not ended. One that is only in the store is not found; one that is
+    /// not stored yet may be refused.
     pub fn pending(&self, key: &Text) -> Option<PublicationId> {
         self.context.keys.find(key)
     }
 
-    fn admit(
-        &mut self,
-        mut message: Message,
-        key: Option<Text>,
-        now: Timestamp,
-    ) -> Result<PublicationId, Box<PublishError>> {
+    fn admit(&mut self, mut message: Message, now: Timestamp) -> Result<PublicationId, Box<PublishError>> {
         let refuse = |message, kind| Err(Box::new(PublishError { message, kind }));
         if let Err(error) = self.context.check_message(&message) {
             return refuse(message, PublishErrorKind::Request(error));
@@ -92,9 +88,6 @@ impl ClientEngine {
             if let Err(limit) = active.check(&message) {
                 return refuse(message, PublishErrorKind::Request(RequestError::Limit(limit)));
             }
-        }
-        if let Some(key) = key {
-            self.context.keys.add(publication, key);
         }
         if let ClientState::Active(active) = &mut self.state {
             let context = &mut self.context;

@@ -3,14 +3,14 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bowline_proto::Text;
 use bowline_proto::session::PublicationId;
 use bowline_proto::types::Message;
 use tokio::task::coop;
 
-use crate::outcome::PublishError;
+use crate::outcome::{PublishError, PublishErrorKind};
 use crate::publish::key_check::KeyCheck;
 use crate::shared::{Lease, Place};
 
@@ -22,7 +22,7 @@ pub(super) struct Admission<'a> {
     lease: &'a Arc<Lease>,
     message: Option<Message>,
     until: Until,
-    key: Option<KeyCheck<'a>>,
+    key: Option<KeyCheck>,
     place: Option<Place>,
     /// It is with the engine, and not stored yet.
     storing: Option<PublicationId>,
@@ -42,9 +42,9 @@ impl<'a> Admission<'a> {
         Self { lease, message: Some(message), until, key: None, place: None, storing: None }
     }
 
-    /// With this key, if it is free.
+    /// With this key, if it has one.
     pub(super) fn keyed(mut self, key: Option<Text>) -> Self {
-        self.key = key.map(|key| KeyCheck::new(self.lease, key));
+        self.key = key.map(KeyCheck::new);
         self
     }
 
@@ -68,16 +68,14 @@ impl Future for Admission<'_> {
         if let Some(publication) = this.storing {
             return this.poll_stored(publication, cx);
         }
-        if let Some(check) = &mut this.key
-            && let Err(kind) = ready!(check.poll(cx))
-        {
-            return Poll::Ready(Err(PublishError::new(kind, this.message.take())));
-        }
         let key = this.key.as_ref().map(KeyCheck::key);
         let message = this.message.take().expect("polled after it was ready");
         let (place, until) = (&mut this.place, this.until);
         let (result, stored, waits, spent) = this.lease.command(|inner, now| {
-            let result = inner.publish(message, key, now);
+            let result = match key {
+                None => inner.publish(message, now),
+                Some(key) => inner.publish_keyed(message, key.clone(), now),
+            };
             // Under the same lock: a message costs one.
             let stored = match &result {
                 Ok(publication) if until == Until::Stored => inner.poll_accepted(*publication, cx.waker()),
@@ -90,15 +88,28 @@ impl Future for Admission<'_> {
             (result, stored, waits, inner.take_spent())
         });
         drop(spent);
-        match result {
-            Err(error) if waits => {
+        // One whose key is known has not to wait for room.
+        let known = match &mut this.key {
+            Some(key) if result.as_ref().is_err_and(PublishError::is_full) => {
+                key.poll(this.lease.store.as_ref(), cx)
+            }
+            _ => Poll::Ready(None),
+        };
+        match (result, known) {
+            (Err(error), Poll::Pending) => {
                 this.message = error.into_message();
                 Poll::Pending
             }
-            result => {
+            (Err(error), Poll::Ready(Some(known))) => {
+                let kind = PublishErrorKind::KnownKey(known);
+                Poll::Ready(Err(PublishError::new(kind, error.into_message())))
+            }
+            (Err(error), Poll::Ready(None)) if waits => {
+                this.message = error.into_message();
+                Poll::Pending
+            }
+            (result, _) => {
                 budget.made_progress();
-                // From here on the engine knows the key.
-                this.key = None;
                 let publication = match result {
                     Ok(publication) => publication,
                     Err(error) => return Poll::Ready(Err(error)),

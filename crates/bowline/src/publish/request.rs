@@ -125,16 +125,16 @@ impl<'a> Publish<'a> {
     /// the message in it, if the send queue is full. In a durable session the receipt says
     /// [`PublishErrorKind::StoreFailed`](crate::PublishErrorKind::StoreFailed) if it could not be stored.
     pub fn try_send(self) -> Result<Receipt, PublishError> {
-        let (lease, has_key) = (self.lease, self.key.is_some());
+        let (lease, key) = (self.lease, self.key.clone());
         let message = self.into_message()?;
-        if has_key {
-            let problem = "needs `send` or an await: whether it is known is for the store to say".to_owned();
-            let kind = PublishErrorKind::Option { option: "key", problem };
-            return Err(PublishError::new(kind, Some(message)));
-        }
         let qos = message.qos;
-        let (publication, spent) =
-            lease.command(|inner, now| (inner.publish(message, None, now), inner.take_spent()));
+        let (publication, spent) = lease.command(|inner, now| {
+            let publication = match key {
+                None => inner.publish(message, now),
+                Some(key) => inner.publish_keyed(message, key, now),
+            };
+            (publication, inner.take_spent())
+        });
         drop(spent);
         let publication = publication?;
         Ok(Receipt::new(lease.clone(), publication, qos))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use bowline_proto::client::{ClientEngine, OperationId, Spent, Stats as EngineStats, UNROUTED};
-use bowline_proto::error::{PublishErrorKind as Refusal, RequestError};
+use bowline_proto::error::{PublishError as Refused, PublishErrorKind as Refusal, RequestError};
 use bowline_proto::packet::{AckProperties, Disconnect, Subscription};
 use bowline_proto::routing::StreamId;
 use bowline_proto::session::{DeliveryId, PublicationId, QueueLimits};
@@ -14,7 +14,7 @@ use bowline_proto::{QoS, ReasonCode, Text, Timestamp, TopicFilter};
 use bowline_transport::Endpoint;
 
 use crate::disconnection::{Disconnection, TransportError};
-use crate::outcome::{KnownKey, PublishError, PublishErrorKind};
+use crate::outcome::{PublishError, PublishErrorKind};
 use crate::shared::effects::Effects;
 use crate::shared::inbox::{Given, Inbox};
 use crate::shared::keys::Keys;
@@ -22,6 +22,7 @@ use crate::shared::number_map::NumberMap;
 use crate::shared::receipts::Receipts;
 use crate::shared::wakers::Wakers;
 use crate::shared::wall_clock::wall_clock;
+use crate::store::StoreError;
 
 /// Guarded by the lock of [`Shared`](crate::shared::Shared).
 #[derive(Debug)]
@@ -119,8 +120,26 @@ impl Inner {
     pub(crate) fn publish(
         &mut self,
         message: Message,
-        key: Option<&Text>,
         now: Timestamp,
+    ) -> Result<PublicationId, PublishError> {
+        self.admit(message, now, ClientEngine::publish)
+    }
+
+    /// The same with a key.
+    pub(crate) fn publish_keyed(
+        &mut self,
+        message: Message,
+        key: Text,
+        now: Timestamp,
+    ) -> Result<PublicationId, PublishError> {
+        self.admit(message, now, |engine, message, now| engine.publish_keyed(message, key, now))
+    }
+
+    fn admit(
+        &mut self,
+        message: Message,
+        now: Timestamp,
+        publish: impl FnOnce(&mut ClientEngine, Message, Timestamp) -> Result<PublicationId, Box<Refused>>,
     ) -> Result<PublicationId, PublishError> {
         let is_durable = self.is_durable;
         let Some(engine) = self.open_engine() else {
@@ -130,11 +149,7 @@ impl Inner {
             engine.set_wall_clock(now, wall_clock());
         }
         let has_outcome = message.qos != QoS::AtMostOnce;
-        let published = match key {
-            Some(key) => engine.publish_keyed(message, key.clone(), now),
-            None => engine.publish(message, now),
-        };
-        match published {
+        match publish(engine, message, now) {
             Ok(publication) => {
                 if has_outcome {
                     self.receipts.open(publication, self.is_durable);
@@ -143,9 +158,15 @@ impl Inner {
             }
             Err(refused) => {
                 let kind = self.refusal(&refused.message, refused.kind);
-                Err(PublishError::new(kind, Some(refused.message)))
+                let error = PublishError::new(kind, Some(refused.message));
+                Err(error.of_store(self.receipts.store_error.as_ref()))
             }
         }
+    }
+
+    /// The store has failed. What it said before is returned, to be dropped without the lock.
+    pub(crate) const fn on_store_failed(&mut self, error: StoreError) -> Option<StoreError> {
+        self.receipts.store_error.replace(error)
     }
 
     /// Whether a publication was accepted, once that is known; else the task is woken when it is. At once where nothing is stored.
@@ -197,7 +218,6 @@ impl Inner {
                 PublishErrorKind::Full { messages, bytes }
             }
             Refusal::Request(error) => PublishErrorKind::Request(error),
-            Refusal::KeyPending(_) => PublishErrorKind::KnownKey(KnownKey::Pending),
             _ => PublishErrorKind::StoreFailed,
         }
     }
