@@ -6,7 +6,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 #[cfg(unix)]
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bowline_proto::ReasonCode;
 use bowline_proto::error::RequestError;
@@ -17,11 +16,10 @@ use bowline_transport::WebSocketAcceptor;
 use bowline_transport::{ListenError, Listener, TcpAcceptor, in_process};
 #[cfg(feature = "tls")]
 use bowline_transport::{TlsAcceptor, TlsError, TlsServer};
-use tokio::task::JoinHandle;
 
+use crate::broker::accepting::accept_all;
 use crate::broker::hub::Hub;
 use crate::broker::login::{Authenticate, Login};
-use crate::broker::serving::serve;
 use crate::broker::{Addresses, Broker};
 use crate::core::{BrokerConfig, BrokerCore};
 
@@ -43,9 +41,6 @@ pub struct BrokerBuilder {
 
 /// How many bytes each direction of an in-process connection holds.
 const IN_PROCESS_BYTES: usize = 64 * 1024;
-
-/// How long to wait after a failure to accept that may pass, as when there are no descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 impl BrokerBuilder {
     pub(crate) fn new() -> Self {
@@ -178,7 +173,8 @@ impl BrokerBuilder {
         let hub = Arc::new(Hub::new(core, authenticate));
         let clock = hub.clone();
         tokio::spawn(async move { clock.keep_time().await });
-        let accepting = listeners.into_iter().map(|listener| accept_all(hub.clone(), listener)).collect();
+        let accepting =
+            listeners.into_iter().map(|listener| tokio::spawn(accept_all(hub.clone(), listener))).collect();
         let addresses = Addresses { tcp: addresses, tls: others.tls, websocket: others.websocket };
         Ok(Broker::new(hub, addresses, connector, accepting))
     }
@@ -264,18 +260,4 @@ impl std::error::Error for StartError {
             Self::Tls(error) => error.source(),
         }
     }
-}
-
-/// Serves every client of a listener in a task of its own. The core bounds how many there are.
-fn accept_all(hub: Arc<Hub>, listener: Arc<dyn Listener>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        loop {
-            match listener.accept().await {
-                Ok(stream) => drop(tokio::spawn(serve(hub.clone(), stream))),
-                Err(error) if error.is_of_one_client() => {}
-                Err(error) if error.is_transient() => tokio::time::sleep(ACCEPT_PAUSE).await,
-                Err(_) => return,
-            }
-        }
-    })
 }

@@ -1,5 +1,6 @@
 //! The broker on tokio: what a program starts, watches, disturbs and stops. Decides nothing about MQTT; the core does.
 
+mod accepting;
 mod builder;
 mod event_log;
 mod hub;
