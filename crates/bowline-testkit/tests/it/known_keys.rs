@@ -36,7 +36,7 @@ fn acknowledge_all(rig: &mut ClientRig) -> Vec<String> {
         }
         for publish in sent {
             all.push(crate::script::payload(&publish));
-            rig.broker(puback(publish.packet_id.unwrap()));
+            rig.broker(puback(publish.packet_id.expect("QoS 1 has one")));
         }
     }
 }

@@ -1,18 +1,18 @@
-//! Getting a message accepted, and waiting for room until it is. Knows nothing of acknowledgements.
+//! Getting a message accepted, and waiting for room until it is. Knows nothing of acknowledgements, and of keys only that a
+//! message may be given to the engine in another way.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bowline_proto::Text;
+use bowline_proto::Timestamp;
 use bowline_proto::session::PublicationId;
 use bowline_proto::types::Message;
 use tokio::task::coop;
 
-use crate::outcome::{PublishError, PublishErrorKind};
-use crate::publish::key_check::KeyCheck;
-use crate::shared::{Lease, Place};
+use crate::outcome::PublishError;
+use crate::shared::{Inner, Lease, Place};
 
 /// Resolves when the message is accepted or can never be.
 ///
@@ -22,7 +22,6 @@ pub(super) struct Admission<'a> {
     lease: &'a Arc<Lease>,
     message: Option<Message>,
     until: Until,
-    key: Option<KeyCheck>,
     place: Option<Place>,
     /// It is with the engine, and not stored yet.
     storing: Option<PublicationId>,
@@ -39,13 +38,7 @@ pub(super) enum Until {
 
 impl<'a> Admission<'a> {
     pub(super) const fn new(lease: &'a Arc<Lease>, message: Message, until: Until) -> Self {
-        Self { lease, message: Some(message), until, key: None, place: None, storing: None }
-    }
-
-    /// With this key, if it has one.
-    pub(super) fn keyed(mut self, key: Option<Text>) -> Self {
-        self.key = key.map(KeyCheck::new);
-        self
+        Self { lease, message: Some(message), until, place: None, storing: None }
     }
 
     /// Hands back a message that was not accepted.
@@ -61,21 +54,27 @@ impl<'a> Admission<'a> {
 impl Future for Admission<'_> {
     type Output = Result<PublicationId, PublishError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.get_mut().poll_by(cx, Inner::publish)
+    }
+}
+
+impl Admission<'_> {
+    /// Gives the message to the engine by `publish`, which is called with the lock held, and whenever there may be room.
+    pub(super) fn poll_by(
+        &mut self,
+        cx: &mut Context<'_>,
+        publish: impl FnOnce(&mut Inner, Message, Timestamp) -> Result<PublicationId, PublishError>,
+    ) -> Poll<Result<PublicationId, PublishError>> {
         // One who publishes without end must let the driver of the same thread write.
         let Poll::Ready(budget) = coop::poll_proceed(cx) else { return Poll::Pending };
-        let this = &mut *self;
-        if let Some(publication) = this.storing {
-            return this.poll_stored(publication, cx);
+        if let Some(publication) = self.storing {
+            return self.poll_stored(publication, cx);
         }
-        let key = this.key.as_ref().map(KeyCheck::key);
-        let message = this.message.take().expect("polled after it was ready");
-        let (place, until) = (&mut this.place, this.until);
-        let (result, stored, waits, spent) = this.lease.command(|inner, now| {
-            let result = match key {
-                None => inner.publish(message, now),
-                Some(key) => inner.publish_keyed(message, key.clone(), now),
-            };
+        let message = self.message.take().expect("polled after it was ready");
+        let (place, until) = (&mut self.place, self.until);
+        let (result, stored, waits, spent) = self.lease.command(|inner, now| {
+            let result = publish(inner, message, now);
             // Under the same lock: a message costs one.
             let stored = match &result {
                 Ok(publication) if until == Until::Stored => inner.poll_accepted(*publication, cx.waker()),
@@ -88,42 +87,35 @@ impl Future for Admission<'_> {
             (result, stored, waits, inner.take_spent())
         });
         drop(spent);
-        // One whose key is known has not to wait for room.
-        let known = match &mut this.key {
-            Some(key) if result.as_ref().is_err_and(PublishError::is_full) => {
-                key.poll(this.lease.store.as_ref(), cx)
-            }
-            _ => Poll::Ready(None),
-        };
-        match (result, known) {
-            (Err(error), Poll::Pending) => {
-                this.message = error.into_message();
+        match result {
+            Err(error) if waits => {
+                self.message = error.into_message();
                 Poll::Pending
             }
-            (Err(error), Poll::Ready(Some(known))) => {
-                let kind = PublishErrorKind::KnownKey(known);
-                Poll::Ready(Err(PublishError::new(kind, error.into_message())))
-            }
-            (Err(error), Poll::Ready(None)) if waits => {
-                this.message = error.into_message();
-                Poll::Pending
-            }
-            (result, _) => {
+            result => {
                 budget.made_progress();
                 let publication = match result {
                     Ok(publication) => publication,
                     Err(error) => return Poll::Ready(Err(error)),
                 };
                 if stored.is_pending() {
-                    this.storing = Some(publication);
+                    self.storing = Some(publication);
                 }
                 stored.map_ok(|()| publication)
             }
         }
     }
-}
 
-impl Admission<'_> {
+    /// Whether the engine had no room for the message, and it waits for some.
+    pub(super) const fn waits_for_room(&self) -> bool {
+        self.place.is_some() && self.message.is_some()
+    }
+
+    /// Takes a message back that was handed back, to be given to the engine at the next poll.
+    pub(super) fn put_back(&mut self, message: Option<Message>) {
+        self.message = message;
+    }
+
     fn poll_stored(
         &mut self,
         publication: PublicationId,

@@ -10,7 +10,8 @@ use bowline_proto::Text;
 use bowline_proto::types::Message;
 
 use crate::outcome::{Acknowledgement, PublishError, PublishErrorKind};
-use crate::publish::admission::{Admission, Until};
+use crate::publish::admission::Until;
+use crate::publish::keyed_admission::KeyedAdmission;
 use crate::publish::message_options::{Draft, message_options};
 use crate::publish::receipt::Receipt;
 use crate::shared::Lease;
@@ -68,8 +69,10 @@ impl<'a> Publish<'a> {
     ///
     /// A message whose key is known is not accepted: the error is
     /// [`PublishErrorKind::KnownKey`](crate::PublishErrorKind::KnownKey) and says what became of the earlier one. So a program that
-    /// does not know whether it had published before it was killed just publishes again. As the store has to be asked for that,
-    /// [`try_send`](Self::try_send) takes no message with a key.
+    /// does not know whether it had published before it was killed just publishes again. The store says so when it is to store the
+    /// message, so that messages with and without keys keep the order in which they were published; with
+    /// [`try_send`](Self::try_send) it is the receipt that ends with it. Where the send queue is full, one whose key is known does not
+    /// wait for room.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         match Text::try_from(key.into()) {
             Ok(key) => self.key = Some(key),
@@ -107,7 +110,7 @@ impl<'a> Publish<'a> {
     pub async fn send(self) -> Result<Receipt, PublishError> {
         let qos = self.draft.message.as_ref().map_or(crate::QoS::AtMostOnce, |message| message.qos);
         let (lease, mut limit, key) = (self.lease, TimeLimit::new(self.limit), self.key.clone());
-        let mut admission = Admission::new(lease, self.into_message()?, Until::Stored).keyed(key);
+        let mut admission = KeyedAdmission::new(lease, self.into_message()?, Until::Stored, key);
         let admitted = poll_fn(|cx| match Pin::new(&mut admission).poll(cx) {
             Poll::Pending if limit.is_over(&lease.runtime, cx) => {
                 Poll::Ready(Err(timed_out(admission.take_message())))
@@ -123,7 +126,8 @@ impl<'a> Publish<'a> {
     /// # Errors
     /// [`PublishError`] as with [`send`](Self::send), and [`PublishErrorKind::Full`](crate::PublishErrorKind::Full), with
     /// the message in it, if the send queue is full. In a durable session the receipt says
-    /// [`PublishErrorKind::StoreFailed`](crate::PublishErrorKind::StoreFailed) if it could not be stored.
+    /// [`PublishErrorKind::StoreFailed`](crate::PublishErrorKind::StoreFailed) if it could not be stored, and
+    /// [`PublishErrorKind::KnownKey`](crate::PublishErrorKind::KnownKey) if its [`key`](Self::key) is known.
     pub fn try_send(self) -> Result<Receipt, PublishError> {
         let (lease, key) = (self.lease, self.key.clone());
         let message = self.into_message()?;
@@ -155,7 +159,7 @@ impl<'a> IntoFuture for Publish<'a> {
         let key = self.key.clone();
         let step = match self.into_message() {
             Ok(message) => {
-                Step::Admit { admission: Admission::new(lease, message, Until::Queued).keyed(key), qos }
+                Step::Admit { admission: KeyedAdmission::new(lease, message, Until::Queued, key), qos }
             }
             Err(error) => Step::Fail(Some(error)),
         };
@@ -185,7 +189,7 @@ fn timed_out(message: Option<Message>) -> PublishError {
 
 #[derive(Debug)]
 enum Step<'a> {
-    Admit { admission: Admission<'a>, qos: crate::QoS },
+    Admit { admission: KeyedAdmission<'a>, qos: crate::QoS },
     Await(Receipt),
     Fail(Option<PublishError>),
 }

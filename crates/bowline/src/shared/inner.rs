@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use bowline_proto::client::{ClientEngine, OperationId, Spent, Stats as EngineStats, UNROUTED};
-use bowline_proto::error::{PublishError as Refused, PublishErrorKind as Refusal, RequestError};
+use bowline_proto::error::{PublishErrorKind as Refusal, RequestError};
 use bowline_proto::packet::{AckProperties, Disconnect, Subscription};
 use bowline_proto::routing::StreamId;
 use bowline_proto::session::{DeliveryId, PublicationId, QueueLimits};
 use bowline_proto::types::{Message, UserProperties};
-use bowline_proto::{QoS, ReasonCode, Text, Timestamp, TopicFilter};
+use bowline_proto::{QoS, ReasonCode, Timestamp, TopicFilter};
 use bowline_transport::Endpoint;
 
 use crate::disconnection::{Disconnection, TransportError};
@@ -122,24 +122,19 @@ impl Inner {
         message: Message,
         now: Timestamp,
     ) -> Result<PublicationId, PublishError> {
-        self.admit(message, now, ClientEngine::publish)
+        self.publish_by(message, now, ClientEngine::publish)
     }
 
-    /// The same with a key.
-    pub(crate) fn publish_keyed(
-        &mut self,
-        message: Message,
-        key: Text,
-        now: Timestamp,
-    ) -> Result<PublicationId, PublishError> {
-        self.admit(message, now, |engine, message, now| engine.publish_keyed(message, key, now))
-    }
-
-    fn admit(
+    /// The same, by a command of the engine.
+    pub(super) fn publish_by(
         &mut self,
         message: Message,
         now: Timestamp,
-        publish: impl FnOnce(&mut ClientEngine, Message, Timestamp) -> Result<PublicationId, Box<Refused>>,
+        command: impl FnOnce(
+            &mut ClientEngine,
+            Message,
+            Timestamp,
+        ) -> Result<PublicationId, Box<bowline_proto::error::PublishError>>,
     ) -> Result<PublicationId, PublishError> {
         let is_durable = self.is_durable;
         let Some(engine) = self.open_engine() else {
@@ -149,7 +144,7 @@ impl Inner {
             engine.set_wall_clock(now, wall_clock());
         }
         let has_outcome = message.qos != QoS::AtMostOnce;
-        match publish(engine, message, now) {
+        match command(engine, message, now) {
             Ok(publication) => {
                 if has_outcome {
                     self.receipts.open(publication, self.is_durable);

@@ -2,13 +2,25 @@
 
 use std::task::Waker;
 
-use bowline_proto::Text;
 use bowline_proto::session::PublicationId;
+use bowline_proto::types::Message;
+use bowline_proto::{Text, Timestamp};
 
+use crate::outcome::PublishError;
 use crate::shared::inner::Inner;
 use crate::shared::wakers::Place;
 
 impl Inner {
+    /// As `publish`, with a key.
+    pub(crate) fn publish_keyed(
+        &mut self,
+        message: Message,
+        key: Text,
+        now: Timestamp,
+    ) -> Result<PublicationId, PublishError> {
+        self.publish_by(message, now, |engine, message, now| engine.publish_keyed(message, key, now))
+    }
+
     /// The publication in memory that has this key, if there is one; `None` outside if the client has ended.
     pub(crate) fn pending_key(&self, key: &Text) -> Option<Option<PublicationId>> {
         self.engine.as_ref().map(|engine| engine.pending(key))

@@ -34,8 +34,8 @@ fn is_known(error: &PublishError, known: KnownKey) -> bool {
 
 async fn acknowledge(peer: &mut Peer) -> String {
     let publish = peer.publish().await;
-    peer.send(Packet::PubAck(Ack::success(publish.packet_id.unwrap()))).await;
-    String::from_utf8(publish.payload.to_vec()).unwrap()
+    peer.send(Packet::PubAck(Ack::success(publish.packet_id.expect("QoS 1 has one")))).await;
+    String::from_utf8(publish.payload.to_vec()).expect("the payloads are text")
 }
 
 #[tokio::test]
@@ -175,14 +175,14 @@ async fn a_store_that_fails_or_cannot_be_asked_for_a_key_says_why_and_what_to_do
 fn with_short_queue(harbour: &Harbour, gate: &Gate, on_full: OnFull) -> Client {
     let queue = SendQueue::new().messages_max(1).on_full(on_full);
     let builder = harbour.builder(Version::V5).client_id("meter-7").send_queue(queue);
-    builder.session(Session::stored_in(gate.clone())).connect_lazy().unwrap()
+    builder.session(Session::stored_in(gate.clone())).connect_lazy().expect("it needs nobody")
 }
 
 #[tokio::test]
 async fn with_a_known_key_nobody_waits_for_room_and_with_a_new_one_it_is_waited_for() {
     let (harbour, gate) = (Harbour::new(64 * 1024), Gate::new());
     let client = with_short_queue(&harbour, &gate, OnFull::Wait);
-    let publish = |key: &str| client.publish("a", key).qos(QoS::AtLeastOnce).key(key);
+    let publish = |key: &str| client.publish("a", key.to_owned()).qos(QoS::AtLeastOnce).key(key);
     drop(within(publish("k").send()).await.unwrap());
     let error = within(publish("k").send()).await.unwrap_err();
     assert!(is_known(&error, KnownKey::Pending), "{error}");
