@@ -35,6 +35,8 @@ pub struct BrokerBuilder {
     unix: Vec<PathBuf>,
     #[cfg(feature = "websocket")]
     websocket: Vec<SocketAddr>,
+    #[cfg(all(feature = "tls", feature = "websocket"))]
+    secure_websocket: Vec<(SocketAddr, TlsServer)>,
     others: Vec<Arc<dyn Listener>>,
     authenticate: Option<Authenticate>,
 }
@@ -54,6 +56,8 @@ impl BrokerBuilder {
             unix: Vec::new(),
             #[cfg(feature = "websocket")]
             websocket: Vec::new(),
+            #[cfg(all(feature = "tls", feature = "websocket"))]
+            secure_websocket: Vec::new(),
             others: Vec::new(),
             authenticate: None,
         }
@@ -83,11 +87,20 @@ impl BrokerBuilder {
     }
 
     /// Listens for WebSocket over TCP on this address, port 0 for a free one, at any path: what `ws://` connects to.
-    /// [`Broker::websocket_addresses`] tells where. May be called several times. For one path alone, or over TLS, make a
-    /// [`WebSocketAcceptor`] and give it to [`listener`](Self::listener).
+    /// [`Broker::websocket_addresses`] tells where. May be called several times. For one path alone make a [`WebSocketAcceptor`]
+    /// and give it to [`listener`](Self::listener).
     #[cfg(feature = "websocket")]
     pub fn listen_websocket(mut self, address: SocketAddr) -> Self {
         self.websocket.push(address);
+        self
+    }
+
+    /// Listens for WebSocket over TLS over TCP on this address, port 0 for a free one, at any path: what `wss://` connects to.
+    /// [`Broker::secure_websocket_addresses`] tells where. May be called several times. Plain TCP is listened for as well, unless
+    /// [`without_tcp`](Self::without_tcp) says otherwise.
+    #[cfg(all(feature = "tls", feature = "websocket"))]
+    pub fn listen_secure_websocket(mut self, address: SocketAddr, tls: TlsServer) -> Self {
+        self.secure_websocket.push((address, tls));
         self
     }
 
@@ -166,6 +179,7 @@ impl BrokerBuilder {
             addresses.push(acceptor.local_addr());
             listeners.push(Arc::new(acceptor));
         }
+        let addresses = Addresses { tcp: addresses, ..others.addresses };
         listeners.extend(others.listeners);
         let (connector, listener) = in_process("broker", IN_PROCESS_BYTES);
         listeners.push(Arc::new(listener));
@@ -175,7 +189,6 @@ impl BrokerBuilder {
         tokio::spawn(async move { clock.keep_time().await });
         let accepting =
             listeners.into_iter().map(|listener| tokio::spawn(accept_all(hub.clone(), listener))).collect();
-        let addresses = Addresses { tcp: addresses, tls: others.tls, websocket: others.websocket };
         Ok(Broker::new(hub, addresses, connector, accepting))
     }
 }
@@ -184,8 +197,7 @@ impl BrokerBuilder {
 #[derive(Default)]
 struct Others {
     listeners: Vec<Arc<dyn Listener>>,
-    tls: Vec<SocketAddr>,
-    websocket: Vec<SocketAddr>,
+    addresses: Addresses,
 }
 
 impl BrokerBuilder {
@@ -198,7 +210,7 @@ impl BrokerBuilder {
         #[cfg(feature = "tls")]
         for (address, server) in &self.tls {
             let acceptor = TcpAcceptor::bind(*address).map_err(StartError::Listen)?;
-            others.tls.push(acceptor.local_addr());
+            others.addresses.tls.push(acceptor.local_addr());
             others.listeners.push(Arc::new(TlsAcceptor::new(acceptor, server).map_err(StartError::Tls)?));
         }
         #[cfg(unix)]
@@ -209,7 +221,14 @@ impl BrokerBuilder {
         #[cfg(feature = "websocket")]
         for &address in &self.websocket {
             let acceptor = TcpAcceptor::bind(address).map_err(StartError::Listen)?;
-            others.websocket.push(acceptor.local_addr());
+            others.addresses.websocket.push(acceptor.local_addr());
+            others.listeners.push(Arc::new(WebSocketAcceptor::new(acceptor)));
+        }
+        #[cfg(all(feature = "tls", feature = "websocket"))]
+        for (address, server) in &self.secure_websocket {
+            let acceptor = TcpAcceptor::bind(*address).map_err(StartError::Listen)?;
+            others.addresses.secure_websocket.push(acceptor.local_addr());
+            let acceptor = TlsAcceptor::new(acceptor, server).map_err(StartError::Tls)?;
             others.listeners.push(Arc::new(WebSocketAcceptor::new(acceptor)));
         }
         Ok(others)
