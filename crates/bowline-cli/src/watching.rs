@@ -2,18 +2,18 @@
 
 use bowline::{Event, Events, PublishErrorKind};
 
-use crate::exit::say;
+use crate::exit::{Codes, say};
 
 /// Follows the events until the client is over. The log has more; this is what everybody wants to know. Returns how many
 /// publications failed whose receipts nobody has.
-pub(crate) async fn tell(program: &'static str, mut events: Events) -> u64 {
+pub(crate) async fn tell(program: &'static str, codes: Codes, mut events: Events) -> u64 {
     let mut is_lost = false;
     let mut failed = 0;
     while let Some(event) = events.next().await {
         match event {
             Event::Disconnected(why) if !why.is_requested() => {
                 is_lost = true;
-                say(program, &format!("connection lost: {why}"));
+                say(program, &format!("connection lost: {}", codes.text(&why)));
             }
             Event::VersionRefused { refused, next } => {
                 say(program, &format!("the broker does not take MQTT {refused} any more; trying {next}"));

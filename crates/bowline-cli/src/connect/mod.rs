@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bowline::transport::Scheme;
-use bowline::{Builder, Credentials, QoS, Role, Session, Version, Will};
+use bowline::{Builder, Credentials, QoS, Role, Session, Will};
 use clap::{ArgAction, Args};
 
-use crate::exit::Failure;
+use crate::exit::{Codes, Failure};
 use addresses::AddressArguments;
 use password::PasswordArguments;
 use store::StoreArguments;
@@ -128,8 +128,9 @@ const INBOUND_BYTES_MAX: usize = 320 * 1024 * 1024;
 const INBOUND_MESSAGES_MAX: u16 = 65_535;
 
 impl ConnectArguments {
-    pub(crate) const fn version(&self) -> Version {
-        self.protocol_version.first()
+    /// How the broker says that it refuses.
+    pub(crate) fn codes(&self) -> Codes {
+        self.protocol_version.codes()
     }
 
     pub(crate) const fn is_debug(&self) -> bool {

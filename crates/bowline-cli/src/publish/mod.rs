@@ -12,15 +12,13 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bowline::{
-    PublishError, PublishErrorKind, Publisher, QoS, Receipt, SendQueue, Topic, TopicName, Version,
-};
+use bowline::{PublishError, PublishErrorKind, Publisher, QoS, Receipt, SendQueue, Topic, TopicName};
 use bytes::Bytes;
 use clap::Args;
 use tokio::io::AsyncRead;
 
 use crate::connect::{ConnectArguments, Target, qos};
-use crate::exit::{Failure, exit_codes, finish};
+use crate::exit::{Codes, Failure, exit_codes, finish};
 use crate::publish::ledger::Ledger;
 use crate::publish::lines::Lines;
 use crate::publish::progress::{Progress, input_name};
@@ -121,8 +119,8 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     let topic = arguments.topic(&target)?;
     let stored = arguments.stored();
     let progress = arguments.progress(topic.as_ref())?;
-    let version = arguments.connect.version();
-    let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
+    let codes = arguments.connect.codes();
+    let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, codes);
     let builder = Publisher::builder(&target.url).map_err(wrong)?.send_queue(queue(stored.is_some()));
     let builder = arguments.connect.configure(builder, &target)?;
     // While a password is asked for, Ctrl-C ends the program by itself.
@@ -142,14 +140,16 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
         },
     };
     let left = stored.as_ref().map_or(0, |stored| stored.tell_left(&client));
-    let telling = tokio::spawn(watching::tell("pub", client.events()));
+    // Nothing must happen that is not heard of.
+    let events = client.events();
+    let telling = tokio::spawn(watching::tell("pub", codes, events));
     let topic = topic.map(|topic| {
         let topic = client.topic(topic).expect("it is a topic already").qos(arguments.qos);
         if arguments.retain { topic.retain() } else { topic }
     });
 
     let mut ledger = Ledger::new(matches!(input, Input::Lines));
-    let how = How { stored: stored.as_ref(), progress, version };
+    let how = How { stored: stored.as_ref(), progress, codes };
     let sending = send_all(&client, topic.as_ref(), input, how, &mut ledger);
     let sent = tokio::select! {
         sent = sending => sent,
@@ -178,7 +178,7 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
 struct How<'a> {
     stored: Option<&'a Stored>,
     progress: Option<Progress>,
-    version: Version,
+    codes: Codes,
 }
 
 /// Sends what there is, and returns when all is acknowledged or cannot be.
@@ -189,14 +189,14 @@ async fn send_all(
     how: How<'_>,
     ledger: &mut Ledger,
 ) -> Result<(), Failure> {
-    let How { stored, progress, version } = how;
+    let How { stored, progress, codes } = how;
     let mut watch = client.connection();
     let all_taken = match (input, topic) {
         (Input::Message(payload), Some(topic)) => send_one(topic, payload, ledger).await,
         (Input::Lines, Some(topic)) => tokio::select! {
             taken = send_lines(topic, stored.is_some(), progress, ledger) => taken,
             // No line has to come for the program to notice.
-            why = watch.ended() => Err(Failure::of_disconnection(&why, version)),
+            why = watch.ended() => Err(Failure::of_disconnection(&why, codes)),
         },
         _ => Ok(()),
     };
@@ -204,7 +204,7 @@ async fn send_all(
         ledger.settle_all().await;
         all_taken?;
         // With QoS 0 nothing is waited for until here: it has to be written at least.
-        client.flush().await.map_err(|why| Failure::of_disconnection(&why, version))
+        client.flush().await.map_err(|why| Failure::of_disconnection(&why, codes))
     };
     match stored {
         Some(stored) => tokio::select! {

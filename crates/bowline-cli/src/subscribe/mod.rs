@@ -7,13 +7,11 @@ use std::process::ExitCode;
 use std::task::Poll;
 use std::time::Duration;
 
-use bowline::{
-    Client, ConnectionState, Delivery, QoS, StreamEnd, SubscribeError, Subscription, TopicFilter, Version,
-};
+use bowline::{Client, ConnectionState, Delivery, QoS, StreamEnd, SubscribeError, Subscription, TopicFilter};
 use clap::Args;
 
 use crate::connect::{ConnectArguments, StorePath, qos};
-use crate::exit::{Failure, exit_codes, finish, say};
+use crate::exit::{Codes, Failure, exit_codes, finish, say};
 use crate::stop::{Stop, Stopping};
 use crate::subscribe::output::{Output, Style, WriteEnd};
 use crate::{log, watching};
@@ -89,8 +87,8 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
     let filters = filters(target.topic.iter().chain(&arguments.topics))?;
-    let version = arguments.connect.version();
-    let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
+    let codes = arguments.connect.codes();
+    let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, codes);
     let builder = Client::builder(&target.url).map_err(wrong)?;
     let builder = arguments.connect.configure(builder, &target)?;
     // While a password is asked for, Ctrl-C ends the program by itself.
@@ -101,7 +99,7 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
         client = builder.connect() => client.map_err(wrong)?,
         stop = stopping.wait() => return stopped(stop, &arguments),
     };
-    let telling = tokio::spawn(watching::tell("sub", client.events()));
+    let telling = tokio::spawn(watching::tell("sub", codes, client.events()));
 
     let request = client.subscribe_many(filters.into_iter().map(|filter| (filter, arguments.qos)));
     let subscribed = tokio::select! {
@@ -115,7 +113,7 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
         Ok(subscription) => subscription,
         Err(error) => {
             client.disconnect().await;
-            return Err(not_subscribed(&error, &client, version));
+            return Err(not_subscribed(&error, &client, codes));
         }
     };
     for (filter, reason) in subscription.granted().iter().filter(|(_, reason)| reason.is_failure()) {
@@ -142,7 +140,7 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
     match end {
         End::Complete => Ok(0),
         End::Stopped(stop) => stopped(stop, &arguments),
-        End::Stream => Err(ended(subscription.end_reason(), version)),
+        End::Stream => Err(ended(subscription.end_reason(), codes)),
         End::Failed(failure) => Err(failure),
     }
 }
@@ -246,16 +244,16 @@ fn stopped(stop: Stop, arguments: &SubscribeArguments) -> Result<u8, Failure> {
 }
 
 /// Why there is no subscription: the broker said so, or the client is over.
-fn not_subscribed(error: &SubscribeError, client: &Client, version: Version) -> Failure {
+fn not_subscribed(error: &SubscribeError, client: &Client, codes: Codes) -> Failure {
     match (error, client.state()) {
-        (SubscribeError::Ended, ConnectionState::Ended(why)) => Failure::of_disconnection(&why, version),
+        (SubscribeError::Ended, ConnectionState::Ended(why)) => Failure::of_disconnection(&why, codes),
         (error, _) => Failure::new(error.to_string()),
     }
 }
 
-fn ended(reason: Option<&StreamEnd>, version: Version) -> Failure {
+fn ended(reason: Option<&StreamEnd>, codes: Codes) -> Failure {
     match reason {
-        Some(StreamEnd::ClientEnded(why)) => Failure::of_disconnection(why, version),
+        Some(StreamEnd::ClientEnded(why)) => Failure::of_disconnection(why, codes),
         Some(reason) => Failure::new(reason.to_string()),
         None => Failure::new("the subscription has ended"),
     }
