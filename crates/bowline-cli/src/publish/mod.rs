@@ -165,11 +165,11 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     };
     client.disconnect().await;
     // What it has to say of the end comes before our last word.
-    let failed = telling.await.unwrap_or_default();
+    let unfortunate = telling.await.unwrap_or_default();
     ledger.settle_all().await;
     let result = ledger.result(sent);
     match stored {
-        Some(stored) => stored.result(result, left, failed).await,
+        Some(stored) => stored.result(result, left, unfortunate).await,
         None => result,
     }
 }

@@ -5,6 +5,7 @@ mod ending;
 mod inspecting;
 mod keying;
 mod logging;
+mod lost_sessions;
 mod mosquitto;
 mod process;
 mod publishing;
