@@ -208,6 +208,8 @@ async fn send_all(
     };
     match stored {
         Some(stored) => tokio::select! {
+            // What has failed is told, also where nothing is waited for.
+            biased;
             settled = settling => settled,
             failure = stored.without_connection(client) => Err(failure),
         },

@@ -10,6 +10,9 @@ use crate::connect::StorePath;
 use crate::exit::{Failure, WAITS, say};
 use crate::watching::Unfortunate;
 
+/// How long before the end of the patience the last attempt to connect is made.
+const LAST_ATTEMPT: Duration = Duration::from_secs(1);
+
 /// A store, and what to do without a connection.
 pub(super) struct Stored {
     pub(super) path: StorePath,
@@ -36,14 +39,15 @@ impl Stored {
         left
     }
 
-    /// Resolves when there was no connection for as long as there is patience.
+    /// Resolves when there was no connection for as long as there is patience. The delays between attempts may have grown longer
+    /// than that: one is made at once, and one shortly before the end.
     pub(super) async fn without_connection(&self, connection: &Connection) -> Failure {
         let mut watch = connection.connection();
         loop {
             if !matches!(watch.state(), ConnectionState::Connected(_)) {
                 tokio::select! {
                     _ = watch.connected() => {}
-                    () = sleep(self.patience) => {
+                    () = self.try_until_the_end(connection) => {
                         let secs = self.patience.as_secs();
                         return Failure { code: WAITS, text: format!("no connection for {secs} s") };
                     }
@@ -51,6 +55,17 @@ impl Stored {
             }
             watch.changed().await;
         }
+    }
+
+    async fn try_until_the_end(&self, connection: &Connection) {
+        if self.patience.is_zero() {
+            return;
+        }
+        let last = LAST_ATTEMPT.min(self.patience / 2);
+        connection.probe();
+        sleep(self.patience.saturating_sub(last)).await;
+        connection.probe();
+        sleep(last).await;
     }
 
     /// The exit code of a run that came to its end.

@@ -7,6 +7,7 @@ mod keying;
 mod logging;
 mod lost_sessions;
 mod mosquitto;
+mod patience;
 mod process;
 mod publishing;
 mod serving;
