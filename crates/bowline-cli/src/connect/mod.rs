@@ -145,7 +145,11 @@ impl ConnectArguments {
     /// Where to connect to, and the topic of the URL.
     pub(crate) fn target(&self) -> Result<Target, Failure> {
         match self.url.as_ref().or(self.url_option.as_ref()) {
-            Some(url) => Target::of_url(url),
+            Some(url) => {
+                let target = Target::of_url(url)?;
+                self.websocket.check_beside(&target)?;
+                Ok(target)
+            }
             None => match &self.unix {
                 Some(path) => Target::of_socket(path),
                 None => Target::of_host(&self.host, self.port, self.tls.is_given(), self.websocket.path()),
@@ -179,7 +183,7 @@ impl ConnectArguments {
         if target.is_websocket() || self.addresses.have([Scheme::Ws, Scheme::Wss]) {
             builder = builder.websocket(self.websocket.options()?);
         } else if self.websocket.is_given() {
-            return Err(Failure::usage("options of WebSocket need a URL with ws:// or wss://, or --ws"));
+            return Err(Failure::usage("--ws-header needs --ws, or a URL with ws:// or wss://"));
         }
         if let Some(id) = &self.id {
             builder = builder.client_id(id);
