@@ -67,32 +67,33 @@ pub(crate) struct PublishArguments {
     connect: ConnectArguments,
 }
 
+// A paragraph is one line, so that it is broken where the terminal ends; an item is at most 80 columns wide.
 const AFTER_HELP: &str = concat!(
     exit_codes!(),
     "
   75        with --store: no connection; what was accepted waits in the store
-  130, 143  ended by Ctrl-C or SIGTERM: stderr says how many messages are not acknowledged
+  130, 143  Ctrl-C or SIGTERM; stderr says how many are not acknowledged
 
-The first connection has to succeed. When it is lost later it is made again, and what was not
-acknowledged is sent again. Lines (-l) do not wait for each other; if one of them is not
-acknowledged the exit code is 1 and stderr names it. A second Ctrl-C ends at once.
-
-With --store, messages of QoS 1 and 2 are accepted as soon as they are in the file, whether there
-is a connection or not, and survive a kill of the program and a loss of power. Each run delivers
-first what the runs before it have left; one without a message and a topic delivers that alone,
-and exits with 0 when all of it is acknowledged. It needs the same broker and the same options of
-the connection; the client identifier is in the file. When there is no more input and no
-connection for --wait seconds, the program ends with 75: nothing is lost, run it again. Whenever
-it ends before all is acknowledged, stderr says how many messages wait in the file;
-`bowline store inspect` says more.
-
-With --key-by-line a run that was killed is repeated with the same input from its beginning: lines
-that were accepted are left out, so that each is delivered once with -q 2. An input that grew is
-gone on with; one whose lines have changed, or are fewer, is refused and nothing is sent. Each input
-of a store needs its own name (--key-by-line=NAME). How far an input was accepted is remembered until
-131,072 lines of others are delivered. Each line is in the file before the next one is read, which
-takes a sync of the disk. A line that the broker refused counts as accepted.
-Logs go to stderr; SIGUSR1 raises their level, SIGUSR2 lowers it.
+",
+    "The first connection has to succeed. When it is lost later it is made again, and what was not acknowledged is sent \
+     again. Lines (-l) do not wait for each other; if one of them is not acknowledged the exit code is 1 and stderr names \
+     it. What follows the last newline of the input is a line too. A second Ctrl-C ends at once.\n\n",
+    "With --store, messages of QoS 1 and 2 are accepted as soon as they are in the file, whether there is a connection or \
+     not, and survive a kill of the program and a loss of power. Each run delivers first what the runs before it have \
+     left; one without a message and a topic delivers that alone, and exits with 0 when all of it is acknowledged. It \
+     needs the same broker and the same options of the connection; the client identifier is in the file. When there is \
+     no more input and no connection for --wait seconds, the program ends with 75: nothing is lost, run it again. \
+     Whenever it ends before all is acknowledged, stderr says how many messages wait in the file; \
+     `bowline store inspect` says more. A message of QoS 2 that was on its way when the broker lost the session is not \
+     sent again, as it may have arrived: the run that finds out says so, and exits with 1.\n\n",
+    "With --key-by-line a run that was killed is repeated with the same input from its beginning: lines that were \
+     accepted are left out, so that each is delivered once with -q 2. An input that grew is gone on with; one whose \
+     lines have changed, or are fewer, is refused and nothing is sent. Give it whole lines: one that was cut off at the \
+     end of the input was sent as it was, and is another line when the input has all of it. Each input of a store needs \
+     its own name (--key-by-line=NAME). How far an input was accepted is remembered until 131,072 lines of others are \
+     delivered. Each line is in the file before the next one is read, which takes a sync of the disk. A line that the \
+     broker refused counts as accepted.\n\n",
+    "Logs go to stderr; SIGUSR1 raises their level, SIGUSR2 lowers it.
 
 Examples:
   bowline pub -t home/lamp -m on
@@ -101,7 +102,7 @@ Examples:
   bowline pub -t log -q 2 -l < lines.csv
   bowline pub --store log.session -t log -q 2 -l < lines.csv
   bowline pub --store log.session --key-by-line -t log -q 2 -l < lines.csv
-  bowline pub --store log.session         delivers what the one above has left"
+  bowline pub --store log.session      delivers what the one above has left"
 );
 
 /// What may wait to be sent: many lines, and room for the largest message.
@@ -139,9 +140,9 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
             stop = stopping.wait() => return Ok(stop.exit_code()),
         },
     };
-    let left = stored.as_ref().map_or(0, |stored| stored.tell_left(&client));
     // Nothing must happen that is not heard of.
     let events = client.events();
+    let left = stored.as_ref().map_or(0, |stored| stored.tell_left(&client));
     let telling = tokio::spawn(watching::tell("pub", codes, events));
     let topic = topic.map(|topic| {
         let topic = client.topic(topic).expect("it is a topic already").qos(arguments.qos);

@@ -48,23 +48,23 @@ pub(crate) struct SubscribeArguments {
     connect: ConnectArguments,
 }
 
+// A paragraph is one line, so that it is broken where the terminal ends; an item is at most 80 columns wide.
 const AFTER_HELP: &str = concat!(
     exit_codes!(),
     "
   27        the time of -W is over
-  130, 143  ended by Ctrl-C or SIGTERM before the messages of -C were there; without -C it is 0
+  130, 143  Ctrl-C or SIGTERM before all messages of -C came; without -C it is 0
 
-The first connection has to succeed; when it is lost later it is made again. A message of QoS 1
-or 2 is acknowledged when it is written to stdout. If nobody reads stdout any more the program
-ends with 0. A second Ctrl-C ends at once.
-
-With --store the session survives a kill of the program and a loss of power: the next run with the
-file gets what it missed. A message is acknowledged, and with QoS 2 that is in the file, when it is
-written to stdout. What is killed in between, some lines at most, comes again. The
-command line says what is subscribed to: other subscriptions in the file are ended.
-
-Every payload is written as it is, also an empty one. Logs go to stderr; SIGUSR1 raises their
-level, SIGUSR2 lowers it.
+",
+    "The first connection has to succeed; when it is lost later it is made again. A message of QoS 1 or 2 is acknowledged \
+     when it is written to stdout. If nobody reads stdout any more the program ends with 0. A second Ctrl-C ends at \
+     once.\n\n",
+    "With --store the session survives a kill of the program and a loss of power: the next run with the file gets what it \
+     missed. A message is acknowledged, and with QoS 2 that is in the file, when it is written to stdout. What is killed \
+     in between, some lines at most, comes again. The command line says what is subscribed to: other subscriptions in \
+     the file are ended.\n\n",
+    "Every payload is written as it is, also an empty one. Logs go to stderr; SIGUSR1 raises their level, SIGUSR2 lowers \
+     it.
 
 Examples:
   bowline sub -t 'home/#' -v

@@ -2,6 +2,7 @@
 
 mod demo;
 mod ending;
+mod help;
 mod inspecting;
 mod keying;
 mod logging;
