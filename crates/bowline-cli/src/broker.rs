@@ -53,7 +53,7 @@ pub(crate) struct BrokerArguments {
     #[arg(long, value_name = "PATH")]
     unix: Option<PathBuf>,
 
-    /// Tell on stderr who connects, who leaves and why, and what clients do wrong
+    /// Tell on stderr who connects, who leaves and why, whose handshake fails, and what clients do wrong
     #[arg(short, long)]
     verbose: bool,
 
@@ -145,6 +145,12 @@ async fn tell(mut events: BrokerEvents) {
                 say("broker", &format!("client `{client_id}` left: {cause}"));
             }
             BrokerEvent::Violation(violation) => say("broker", &format!("violation: {violation}")),
+            BrokerEvent::NotAccepted { listener, error, .. } => {
+                say("broker", &format!("not accepted by {listener}: {error}"));
+            }
+            BrokerEvent::ListenerFailed { listener, error, .. } => {
+                say("broker", &format!("the listener {listener} failed: {error}"));
+            }
             BrokerEvent::Missed { count, .. } => say("broker", &format!("{count} events were not shown")),
             _ => {}
         }

@@ -9,10 +9,10 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use crate::process::{Ended, Process, until};
 
 /// A folder of this test's own.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("bowline-cli-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).expect("the temporary folder can be written to");
         Self(path)
@@ -35,13 +35,13 @@ impl Drop for Folder {
 }
 
 /// A CA in a folder.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     file: String,
 }
 
 impl Authority {
-    fn new(folder: &Folder, name: &str) -> Self {
+    pub(crate) fn new(folder: &Folder, name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("certificates can be made");
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -51,7 +51,7 @@ impl Authority {
     }
 
     /// Certificate and key as files.
-    fn issue(&self, folder: &Folder, host: &str) -> [String; 2] {
+    pub(crate) fn issue(&self, folder: &Folder, host: &str) -> [String; 2] {
         let key = KeyPair::generate().expect("certificates can be made");
         let certificate = CertificateParams::new(vec![host.to_owned()])
             .expect("certificates can be made")
