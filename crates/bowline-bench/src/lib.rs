@@ -10,6 +10,7 @@ mod client;
 mod durable;
 mod end;
 mod flood;
+mod in_memory;
 mod outside;
 mod peer;
 mod plan;
@@ -21,7 +22,7 @@ mod transport;
 mod transport_rates;
 
 pub use allocations::allocations_per_message;
-pub use client::{Took, take_part};
+pub use client::{Took, take_part, take_part_in_memory};
 pub use durable::{DurableRates, durable_rates};
 pub use outside::{instructions_per_message, system_calls_per_message};
 pub use peer::{Peer, Served};
