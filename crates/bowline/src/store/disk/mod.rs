@@ -9,6 +9,7 @@
 //! reading    tables -> what an engine starts from failure    what went wrong, as people are told
 //! layout     the tables, their keys, counters     envelope   checksum and seal around each record
 //! record     values <-> bytes                     fields     numbers, lengths, CRC
+//! group      publications that came together      grouping   which of them a batch is about
 //! inspection looks into a store                   overlay    keeps what is written off the file
 //! ```
 //!
@@ -18,6 +19,8 @@ mod envelope;
 mod failure;
 mod fields;
 mod file;
+mod group;
+mod grouping;
 mod inspection;
 #[cfg(test)]
 mod inspection_tests;
