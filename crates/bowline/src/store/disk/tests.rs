@@ -244,3 +244,18 @@ fn publications_that_are_given_twice_or_out_of_order_end_up_where_they_belong() 
     twin.compare(&path);
     assert_eq!(twin.store.inspect().expect("it works").contents().expect("it works").waiting, 0);
 }
+
+#[test]
+fn a_store_that_another_process_has_made_meanwhile_is_not_set_aside_in_place_of_the_damaged_one() {
+    let scratch = Scratch::new();
+    let path = scratch.path();
+    fs::write(&path, b"damaged").expect("it works");
+    let found = File::open(&path).expect("it works");
+    // The other one has found it too, was faster, and has begun anew.
+    let aside = place::set_aside(&path, &File::open(&path).expect("it works")).expect("it works");
+    made(&path);
+    let store = fs::read(&path).expect("it works");
+    assert!(matches!(place::set_aside(&path, &found), Err(Failure::Gone)));
+    assert!(fs::read(&path).expect("it works") == store);
+    assert_eq!(fs::read(aside).expect("it works"), b"damaged");
+}
