@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::store::disk::envelope::Envelope;
 use crate::store::disk::failure::Failure;
-use crate::store::disk::file::{Brought, LockedFile, ReadOnlyFile, StoreFile, SyncPolicy};
+use crate::store::disk::file::{ReadOnlyFile, StoreFile, SyncPolicy, Synced};
 use crate::store::disk::opened::Opened;
 use crate::store::disk::overlay::Overlay;
 
@@ -53,7 +53,7 @@ impl Place {
         match self {
             Self::Path(path) => open_path(path, manner, found),
             Self::Brought(bring) => {
-                let file = Brought { file: bring()?, policy: manner.policy };
+                let file = Synced::brought(bring()?, manner.policy);
                 Opened::new(file, manner.envelope, manner.outcomes_max, manner.may_create)
             }
         }
@@ -66,7 +66,7 @@ impl Place {
             Self::Brought(bring) => {
                 let file = bring()?;
                 let bytes = file.len()?;
-                let file = Overlay::new(Brought { file, policy: SyncPolicy::OsBuffer })?;
+                let file = Overlay::new(Synced::brought(file, SyncPolicy::OsBuffer))?;
                 Ok((Opened::new(file, envelope, u64::MAX, false)?, bytes))
             }
         }
@@ -142,7 +142,7 @@ fn inspect_path(path: &Path, envelope: &Envelope) -> Result<(Opened, u64), Failu
     }
     let opened = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => {
-            let file = Overlay::new(LockedFile::new(file, SyncPolicy::OsBuffer)?)?;
+            let file = Overlay::new(Synced::locked(file, SyncPolicy::OsBuffer)?)?;
             Opened::new(file, envelope, u64::MAX, false)?
         }
         Err(error) if is_unwritable(&error) => {
@@ -153,7 +153,7 @@ fn inspect_path(path: &Path, envelope: &Envelope) -> Result<(Opened, u64), Failu
                 Err(TryLockError::WouldBlock) => return Err(Failure::Locked),
                 Err(TryLockError::Error(error)) => return Err(error.into()),
             }
-            let file = Brought { file: Box::new(ReadOnlyFile::new(file)), policy: SyncPolicy::OsBuffer };
+            let file = Synced::brought(Box::new(ReadOnlyFile::new(file)), SyncPolicy::OsBuffer);
             let file = Overlay::new(file)?;
             Opened::new(file, envelope, u64::MAX, false)?
         }
@@ -173,7 +173,7 @@ fn open_file(
     found: &mut Option<File>,
 ) -> Result<Opened, Failure> {
     *found = Some(file.try_clone()?);
-    let file = LockedFile::new(file, manner.policy)?;
+    let file = Synced::locked(file, manner.policy)?;
     Opened::new(file, manner.envelope, manner.outcomes_max, may_create)
 }
 
