@@ -52,7 +52,7 @@ pub(super) async fn send(
                     Ok(None) => {}
                     Err(failure) => end = Some(Err(failure)),
                 },
-                Ok(None) => end = Some(numbers.end()),
+                Ok(None) => end = Some(numbers.end(lines.is_cut())),
                 Err(error) => end = Some(Err(Failure::new(format!("stdin: {error}")))),
             },
             () = ledger.settle_next(), if !ledger.is_settled() => {}
@@ -83,8 +83,13 @@ impl Numbers {
         Ok(Some((self.last, None)))
     }
 
-    /// The input is over.
-    fn end(&self) -> Result<(), Failure> {
-        self.progress.as_ref().map_or(Ok(()), Progress::end)
+    /// The input is over; its last line may have been cut off.
+    fn end(&self, is_cut: bool) -> Result<(), Failure> {
+        let Some(progress) = &self.progress else { return Ok(()) };
+        progress.end()?;
+        if is_cut {
+            progress.tell_cut();
+        }
+        Ok(())
     }
 }
