@@ -8,6 +8,7 @@ use bowline_broker::Broker;
 use rustix::process::Signal;
 
 use crate::process::{Process, bowline, client_arguments, until};
+use crate::storing::closed_port;
 
 async fn with_login() -> Broker {
     let decide = |login: bowline_broker::Login<'_>| match login.password {
@@ -33,10 +34,7 @@ async fn a_refused_login_ends_with_the_code_of_connack() {
 
 #[test]
 fn no_broker_is_an_error_and_no_reason_to_try_again() {
-    // A port that was free a moment ago.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port().to_string();
-    drop(listener);
+    let port = closed_port();
     for command in [&["pub", "-m", "x"][..], &["pub", "-l"], &["sub"]] {
         let arguments = [command, &["-h", "127.0.0.1", "-p", &port, "-t", "a"]].concat();
         let ended = Process::bowline(arguments).finish();

@@ -1,7 +1,6 @@
 //! `--store`: that what was accepted survives SIGKILL, comes out once, and does not need a connection to be accepted.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,8 +35,7 @@ impl Drop for Folder {
 
 /// A port at which nobody listens.
 pub(crate) fn closed_port() -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it listens").port().to_string()
+    bowline_testkit::ports::free_address().port().to_string()
 }
 
 /// How often each line is there.

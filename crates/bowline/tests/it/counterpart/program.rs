@@ -1,6 +1,6 @@
 //! A broker's program, started in a folder of its own and ended by its process id. Knows no broker.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -134,12 +134,6 @@ impl Drop for Program {
         _ = self.child.kill();
         _ = self.child.wait();
     }
-}
-
-/// An address on loopback where nobody listens.
-pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on loopback");
-    listener.local_addr().expect("it is bound")
 }
 
 /// Debian puts some programs where only root's path looks.
