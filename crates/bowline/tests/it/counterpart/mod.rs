@@ -49,6 +49,11 @@ impl Counterpart {
         Self::start_at(kind, free_address(), Clients::Anybody).await
     }
 
+    /// The same, with every packet in [`log`](Self::log).
+    pub(crate) async fn start_logged(kind: Kind) -> Self {
+        Self::start_at(kind, free_address(), Clients::Logged).await
+    }
+
     async fn start_at(kind: Kind, address: SocketAddr, clients: Clients<'_>) -> Self {
         let running = match kind {
             Kind::Embedded => {
@@ -87,6 +92,14 @@ impl Counterpart {
 
     pub(crate) const fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// What it has said so far; ours has nothing to say.
+    pub(crate) fn log(&self) -> String {
+        match &self.running {
+            Running::Mosquitto(broker) => broker.log(),
+            Running::Embedded(_) | Running::Stopped => String::new(),
+        }
     }
 
     /// Where it listens.

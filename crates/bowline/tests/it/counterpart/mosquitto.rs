@@ -11,12 +11,17 @@ use tokio::time::sleep;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How many lines of its log a failed test shows, the last ones. A log that names every packet is long.
+const LOG_LINES_MAX: usize = 1_000;
+
 /// What its log says of clients that break the protocol.
 const COMPLAINTS: [&str; 3] = ["protocol error", "malformed packet", "exceeded"];
 
 /// Who may connect.
 pub(crate) enum Clients<'a> {
     Anybody,
+    /// Anybody, and the log names every packet.
+    Logged,
     /// Those who log in with this user and password.
     Login(&'a str, &'a str),
     /// Anybody, here also by WebSocket: this version does not start without a plain listener.
@@ -106,7 +111,8 @@ impl Mosquitto {
         panic!("mosquitto does not end: {}", self.log());
     }
 
-    fn log(&self) -> String {
+    /// What it has said so far.
+    pub(super) fn log(&self) -> String {
         let log = std::fs::read(self.folder.join("log")).expect("the log is ours");
         String::from_utf8_lossy(&log).into_owned()
     }
@@ -117,6 +123,7 @@ impl Clients<'_> {
     fn configuration(&self, folder: &Path) -> String {
         match self {
             Self::Anybody => "allow_anonymous true\n".to_owned(),
+            Self::Logged => "allow_anonymous true\nlog_type all\n".to_owned(),
             #[cfg(feature = "websocket")]
             Self::WebSocket(address) => {
                 format!("allow_anonymous true\nlistener {} 127.0.0.1\nprotocol websockets\n", address.port())
@@ -149,7 +156,9 @@ impl Clients<'_> {
 impl Drop for Mosquitto {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("{}", self.log());
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            println!("{}", lines[lines.len().saturating_sub(LOG_LINES_MAX)..].join("\n"));
         }
         // Nothing can be done about a broker that is gone already or a folder that stays behind.
         _ = self.child.kill();
