@@ -236,12 +236,13 @@ async fn what_was_acknowledged_does_not_come_again_and_other_subscriptions_of_th
     let broker = Broker::builder().start().await.unwrap();
     let folder = Folder::new("resubscribing");
     let store = folder.file("session");
-    let subscriber = Process::client("sub", &broker, &["-t", "a", "-t", "b", "-q", "2", "--store", &store]);
+    let subscriber =
+        Process::client("sub", &broker, &["-t", "a", "-t", "b", "-q", "2", "--store", &store, "-d"]);
     until("subscribing", || broker.stats().subscriptions == 2);
     Process::client("pub", &broker, &["-t", "a", "-q", "2", "-m", "one"]).finish().successful();
     subscriber.until_stdout(b"one\n");
-    until("acknowledging", || broker.stats().messages_out == 1);
-    std::thread::sleep(Duration::from_millis(200));
+    // The acknowledgement is stored before it is sent.
+    subscriber.until_stderr("==> PUBCOMP");
     subscriber.signal(Signal::KILL);
     subscriber.wait_and_finish();
     until("leaving", || broker.stats().connections == 0);

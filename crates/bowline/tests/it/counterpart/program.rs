@@ -23,6 +23,8 @@ impl Folder {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("bowline-program-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
+        // A process of this number may have been killed and have left its own behind.
+        _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).expect("the temporary folder can be written to");
         Self(folder)
     }
