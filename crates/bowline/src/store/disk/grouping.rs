@@ -165,7 +165,7 @@ impl Writing<'_> {
         self.covering(key)?;
         let Some(group) = self.groups.get_mut(&key) else { return Err(gone()) };
         let live = group.members.iter().filter(|member| member.phase.is_some());
-        let live_bytes = live.map(|member| record_bytes_of(member)).sum::<usize>();
+        let live_bytes = live.map(record_bytes_of).sum::<usize>();
         if live_bytes + content_bytes > GROUP_BYTES_MAX {
             return Ok(());
         }
