@@ -122,8 +122,11 @@ pub(super) fn members(key: u64, group: &[u8]) -> Result<Vec<Member>, Failure> {
     let head_bytes = record_bytes(count, 0) - CHECKSUM_BYTES;
     let head = group.get(..head_bytes).ok_or_else(|| failed(BadRecord("it ends too early")))?;
     let head = check(&place, head).map_err(failed)?;
-    let members = head[COUNT_BYTES..].chunks_exact(MEMBER_BYTES).map(|bytes| member(key, bytes));
-    let members = members.collect::<Result<Vec<Member>, BadRecord>>().map_err(failed)?;
+    let mut reader = Reader::new(Bytes::copy_from_slice(&head[COUNT_BYTES..]));
+    let mut members = Vec::with_capacity(count);
+    for _ in 0..count {
+        members.push(member(key, &mut reader).map_err(failed)?);
+    }
     let is_ascending = members.is_sorted_by(|one, next| one.number < next.number);
     let stored = members.iter().try_fold(0_usize, |sum, member| sum.checked_add(member.stored_bytes));
     let is_whole = stored.is_some_and(|stored| group.len() == record_bytes(count, stored));
@@ -135,8 +138,7 @@ pub(super) fn members(key: u64, group: &[u8]) -> Result<Vec<Member>, Failure> {
     Ok(members)
 }
 
-fn member(key: u64, bytes: &[u8]) -> Result<Member, BadRecord> {
-    let mut reader = Reader::new(Bytes::copy_from_slice(bytes));
+fn member(key: u64, reader: &mut Reader) -> Result<Member, BadRecord> {
     let offset = u64::from(reader.u32()?);
     let number = key.checked_add(offset).ok_or(BadRecord("it has a number that does not exist"))?;
     let flags = reader.u8()?;
