@@ -48,6 +48,35 @@ impl Member {
     }
 }
 
+/// A group that this transaction has looked at.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) members: Vec<Member>,
+    /// Whether its contents are in the table.
+    pub(super) is_stored: bool,
+    /// Whether a record of its own says how far its members got.
+    pub(super) has_phases: bool,
+    pub(super) has_changed: bool,
+}
+
+impl Group {
+    pub(super) fn is_over(&self) -> bool {
+        self.members.iter().all(|member| member.phase.is_none())
+    }
+
+    /// Whether a publication with this number is in it, or would have to be.
+    pub(super) fn covers(&self, number: u64) -> bool {
+        self.members.last().is_some_and(|last| number <= last.number)
+    }
+}
+
+/// The group that new publications are put in. Its contents are written when it is full, or at the end.
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub(super) key: u64,
+    pub(super) contents: Vec<u8>,
+}
+
 /// How long a record is.
 pub(super) fn record_bytes(members: usize, contents: usize) -> usize {
     COUNT_BYTES + MEMBER_BYTES * members + CHECKSUM_BYTES + contents + CHECKSUM_BYTES

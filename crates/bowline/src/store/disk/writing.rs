@@ -8,8 +8,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use crate::store::disk::envelope::{Envelope, close_plain, open_plain};
 use crate::store::disk::failure::Failure;
 use crate::store::disk::fields::Reader;
-use crate::store::disk::group::Member;
-use crate::store::disk::grouping::{Group, Tail};
+use crate::store::disk::group::{Group, Member, Tail};
 use crate::store::disk::layout::{
     AGE, BODIES, ENDED, IDENTITY, META, Meta, OWNER, PENDING, RECEIVED, RETIRED, STATE, all_of,
     content_place, numbered, of_key, of_packet, of_slot,
