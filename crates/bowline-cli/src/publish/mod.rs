@@ -1,21 +1,19 @@
 //! `bowline pub`: publishes one message, or one for each line of its input. Knows no subscription.
 
-mod keyed;
 mod ledger;
 mod lines;
 mod progress;
 mod source;
 mod stored;
+mod storing;
 mod window;
 
-use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use bowline::{PublishError, PublishErrorKind, Publisher, QoS, Receipt, SendQueue, Topic, TopicName};
 use bytes::Bytes;
 use clap::Args;
-use tokio::io::AsyncRead;
 
 use crate::connect::{ConnectArguments, Target, qos};
 use crate::exit::{Codes, Failure, exit_codes, finish};
@@ -24,7 +22,6 @@ use crate::publish::lines::Lines;
 use crate::publish::progress::{Progress, input_name};
 use crate::publish::source::{Input, PAYLOAD_BYTES_MAX, Source};
 use crate::publish::stored::Stored;
-use crate::publish::window::Window;
 use crate::stop::Stopping;
 use crate::{log, watching};
 
@@ -91,8 +88,7 @@ const AFTER_HELP: &str = concat!(
      lines have changed, or are fewer, is refused and nothing is sent. Give it whole lines: one that was cut off at the \
      end of the input was sent as it was, and is another line when the input has all of it. Each input of a store needs \
      its own name (--key-by-line=NAME). How far an input was accepted is remembered until 131,072 lines of others are \
-     delivered. Each line is in the file before the next one is read, which takes a sync of the disk. A line that the \
-     broker refused counts as accepted.\n\n",
+     delivered. A line that the broker refused counts as accepted.\n\n",
     "Logs go to stderr; SIGUSR1 raises their level, SIGUSR2 lowers it.
 
 Examples:
@@ -228,6 +224,11 @@ fn queue(is_stored: bool) -> SendQueue {
 }
 
 impl PublishArguments {
+    /// Whether nothing must happen in the client between two steps of ours: see [`storing::send`].
+    pub(crate) const fn needs_one_thread(&self) -> bool {
+        self.key_by_line.is_some()
+    }
+
     fn stored(&self) -> Option<Stored> {
         let patience = Duration::from_secs(self.wait.into());
         self.connect.store().map(|path| Stored { path, patience })
@@ -278,11 +279,8 @@ async fn send_lines(
 ) -> Result<(), Failure> {
     let mut lines = Lines::new(tokio::io::stdin(), PAYLOAD_BYTES_MAX);
     let unreadable = |error| Failure::new(format!("stdin: {error}"));
-    if let Some(mut progress) = progress {
-        return keyed::send(&mut lines, topic, &mut progress, ledger).await;
-    }
     if is_stored {
-        return store_lines(&mut lines, topic, ledger).await.map_err(unreadable);
+        return storing::send(&mut lines, topic, progress, ledger).await;
     }
     loop {
         let line = tokio::select! {
@@ -297,36 +295,6 @@ async fn send_lines(
             return Ok(());
         }
     }
-}
-
-/// The same with a store: as many lines as are there go into it together, and none waits for acknowledgements.
-async fn store_lines(
-    lines: &mut Lines<impl AsyncRead + Unpin>,
-    topic: &Topic,
-    ledger: &mut Ledger,
-) -> io::Result<()> {
-    let mut window = Window::new(topic);
-    let mut end = None;
-    while end.is_none() || !window.is_empty() {
-        tokio::select! {
-            line = lines.next(), if end.is_none() && window.has_room() => match line {
-                Ok(Some(line)) => window.push(line).await,
-                Ok(None) => end = Some(Ok(())),
-                Err(error) => end = Some(Err(error)),
-            },
-            stored = window.next(), if !window.is_empty() => {
-                if is_over(&stored) {
-                    end.get_or_insert(Ok(()));
-                }
-                if !ledger.has_room() {
-                    ledger.leave_oldest_to_store();
-                }
-                ledger.taken(stored);
-            }
-            () = ledger.settle_next(), if !ledger.is_settled() => {}
-        }
-    }
-    end.unwrap_or(Ok(()))
 }
 
 /// Whether nothing more can be sent.
