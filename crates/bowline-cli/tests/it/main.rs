@@ -11,6 +11,7 @@ mod mosquitto;
 mod patience;
 mod process;
 mod publishing;
+mod selecting;
 mod serving;
 mod several_brokers;
 mod storing;
