@@ -16,6 +16,7 @@ mod serving;
 mod several_brokers;
 mod storing;
 mod subscribing;
+mod switching;
 mod telling_secrets;
 mod transports;
 mod versions;
