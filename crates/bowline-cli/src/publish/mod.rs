@@ -18,7 +18,7 @@ use clap::Args;
 use tokio::io::AsyncRead;
 
 use crate::connect::{ConnectArguments, Target, qos};
-use crate::exit::{Codes, Failure, exit_codes, finish};
+use crate::exit::{Codes, Failure, be_quiet, exit_codes, finish};
 use crate::publish::ledger::{Ledger, Noun};
 use crate::publish::lines::Lines;
 use crate::publish::progress::{Progress, input_name};
@@ -118,6 +118,9 @@ pub(crate) async fn run(arguments: PublishArguments) -> ExitCode {
 }
 
 async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
+    if arguments.connect.is_quiet() {
+        be_quiet();
+    }
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
     let topic = arguments.topic(&target)?;

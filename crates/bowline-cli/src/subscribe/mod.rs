@@ -14,7 +14,7 @@ use bowline::{Client, ConnectionState, Delivery, QoS, StreamEnd, SubscribeError,
 use clap::Args;
 
 use crate::connect::{ConnectArguments, StorePath, qos};
-use crate::exit::{Codes, Failure, exit_codes, finish, say};
+use crate::exit::{Codes, Failure, be_quiet, exit_codes, finish, say};
 use crate::stop::{Stop, Stopping};
 use crate::subscribe::format::Format;
 use crate::subscribe::output::{Output, WriteEnd};
@@ -109,6 +109,9 @@ pub(crate) async fn run(arguments: SubscribeArguments) -> ExitCode {
 }
 
 async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
+    if arguments.connect.is_quiet() {
+        be_quiet();
+    }
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
     let filters = filters(target.topic.iter().chain(&arguments.topics))?;
