@@ -4,6 +4,7 @@ mod broker;
 mod connect;
 mod demo;
 mod exit;
+mod json;
 mod log;
 mod publish;
 mod stop;

@@ -16,11 +16,11 @@ use bytes::Bytes;
 use clap::Args;
 
 use crate::connect::{ConnectArguments, Target, qos};
-use crate::exit::{Codes, Failure, exit_codes, finish};
-use crate::publish::ledger::Ledger;
+use crate::exit::{Codes, Failure, be_quiet, exit_codes, finish};
+use crate::publish::ledger::{Ledger, Noun};
 use crate::publish::lines::Lines;
 use crate::publish::progress::{Progress, input_name};
-use crate::publish::source::{Input, PAYLOAD_BYTES_MAX, Source};
+use crate::publish::source::{Input, PAYLOAD_BYTES_MAX, Repetition, Source};
 use crate::publish::stored::Stored;
 use crate::stop::Stopping;
 use crate::{log, watching};
@@ -59,6 +59,9 @@ pub(crate) struct PublishArguments {
 
     #[command(flatten)]
     source: Source,
+
+    #[command(flatten)]
+    repetition: Repetition,
 
     #[command(flatten)]
     connect: ConnectArguments,
@@ -111,6 +114,9 @@ pub(crate) async fn run(arguments: PublishArguments) -> ExitCode {
 }
 
 async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
+    if arguments.connect.is_quiet() {
+        be_quiet();
+    }
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
     let topic = arguments.topic(&target)?;
@@ -145,8 +151,12 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
         if arguments.retain { topic.retain() } else { topic }
     });
 
-    let mut ledger = Ledger::new(matches!(input, Input::Lines));
-    let how = How { stored: stored.as_ref(), progress, codes };
+    let mut ledger = Ledger::new(match input {
+        Input::Lines => Noun::Line,
+        _ if arguments.repetition.repeat > 1 => Noun::Message,
+        _ => Noun::OnlyMessage,
+    });
+    let how = How { stored: stored.as_ref(), progress, repetition: &arguments.repetition, codes };
     let sending = send_all(&client, topic.as_ref(), input, how, &mut ledger);
     let sent = tokio::select! {
         sent = sending => sent,
@@ -175,6 +185,7 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
 struct How<'a> {
     stored: Option<&'a Stored>,
     progress: Option<Progress>,
+    repetition: &'a Repetition,
     codes: Codes,
 }
 
@@ -186,10 +197,14 @@ async fn send_all(
     how: How<'_>,
     ledger: &mut Ledger,
 ) -> Result<(), Failure> {
-    let How { stored, progress, codes } = how;
+    let How { stored, progress, repetition, codes } = how;
     let mut watch = client.connection();
     let all_taken = match (input, topic) {
-        (Input::Message(payload), Some(topic)) => send_one(topic, payload, ledger).await,
+        (Input::Message(payload), Some(topic)) => tokio::select! {
+            () = send_repeatedly(topic, &payload, repetition, ledger) => Ok(()),
+            // Not before the next is due would the program notice.
+            why = watch.ended() => Err(Failure::of_disconnection(&why, codes)),
+        },
         (Input::Lines, Some(topic)) => tokio::select! {
             taken = send_lines(topic, stored.is_some(), progress, ledger) => taken,
             // No line has to come for the program to notice.
@@ -270,9 +285,22 @@ impl PublishArguments {
     }
 }
 
-async fn send_one(topic: &Topic, payload: Bytes, ledger: &mut Ledger) -> Result<(), Failure> {
-    ledger.taken(topic.send(payload).await);
-    Ok(())
+/// Sends the message as often as it is wanted. What became of the ones before is not waited for, unless they are many.
+async fn send_repeatedly(topic: &Topic, payload: &Bytes, how: &Repetition, ledger: &mut Ledger) {
+    for number in 0..how.repeat {
+        if number > 0 && !how.repeat_delay.is_zero() {
+            tokio::time::sleep(how.repeat_delay).await;
+        }
+        while !ledger.has_room() {
+            ledger.settle_next().await;
+        }
+        let sent = topic.send(payload.clone()).await;
+        let is_over = is_over(&sent);
+        ledger.taken(sent);
+        if is_over {
+            return;
+        }
+    }
 }
 
 /// Sends line after line. Only reading waits for input, and only a full queue, or a slow disk, holds it up.
