@@ -18,6 +18,7 @@ mod queue_model;
 mod queue_tail;
 pub(crate) mod queued;
 pub(crate) mod send_queue;
+mod session_loss;
 pub mod stored;
 mod stream_set;
 pub(crate) mod subscriptions;
@@ -27,6 +28,7 @@ use core::fmt;
 pub use journal::{Batch, Seq};
 pub use outcomes::{KeyState, KeyedOutcome, StoredOutcome};
 pub use queue_limits::QueueLimits;
+pub use session_loss::SessionLoss;
 pub use stored::{Entry, Recovered, StoredSession};
 pub use stream_set::StreamSet;
 

@@ -62,6 +62,11 @@ impl Reader {
         self.rest
     }
 
+    /// Whether nothing is left.
+    pub(super) const fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// Nothing may be left.
     pub(super) fn end(self) -> Result<(), BadRecord> {
         if self.rest.is_empty() { Ok(()) } else { Err(BadRecord("something stands behind its end")) }

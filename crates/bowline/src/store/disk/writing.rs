@@ -10,10 +10,12 @@ use crate::store::disk::failure::Failure;
 use crate::store::disk::fields::Reader;
 use crate::store::disk::layout::{
     AGE, BODIES, BODY_HEAD_BYTES, BodyHead, ENDED, IDENTITY, META, Meta, PENDING, PHASE, RECEIVED, RETIRED,
-    STATE, all_of, body_place, number_in, numbered, of_key, of_packet, of_slot,
+    STATE, SUSPECTS, all_of, body_place, number_in, numbered, of_key, of_packet, of_slot,
 };
 use crate::store::disk::record;
-use crate::store::{Accepted, Entry, KeyedOutcome, PublicationId, StoredOutcome, StoredPhase, Wanted};
+use crate::store::{
+    Accepted, Entry, KeyedOutcome, PublicationId, StoredOutcome, StoredPhase, Suspect, Wanted,
+};
 
 /// Where each wanted subscription stands. Filters are no keys of the table, so that they can be sealed.
 pub(super) type Slots = BTreeMap<TopicFilter, u32>;
@@ -69,6 +71,7 @@ impl<'a> Writing<'a> {
                 }
                 self.end(*publication, outcome.as_ref())
             }
+            Entry::Blamed(suspects) => self.blame(suspects),
             Entry::Unretired { packet_id } => self.remove(&of_packet(RETIRED, *packet_id)),
             Entry::Received { packet_id } => self.insert_packet(RECEIVED, *packet_id),
             Entry::Released { packet_id } => self.remove(&of_packet(RECEIVED, *packet_id)),
@@ -92,6 +95,17 @@ impl<'a> Writing<'a> {
             let (from, to) = all_of(kind);
             self.state.retain_in(&from[..]..&to[..], |_, _| false)?;
         }
+        Ok(())
+    }
+
+    /// Who has ended meanwhile stays in it until the next close, so that an end costs no look into it.
+    fn blame(&mut self, suspects: &[Suspect]) -> Result<(), Failure> {
+        if suspects.is_empty() {
+            return self.remove(SUSPECTS);
+        }
+        let mut content = Vec::new();
+        record::put_suspects(&mut content, suspects);
+        self.state.insert(SUSPECTS, &close_plain(SUSPECTS, &content)[..])?;
         Ok(())
     }
 
