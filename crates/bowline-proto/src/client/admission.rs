@@ -38,7 +38,6 @@ impl Context {
         if !has_room {
             let (messages, bytes) = (self.queue.messages(), self.queue.bytes());
             let kind = PublishErrorKind::Full { messages, bytes };
-            self.keys.remove(queued.publication);
             return Err(Box::new(PublishError { message: queued.message, kind }));
         }
         self.last_publication = queued.publication;

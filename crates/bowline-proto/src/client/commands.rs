@@ -8,7 +8,6 @@ use core::time::Duration;
 use crate::client::context::Context;
 use crate::client::engine::ClientEngine;
 use crate::client::event::{OperationId, Outcome};
-use crate::client::keys::check_key;
 use crate::client::requests::{Operation, RequestItem, RequestKind};
 use crate::client::state::ClientState;
 use crate::client::state::active::FlowSource;
@@ -23,7 +22,7 @@ use crate::session::stored::{Entry, Wanted};
 use crate::session::{DeliveryId, PublicationId, Stale};
 use crate::time::Timestamp;
 use crate::types::varint::VARINT_MAX;
-use crate::types::{Message, MessageProperties, QoS, Text, TopicFilter, UserProperties};
+use crate::types::{Message, MessageProperties, QoS, TopicFilter, UserProperties};
 
 impl ClientEngine {
     /// Accepts a message for publication. With QoS 1 and 2 its outcome comes as [`Event::PublishEnded`]; with QoS 0 it
@@ -39,41 +38,9 @@ impl ClientEngine {
     /// # Errors
     /// [`PublishError`], with the message in it: the queue is full, the store is failed, or the message cannot be sent
     /// as it is (needs 5.0, too large, not allowed by what the broker said in CONNACK).
-    pub fn publish(&mut self, message: Message, now: Timestamp) -> Result<PublicationId, Box<PublishError>> {
-        self.admit(message, None, now)
-    }
-
-    /// As [`publish`](Self::publish), for QoS 1 and 2 in a durable session, with a key by which the store remembers how the
-    /// publication ended, also across restarts. Its end is told once the store has it, success too (B7).
-    ///
-    /// # Errors
-    /// As [`publish`](Self::publish), and [`PublishErrorKind::KeyPending`] if a publication with this key is in memory and
-    /// has not ended. Whether the store knows the key is for the caller to ask before.
-    pub fn publish_keyed(
-        &mut self,
-        message: Message,
-        key: Text,
-        now: Timestamp,
-    ) -> Result<PublicationId, Box<PublishError>> {
-        let refuse = |message, kind| Err(Box::new(PublishError { message, kind }));
-        if let Err(error) = check_key(&key, message.qos, self.context.journal.is_durable()) {
-            return refuse(message, PublishErrorKind::Request(error));
-        }
-        if let Some(publication) = self.pending(&key) {
-            return refuse(message, PublishErrorKind::KeyPending(publication));
-        }
-        self.admit(message, Some(key), now)
-    }
-
-    /// The publication with this key that is in memory and has not ended. One that is only in the store is not found.
-    pub fn pending(&self, key: &Text) -> Option<PublicationId> {
-        self.context.keys.find(key)
-    }
-
-    fn admit(
+    pub fn publish(
         &mut self,
         mut message: Message,
-        key: Option<Text>,
         now: Timestamp,
     ) -> Result<PublicationId, Box<PublishError>> {
         let refuse = |message, kind| Err(Box::new(PublishError { message, kind }));
@@ -93,9 +60,6 @@ impl ClientEngine {
             if let Err(limit) = active.check(&message) {
                 return refuse(message, PublishErrorKind::Request(RequestError::Limit(limit)));
             }
-        }
-        if let Some(key) = key {
-            self.context.keys.add(publication, key);
         }
         if let ClientState::Active(active) = &mut self.state {
             let context = &mut self.context;

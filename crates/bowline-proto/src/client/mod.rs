@@ -30,6 +30,7 @@ mod engine;
 pub mod event;
 mod handing_over;
 pub mod io;
+mod keyed_commands;
 mod keys;
 mod loss;
 mod probing;

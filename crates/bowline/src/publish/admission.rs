@@ -1,18 +1,18 @@
-//! Getting a message accepted, and waiting for room until it is. Knows nothing of acknowledgements.
+//! Getting a message accepted, and waiting for room until it is. Knows nothing of acknowledgements, and of keys only that a
+//! message may be given to the engine in another way.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use bowline_proto::Text;
+use bowline_proto::Timestamp;
 use bowline_proto::session::PublicationId;
 use bowline_proto::types::Message;
 use tokio::task::coop;
 
 use crate::outcome::PublishError;
-use crate::publish::key_check::KeyCheck;
-use crate::shared::{Lease, Place};
+use crate::shared::{Inner, Lease, Place};
 
 /// Resolves when the message is accepted or can never be.
 ///
@@ -22,7 +22,6 @@ pub(super) struct Admission<'a> {
     lease: &'a Arc<Lease>,
     message: Option<Message>,
     until: Until,
-    key: Option<KeyCheck<'a>>,
     place: Option<Place>,
     /// It is with the engine, and not stored yet.
     storing: Option<PublicationId>,
@@ -39,13 +38,7 @@ pub(super) enum Until {
 
 impl<'a> Admission<'a> {
     pub(super) const fn new(lease: &'a Arc<Lease>, message: Message, until: Until) -> Self {
-        Self { lease, message: Some(message), until, key: None, place: None, storing: None }
-    }
-
-    /// With this key, if it is free.
-    pub(super) fn keyed(mut self, key: Option<Text>) -> Self {
-        self.key = key.map(|key| KeyCheck::new(self.lease, key));
-        self
+        Self { lease, message: Some(message), until, place: None, storing: None }
     }
 
     /// Hands back a message that was not accepted.
@@ -61,23 +54,27 @@ impl<'a> Admission<'a> {
 impl Future for Admission<'_> {
     type Output = Result<PublicationId, PublishError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.get_mut().poll_by(cx, Inner::publish)
+    }
+}
+
+impl Admission<'_> {
+    /// Gives the message to the engine by `publish`, which is called with the lock held, and whenever there may be room.
+    pub(super) fn poll_by(
+        &mut self,
+        cx: &mut Context<'_>,
+        publish: impl FnOnce(&mut Inner, Message, Timestamp) -> Result<PublicationId, PublishError>,
+    ) -> Poll<Result<PublicationId, PublishError>> {
         // One who publishes without end must let the driver of the same thread write.
         let Poll::Ready(budget) = coop::poll_proceed(cx) else { return Poll::Pending };
-        let this = &mut *self;
-        if let Some(publication) = this.storing {
-            return this.poll_stored(publication, cx);
+        if let Some(publication) = self.storing {
+            return self.poll_stored(publication, cx);
         }
-        if let Some(check) = &mut this.key
-            && let Err(kind) = ready!(check.poll(cx))
-        {
-            return Poll::Ready(Err(PublishError::new(kind, this.message.take())));
-        }
-        let key = this.key.as_ref().map(KeyCheck::key);
-        let message = this.message.take().expect("polled after it was ready");
-        let (place, until) = (&mut this.place, this.until);
-        let (result, stored, waits, spent) = this.lease.command(|inner, now| {
-            let result = inner.publish(message, key, now);
+        let message = self.message.take().expect("polled after it was ready");
+        let (place, until) = (&mut self.place, self.until);
+        let (result, stored, waits, spent) = self.lease.command(|inner, now| {
+            let result = publish(inner, message, now);
             // Under the same lock: a message costs one.
             let stored = match &result {
                 Ok(publication) if until == Until::Stored => inner.poll_accepted(*publication, cx.waker()),
@@ -92,27 +89,28 @@ impl Future for Admission<'_> {
         drop(spent);
         match result {
             Err(error) if waits => {
-                this.message = error.into_message();
+                self.message = error.into_message();
                 Poll::Pending
             }
             result => {
                 budget.made_progress();
-                // From here on the engine knows the key.
-                this.key = None;
                 let publication = match result {
                     Ok(publication) => publication,
                     Err(error) => return Poll::Ready(Err(error)),
                 };
                 if stored.is_pending() {
-                    this.storing = Some(publication);
+                    self.storing = Some(publication);
                 }
                 stored.map_ok(|()| publication)
             }
         }
     }
-}
 
-impl Admission<'_> {
+    /// Whether the engine has the message, and the store not yet.
+    pub(super) const fn is_storing(&self) -> bool {
+        self.storing.is_some()
+    }
+
     fn poll_stored(
         &mut self,
         publication: PublicationId,

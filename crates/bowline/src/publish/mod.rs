@@ -4,6 +4,7 @@ mod admission;
 mod all;
 mod key_check;
 mod key_outcome;
+mod keyed_admission;
 mod message_options;
 mod receipt;
 mod request;

@@ -10,7 +10,8 @@ use bowline_proto::Text;
 use bowline_proto::types::Message;
 
 use crate::outcome::{Acknowledgement, PublishError, PublishErrorKind};
-use crate::publish::admission::{Admission, Until};
+use crate::publish::admission::Until;
+use crate::publish::keyed_admission::KeyedAdmission;
 use crate::publish::message_options::{Draft, message_options};
 use crate::publish::receipt::Receipt;
 use crate::shared::Lease;
@@ -107,7 +108,7 @@ impl<'a> Publish<'a> {
     pub async fn send(self) -> Result<Receipt, PublishError> {
         let qos = self.draft.message.as_ref().map_or(crate::QoS::AtMostOnce, |message| message.qos);
         let (lease, mut limit, key) = (self.lease, TimeLimit::new(self.limit), self.key.clone());
-        let mut admission = Admission::new(lease, self.into_message()?, Until::Stored).keyed(key);
+        let mut admission = KeyedAdmission::new(lease, self.into_message()?, Until::Stored, key);
         let admitted = poll_fn(|cx| match Pin::new(&mut admission).poll(cx) {
             Poll::Pending if limit.is_over(&lease.runtime, cx) => {
                 Poll::Ready(Err(timed_out(admission.take_message())))
@@ -134,7 +135,7 @@ impl<'a> Publish<'a> {
         }
         let qos = message.qos;
         let (publication, spent) =
-            lease.command(|inner, now| (inner.publish(message, None, now), inner.take_spent()));
+            lease.command(|inner, now| (inner.publish(message, now), inner.take_spent()));
         drop(spent);
         let publication = publication?;
         Ok(Receipt::new(lease.clone(), publication, qos))
@@ -155,7 +156,7 @@ impl<'a> IntoFuture for Publish<'a> {
         let key = self.key.clone();
         let step = match self.into_message() {
             Ok(message) => {
-                Step::Admit { admission: Admission::new(lease, message, Until::Queued).keyed(key), qos }
+                Step::Admit { admission: KeyedAdmission::new(lease, message, Until::Queued, key), qos }
             }
             Err(error) => Step::Fail(Some(error)),
         };
@@ -185,7 +186,7 @@ fn timed_out(message: Option<Message>) -> PublishError {
 
 #[derive(Debug)]
 enum Step<'a> {
-    Admit { admission: Admission<'a>, qos: crate::QoS },
+    Admit { admission: KeyedAdmission<'a>, qos: crate::QoS },
     Await(Receipt),
     Fail(Option<PublishError>),
 }

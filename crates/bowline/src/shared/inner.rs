@@ -10,7 +10,7 @@ use bowline_proto::packet::{AckProperties, Disconnect, Subscription};
 use bowline_proto::routing::StreamId;
 use bowline_proto::session::{DeliveryId, PublicationId, QueueLimits};
 use bowline_proto::types::{Message, UserProperties};
-use bowline_proto::{QoS, ReasonCode, Text, Timestamp, TopicFilter};
+use bowline_proto::{QoS, ReasonCode, Timestamp, TopicFilter};
 use bowline_transport::Endpoint;
 
 use crate::disconnection::{Disconnection, TransportError};
@@ -119,8 +119,21 @@ impl Inner {
     pub(crate) fn publish(
         &mut self,
         message: Message,
-        key: Option<&Text>,
         now: Timestamp,
+    ) -> Result<PublicationId, PublishError> {
+        self.publish_by(message, now, ClientEngine::publish)
+    }
+
+    /// The same, by a command of the engine.
+    pub(super) fn publish_by(
+        &mut self,
+        message: Message,
+        now: Timestamp,
+        command: impl FnOnce(
+            &mut ClientEngine,
+            Message,
+            Timestamp,
+        ) -> Result<PublicationId, Box<bowline_proto::error::PublishError>>,
     ) -> Result<PublicationId, PublishError> {
         let is_durable = self.is_durable;
         let Some(engine) = self.open_engine() else {
@@ -130,11 +143,7 @@ impl Inner {
             engine.set_wall_clock(now, wall_clock());
         }
         let has_outcome = message.qos != QoS::AtMostOnce;
-        let published = match key {
-            Some(key) => engine.publish_keyed(message, key.clone(), now),
-            None => engine.publish(message, now),
-        };
-        match published {
+        match command(engine, message, now) {
             Ok(publication) => {
                 if has_outcome {
                     self.receipts.open(publication, self.is_durable);

@@ -2,13 +2,25 @@
 
 use std::task::Waker;
 
-use bowline_proto::Text;
 use bowline_proto::session::PublicationId;
+use bowline_proto::types::Message;
+use bowline_proto::{Text, Timestamp};
 
+use crate::outcome::PublishError;
 use crate::shared::inner::Inner;
 use crate::shared::wakers::Place;
 
 impl Inner {
+    /// As `publish`, with a key.
+    pub(crate) fn publish_keyed(
+        &mut self,
+        message: Message,
+        key: Text,
+        now: Timestamp,
+    ) -> Result<PublicationId, PublishError> {
+        self.publish_by(message, now, |engine, message, now| engine.publish_keyed(message, key, now))
+    }
+
     /// Keeps a key for one who is about to publish with it; false if it is in use.
     pub(crate) fn reserve_key(&mut self, key: &Text) -> bool {
         let is_pending = self.engine.as_ref().is_some_and(|engine| engine.pending(key).is_some());
