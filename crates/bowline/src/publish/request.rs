@@ -108,7 +108,9 @@ impl<'a> Publish<'a> {
     pub async fn send(self) -> Result<Receipt, PublishError> {
         let qos = self.draft.message.as_ref().map_or(crate::QoS::AtMostOnce, |message| message.qos);
         let (lease, mut limit, key) = (self.lease, TimeLimit::new(self.limit), self.key.clone());
-        let mut admission = KeyedAdmission::new(lease, self.into_message()?, Until::Stored, key);
+        let choice = self.draft.on_session_loss;
+        let mut admission =
+            KeyedAdmission::new(lease, self.into_message()?, Until::Stored, key).choosing(choice);
         let admitted = poll_fn(|cx| match Pin::new(&mut admission).poll(cx) {
             Poll::Pending if limit.is_over(&lease.runtime, cx) => {
                 Poll::Ready(Err(timed_out(admission.take_message())))
@@ -126,7 +128,7 @@ impl<'a> Publish<'a> {
     /// the message in it, if the send queue is full. In a durable session the receipt says
     /// [`PublishErrorKind::StoreFailed`](crate::PublishErrorKind::StoreFailed) if it could not be stored.
     pub fn try_send(self) -> Result<Receipt, PublishError> {
-        let (lease, has_key) = (self.lease, self.key.is_some());
+        let (lease, has_key, choice) = (self.lease, self.key.is_some(), self.draft.on_session_loss);
         let message = self.into_message()?;
         if has_key {
             let problem = "needs `send` or an await: whether it is known is for the store to say".to_owned();
@@ -134,8 +136,9 @@ impl<'a> Publish<'a> {
             return Err(PublishError::new(kind, Some(message)));
         }
         let qos = message.qos;
-        let (publication, spent) =
-            lease.command(|inner, now| (inner.publish(message, now), inner.take_spent()));
+        let (publication, spent) = lease.command(|inner, now| {
+            (inner.choosing(choice, |inner| inner.publish(message, now)), inner.take_spent())
+        });
         drop(spent);
         let publication = publication?;
         Ok(Receipt::new(lease.clone(), publication, qos))
@@ -153,10 +156,11 @@ impl<'a> IntoFuture for Publish<'a> {
     fn into_future(self) -> PublishFuture<'a> {
         let qos = self.draft.message.as_ref().map_or(crate::QoS::AtMostOnce, |message| message.qos);
         let (lease, limit, cancels) = (self.lease, TimeLimit::new(self.limit), self.cancels);
-        let key = self.key.clone();
+        let (key, choice) = (self.key.clone(), self.draft.on_session_loss);
         let step = match self.into_message() {
             Ok(message) => {
-                Step::Admit { admission: KeyedAdmission::new(lease, message, Until::Queued, key), qos }
+                let admission = KeyedAdmission::new(lease, message, Until::Queued, key).choosing(choice);
+                Step::Admit { admission, qos }
             }
             Err(error) => Step::Fail(Some(error)),
         };
