@@ -13,10 +13,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bowline::{
-    PublishError, PublishErrorKind, Publisher, QoS, Receipt, SendQueue, Topic, TopicName, Version,
+    PublishError, PublishErrorKind, Publisher, QoS, Receipt, SendQueue, SessionLoss, Topic, TopicName,
+    Version,
 };
 use bytes::Bytes;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio::io::AsyncRead;
 
 use crate::connect::{ConnectArguments, Target, qos};
@@ -50,6 +51,11 @@ pub(crate) struct PublishArguments {
     #[arg(long, value_name = "SECS", default_value_t = 10, requires = "store")]
     wait: u32,
 
+    /// With -q 2: what to do with a message that was sent when the broker has lost the session, and nobody knows whether it has
+    /// arrived
+    #[arg(long, value_name = "WHAT", default_value = "unknown")]
+    on_session_loss: OnSessionLoss,
+
     /// With --store and -l: leave out the lines that an earlier run with the same input has had accepted
     #[arg(
         long,
@@ -69,6 +75,24 @@ pub(crate) struct PublishArguments {
     connect: ConnectArguments,
 }
 
+/// What to do with a message of QoS 2 whose session is lost.
+#[derive(Clone, Copy, ValueEnum)]
+enum OnSessionLoss {
+    /// Tell that its end is unknown and fail: it arrives at most once
+    Unknown,
+    /// Publish it again: it arrives at least once, perhaps twice
+    Again,
+}
+
+impl From<OnSessionLoss> for SessionLoss {
+    fn from(choice: OnSessionLoss) -> Self {
+        match choice {
+            OnSessionLoss::Unknown => Self::Indeterminate,
+            OnSessionLoss::Again => Self::PublishAgain,
+        }
+    }
+}
+
 const AFTER_HELP: &str = concat!(
     exit_codes!(),
     "
@@ -86,7 +110,7 @@ and exits with 0 when all of it is acknowledged. It needs the same broker and th
 the connection; the client identifier is in the file. When there is no more input and no
 connection for --wait seconds, the program ends with 75: nothing is lost, run it again. Whenever
 it ends before all is acknowledged, stderr says how many messages wait in the file;
-`bowline store inspect` says more.
+`bowline store inspect` says more. What --on-session-loss says is stored with each message.
 
 With --key-by-line a run that was killed is repeated with the same input from its beginning: lines
 that were accepted are left out, so that each is delivered once with -q 2. An input that grew is
@@ -124,6 +148,7 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     let version = arguments.connect.version();
     let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
     let builder = Publisher::builder(&target.url).map_err(wrong)?.send_queue(queue(stored.is_some()));
+    let builder = builder.on_session_loss(arguments.on_session_loss.into());
     let builder = arguments.connect.configure(builder, &target)?;
     // While a password is asked for, Ctrl-C ends the program by itself.
     let mut stopping = Stopping::watch(None).map_err(|error| Failure::new(error.to_string()))?;
