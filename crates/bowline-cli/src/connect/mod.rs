@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bowline::transport::Scheme;
-use bowline::{Builder, Credentials, QoS, Role, Session, Version, Will};
+use bowline::{Builder, Credentials, QoS, Role, Session, Will};
 use clap::{ArgAction, Args};
 
-use crate::exit::Failure;
+use crate::exit::{Codes, Failure};
 use addresses::AddressArguments;
 use password::PasswordArguments;
 use store::StoreArguments;
@@ -128,8 +128,9 @@ const INBOUND_BYTES_MAX: usize = 320 * 1024 * 1024;
 const INBOUND_MESSAGES_MAX: u16 = 65_535;
 
 impl ConnectArguments {
-    pub(crate) const fn version(&self) -> Version {
-        self.protocol_version.first()
+    /// How the broker says that it refuses.
+    pub(crate) fn codes(&self) -> Codes {
+        self.protocol_version.codes()
     }
 
     pub(crate) const fn is_debug(&self) -> bool {
@@ -144,7 +145,11 @@ impl ConnectArguments {
     /// Where to connect to, and the topic of the URL.
     pub(crate) fn target(&self) -> Result<Target, Failure> {
         match self.url.as_ref().or(self.url_option.as_ref()) {
-            Some(url) => Target::of_url(url),
+            Some(url) => {
+                let target = Target::of_url(url)?;
+                self.websocket.check_beside(&target)?;
+                Ok(target)
+            }
             None => match &self.unix {
                 Some(path) => Target::of_socket(path),
                 None => Target::of_host(&self.host, self.port, self.tls.is_given(), self.websocket.path()),
@@ -178,7 +183,7 @@ impl ConnectArguments {
         if target.is_websocket() || self.addresses.have([Scheme::Ws, Scheme::Wss]) {
             builder = builder.websocket(self.websocket.options()?);
         } else if self.websocket.is_given() {
-            return Err(Failure::usage("options of WebSocket need a URL with ws:// or wss://, or --ws"));
+            return Err(Failure::usage("--ws-header needs --ws, or a URL with ws:// or wss://"));
         }
         if let Some(id) = &self.id {
             builder = builder.client_id(id);

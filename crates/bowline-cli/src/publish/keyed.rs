@@ -22,7 +22,11 @@ pub(super) async fn send(
             () = ledger.settle_next(), if !ledger.is_settled() => continue,
         };
         let Some(line) = line.map_err(|error| Failure::new(format!("stdin: {error}")))? else {
-            return progress.end();
+            progress.end()?;
+            if lines.is_cut() {
+                progress.tell_cut();
+            }
+            return Ok(());
         };
         let Some((number, key)) = progress.next(&line)? else { continue };
         let sent = topic.publish(line).key(key).send().await;

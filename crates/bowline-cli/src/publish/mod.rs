@@ -14,14 +14,13 @@ use std::time::Duration;
 
 use bowline::{
     PublishError, PublishErrorKind, Publisher, QoS, Receipt, SendQueue, SessionLoss, Topic, TopicName,
-    Version,
 };
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use tokio::io::AsyncRead;
 
 use crate::connect::{ConnectArguments, Target, qos};
-use crate::exit::{Failure, exit_codes, finish};
+use crate::exit::{Codes, Failure, exit_codes, finish};
 use crate::publish::ledger::Ledger;
 use crate::publish::lines::Lines;
 use crate::publish::progress::{Progress, input_name};
@@ -93,32 +92,34 @@ impl From<OnSessionLoss> for SessionLoss {
     }
 }
 
+// A paragraph is one line, so that it is broken where the terminal ends; an item is at most 80 columns wide.
 const AFTER_HELP: &str = concat!(
     exit_codes!(),
     "
   75        with --store: no connection; what was accepted waits in the store
-  130, 143  ended by Ctrl-C or SIGTERM: stderr says how many messages are not acknowledged
+  130, 143  Ctrl-C or SIGTERM; stderr says how many are not acknowledged
 
-The first connection has to succeed. When it is lost later it is made again, and what was not
-acknowledged is sent again. Lines (-l) do not wait for each other; if one of them is not
-acknowledged the exit code is 1 and stderr names it. A second Ctrl-C ends at once.
-
-With --store, messages of QoS 1 and 2 are accepted as soon as they are in the file, whether there
-is a connection or not, and survive a kill of the program and a loss of power. Each run delivers
-first what the runs before it have left; one without a message and a topic delivers that alone,
-and exits with 0 when all of it is acknowledged. It needs the same broker and the same options of
-the connection; the client identifier is in the file. When there is no more input and no
-connection for --wait seconds, the program ends with 75: nothing is lost, run it again. Whenever
-it ends before all is acknowledged, stderr says how many messages wait in the file;
-`bowline store inspect` says more. What --on-session-loss says is stored with each message.
-
-With --key-by-line a run that was killed is repeated with the same input from its beginning: lines
-that were accepted are left out, so that each is delivered once with -q 2. An input that grew is
-gone on with; one whose lines have changed, or are fewer, is refused and nothing is sent. Each input
-of a store needs its own name (--key-by-line=NAME). How far an input was accepted is remembered until
-131,072 lines of others are delivered. Each line is in the file before the next one is read, which
-takes a sync of the disk. A line that the broker refused counts as accepted.
-Logs go to stderr; SIGUSR1 raises their level, SIGUSR2 lowers it.
+",
+    "The first connection has to succeed. When it is lost later it is made again, and what was not acknowledged is sent \
+     again. Lines (-l) do not wait for each other; if one of them is not acknowledged the exit code is 1 and stderr names \
+     it. What follows the last newline of the input is a line too. A second Ctrl-C ends at once.\n\n",
+    "With --store, messages of QoS 1 and 2 are accepted as soon as they are in the file, whether there is a connection or \
+     not, and survive a kill of the program and a loss of power. Each run delivers first what the runs before it have \
+     left; one without a message and a topic delivers that alone, and exits with 0 when all of it is acknowledged. It \
+     needs the same broker and the same options of the connection; the client identifier is in the file. When there is \
+     no more input and no connection for --wait seconds, the program ends with 75: nothing is lost, run it again. \
+     Whenever it ends before all is acknowledged, stderr says how many messages wait in the file; \
+     `bowline store inspect` says more. A message of QoS 2 that was on its way when the broker lost the session is not \
+     sent again, as it may have arrived: the run that finds out says so, and exits with 1. With \
+     --on-session-loss again, which is stored with each message, it is sent again, and may arrive twice.\n\n",
+    "With --key-by-line a run that was killed is repeated with the same input from its beginning: lines that were \
+     accepted are left out, so that each is delivered once with -q 2. An input that grew is gone on with; one whose \
+     lines have changed, or are fewer, is refused and nothing is sent. Give it whole lines: one that was cut off at the \
+     end of the input was sent as it was, and is another line when the input has all of it. Each input of a store needs \
+     its own name (--key-by-line=NAME). How far an input was accepted is remembered until 131,072 lines of others are \
+     delivered. Each line is in the file before the next one is read, which takes a sync of the disk. A line that the \
+     broker refused counts as accepted.\n\n",
+    "Logs go to stderr; SIGUSR1 raises their level, SIGUSR2 lowers it.
 
 Examples:
   bowline pub -t home/lamp -m on
@@ -127,7 +128,7 @@ Examples:
   bowline pub -t log -q 2 -l < lines.csv
   bowline pub --store log.session -t log -q 2 -l < lines.csv
   bowline pub --store log.session --key-by-line -t log -q 2 -l < lines.csv
-  bowline pub --store log.session         delivers what the one above has left"
+  bowline pub --store log.session      delivers what the one above has left"
 );
 
 /// What may wait to be sent: many lines, and room for the largest message.
@@ -145,8 +146,8 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     let topic = arguments.topic(&target)?;
     let stored = arguments.stored();
     let progress = arguments.progress(topic.as_ref())?;
-    let version = arguments.connect.version();
-    let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
+    let codes = arguments.connect.codes();
+    let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, codes);
     let builder = Publisher::builder(&target.url).map_err(wrong)?.send_queue(queue(stored.is_some()));
     let builder = builder.on_session_loss(arguments.on_session_loss.into());
     let builder = arguments.connect.configure(builder, &target)?;
@@ -166,15 +167,17 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
             stop = stopping.wait() => return Ok(stop.exit_code()),
         },
     };
+    // Nothing must happen that is not heard of.
+    let events = client.events();
     let left = stored.as_ref().map_or(0, |stored| stored.tell_left(&client));
-    let telling = tokio::spawn(watching::tell("pub", client.events()));
+    let telling = tokio::spawn(watching::tell("pub", codes, events));
     let topic = topic.map(|topic| {
         let topic = client.topic(topic).expect("it is a topic already").qos(arguments.qos);
         if arguments.retain { topic.retain() } else { topic }
     });
 
     let mut ledger = Ledger::new(matches!(input, Input::Lines));
-    let how = How { stored: stored.as_ref(), progress, version };
+    let how = How { stored: stored.as_ref(), progress, codes };
     let sending = send_all(&client, topic.as_ref(), input, how, &mut ledger);
     let sent = tokio::select! {
         sent = sending => sent,
@@ -190,11 +193,11 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     };
     client.disconnect().await;
     // What it has to say of the end comes before our last word.
-    let failed = telling.await.unwrap_or_default();
+    let unfortunate = telling.await.unwrap_or_default();
     ledger.settle_all().await;
     let result = ledger.result(sent);
     match stored {
-        Some(stored) => stored.result(result, left, failed).await,
+        Some(stored) => stored.result(result, left, unfortunate).await,
         None => result,
     }
 }
@@ -203,7 +206,7 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
 struct How<'a> {
     stored: Option<&'a Stored>,
     progress: Option<Progress>,
-    version: Version,
+    codes: Codes,
 }
 
 /// Sends what there is, and returns when all is acknowledged or cannot be.
@@ -214,14 +217,14 @@ async fn send_all(
     how: How<'_>,
     ledger: &mut Ledger,
 ) -> Result<(), Failure> {
-    let How { stored, progress, version } = how;
+    let How { stored, progress, codes } = how;
     let mut watch = client.connection();
     let all_taken = match (input, topic) {
         (Input::Message(payload), Some(topic)) => send_one(topic, payload, ledger).await,
         (Input::Lines, Some(topic)) => tokio::select! {
             taken = send_lines(topic, stored.is_some(), progress, ledger) => taken,
             // No line has to come for the program to notice.
-            why = watch.ended() => Err(Failure::of_disconnection(&why, version)),
+            why = watch.ended() => Err(Failure::of_disconnection(&why, codes)),
         },
         _ => Ok(()),
     };
@@ -229,10 +232,12 @@ async fn send_all(
         ledger.settle_all().await;
         all_taken?;
         // With QoS 0 nothing is waited for until here: it has to be written at least.
-        client.flush().await.map_err(|why| Failure::of_disconnection(&why, version))
+        client.flush().await.map_err(|why| Failure::of_disconnection(&why, codes))
     };
     match stored {
         Some(stored) => tokio::select! {
+            // What has failed is told, also where nothing is waited for.
+            biased;
             settled = settling => settled,
             failure = stored.without_connection(client) => Err(failure),
         },

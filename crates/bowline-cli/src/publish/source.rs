@@ -28,7 +28,8 @@ pub(super) struct Source {
     #[arg(short, long)]
     stdin_file: bool,
 
-    /// A message for each line of stdin: the bytes between two newlines; an empty line is an empty message
+    /// A message for each line of stdin: the bytes between two newlines; an empty line is an empty message, and the last one
+    /// needs no newline
     #[arg(short = 'l', long)]
     stdin_line: bool,
 

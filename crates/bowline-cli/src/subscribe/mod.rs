@@ -7,13 +7,11 @@ use std::process::ExitCode;
 use std::task::Poll;
 use std::time::Duration;
 
-use bowline::{
-    Client, ConnectionState, Delivery, QoS, StreamEnd, SubscribeError, Subscription, TopicFilter, Version,
-};
+use bowline::{Client, ConnectionState, Delivery, QoS, StreamEnd, SubscribeError, Subscription, TopicFilter};
 use clap::Args;
 
 use crate::connect::{ConnectArguments, StorePath, qos};
-use crate::exit::{Failure, exit_codes, finish, say};
+use crate::exit::{Codes, Failure, exit_codes, finish, say};
 use crate::stop::{Stop, Stopping};
 use crate::subscribe::output::{Output, Style, WriteEnd};
 use crate::{log, watching};
@@ -50,23 +48,23 @@ pub(crate) struct SubscribeArguments {
     connect: ConnectArguments,
 }
 
+// A paragraph is one line, so that it is broken where the terminal ends; an item is at most 80 columns wide.
 const AFTER_HELP: &str = concat!(
     exit_codes!(),
     "
   27        the time of -W is over
-  130, 143  ended by Ctrl-C or SIGTERM before the messages of -C were there; without -C it is 0
+  130, 143  Ctrl-C or SIGTERM before all messages of -C came; without -C it is 0
 
-The first connection has to succeed; when it is lost later it is made again. A message of QoS 1
-or 2 is acknowledged when it is written to stdout. If nobody reads stdout any more the program
-ends with 0. A second Ctrl-C ends at once.
-
-With --store the session survives a kill of the program and a loss of power: the next run with the
-file gets what it missed. A message is acknowledged, and with QoS 2 that is in the file, when it is
-written to stdout. What is killed in between, some lines at most, comes again. The
-command line says what is subscribed to: other subscriptions in the file are ended.
-
-Every payload is written as it is, also an empty one. Logs go to stderr; SIGUSR1 raises their
-level, SIGUSR2 lowers it.
+",
+    "The first connection has to succeed; when it is lost later it is made again. A message of QoS 1 or 2 is acknowledged \
+     when it is written to stdout. If nobody reads stdout any more the program ends with 0. A second Ctrl-C ends at \
+     once.\n\n",
+    "With --store the session survives a kill of the program and a loss of power: the next run with the file gets what it \
+     missed. A message is acknowledged, and with QoS 2 that is in the file, when it is written to stdout. What is killed \
+     in between, some lines at most, comes again. The command line says what is subscribed to: other subscriptions in \
+     the file are ended.\n\n",
+    "Every payload is written as it is, also an empty one. Logs go to stderr; SIGUSR1 raises their level, SIGUSR2 lowers \
+     it.
 
 Examples:
   bowline sub -t 'home/#' -v
@@ -89,8 +87,8 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
     let filters = filters(target.topic.iter().chain(&arguments.topics))?;
-    let version = arguments.connect.version();
-    let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
+    let codes = arguments.connect.codes();
+    let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, codes);
     let builder = Client::builder(&target.url).map_err(wrong)?;
     let builder = arguments.connect.configure(builder, &target)?;
     // While a password is asked for, Ctrl-C ends the program by itself.
@@ -101,7 +99,7 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
         client = builder.connect() => client.map_err(wrong)?,
         stop = stopping.wait() => return stopped(stop, &arguments),
     };
-    let telling = tokio::spawn(watching::tell("sub", client.events()));
+    let telling = tokio::spawn(watching::tell("sub", codes, client.events()));
 
     let request = client.subscribe_many(filters.into_iter().map(|filter| (filter, arguments.qos)));
     let subscribed = tokio::select! {
@@ -115,7 +113,7 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
         Ok(subscription) => subscription,
         Err(error) => {
             client.disconnect().await;
-            return Err(not_subscribed(&error, &client, version));
+            return Err(not_subscribed(&error, &client, codes));
         }
     };
     for (filter, reason) in subscription.granted().iter().filter(|(_, reason)| reason.is_failure()) {
@@ -142,7 +140,7 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
     match end {
         End::Complete => Ok(0),
         End::Stopped(stop) => stopped(stop, &arguments),
-        End::Stream => Err(ended(subscription.end_reason(), version)),
+        End::Stream => Err(ended(subscription.end_reason(), codes)),
         End::Failed(failure) => Err(failure),
     }
 }
@@ -246,16 +244,16 @@ fn stopped(stop: Stop, arguments: &SubscribeArguments) -> Result<u8, Failure> {
 }
 
 /// Why there is no subscription: the broker said so, or the client is over.
-fn not_subscribed(error: &SubscribeError, client: &Client, version: Version) -> Failure {
+fn not_subscribed(error: &SubscribeError, client: &Client, codes: Codes) -> Failure {
     match (error, client.state()) {
-        (SubscribeError::Ended, ConnectionState::Ended(why)) => Failure::of_disconnection(&why, version),
+        (SubscribeError::Ended, ConnectionState::Ended(why)) => Failure::of_disconnection(&why, codes),
         (error, _) => Failure::new(error.to_string()),
     }
 }
 
-fn ended(reason: Option<&StreamEnd>, version: Version) -> Failure {
+fn ended(reason: Option<&StreamEnd>, codes: Codes) -> Failure {
     match reason {
-        Some(StreamEnd::ClientEnded(why)) => Failure::of_disconnection(why, version),
+        Some(StreamEnd::ClientEnded(why)) => Failure::of_disconnection(why, codes),
         Some(reason) => Failure::new(reason.to_string()),
         None => Failure::new("the subscription has ended"),
     }

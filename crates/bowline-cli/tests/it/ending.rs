@@ -220,3 +220,25 @@ async fn a_reader_that_goes_away_ends_a_subscriber_quietly_and_nothing_is_acknow
     assert_eq!(Process::client("sub", &broker, &again).finish().successful(), b"lost?\n");
     broker.assert_no_violations();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_told_with_the_code_that_the_broker_has_sent() {
+    let broker = Broker::builder().authenticate(|_| Err(ReasonCode::NotAuthorized)).start().await.unwrap();
+    let cases = [
+        ("31", "not authorized (return code 5)"),
+        ("311", "not authorized (return code 5)"),
+        ("5", "not authorized (0x87)"),
+        ("auto", "not authorized (0x87; before 5.0: return code 5)"),
+    ];
+    for (version, text) in cases {
+        for command in [&["pub", "-m", "x"][..], &["sub"]] {
+            let arguments = [&command[1..], &["-V", version, "-t", "a"]].concat();
+            let ended = Process::client(command[0], &broker, &arguments).finish();
+            assert!(ended.stderr.contains(text), "{command:?} {version}: {}", ended.stderr);
+        }
+    }
+    // 5.0 has reasons that no return code says.
+    let busy = Broker::builder().authenticate(|_| Err(ReasonCode::QuotaExceeded)).start().await.unwrap();
+    let ended = Process::client("pub", &busy, &["-V", "auto", "-t", "a", "-m", "x"]).finish();
+    assert!(ended.stderr.contains("quota exceeded (0x97)"), "{}", ended.stderr);
+}

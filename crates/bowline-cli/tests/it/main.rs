@@ -2,10 +2,13 @@
 
 mod demo;
 mod ending;
+mod help;
 mod inspecting;
 mod keying;
 mod logging;
+mod lost_sessions;
 mod mosquitto;
+mod patience;
 mod process;
 mod publishing;
 mod scripted;

@@ -127,7 +127,8 @@ impl Context {
         if has_key {
             return self.end(entry, publication, outcome);
         }
-        self.journal.record(entry);
+        // A resend is harmless, and the next publication is stored soon.
+        self.journal.record_lazily(entry);
         self.emit(Event::PublishEnded { publication, outcome });
     }
 

@@ -114,6 +114,8 @@ impl ClientEngine {
                 problem: "cannot be set by DISCONNECT if CONNECT had none",
             });
         }
+        // A client that ends does not wait for more to write.
+        context.journal.hurry();
         // What the calls before this one made possible goes first: acknowledgements above all.
         if core::mem::take(&mut context.has_changed) {
             self.state.on_change(context, now);

@@ -137,7 +137,10 @@ impl Driver {
         link.incoming.fill(&mut buffer.packets);
         if buffer.packets.is_empty() && !link.incoming.has_failed() {
             match link.poll_read(cx, &mut buffer.bytes) {
-                Poll::Ready(Ok(0)) => self.inputs.push(Input::Closed),
+                Poll::Ready(Ok(0)) => match link.closed_without_a_word() {
+                    Some(error) => return self.fail(Input::Closed, error.into()),
+                    None => self.inputs.push(Input::Closed),
+                },
                 Poll::Ready(Ok(_)) => {
                     link.incoming.fill(&mut buffer.packets);
                     self.inputs.push(Input::BytesReceived);
@@ -269,6 +272,9 @@ impl Driver {
                     outputs.transmit = None;
                     outputs.dial = None;
                     outputs.closes = true;
+                    if let Some(link) = &self.link {
+                        inner.silence = link.silence();
+                    }
                     outputs.closed = self.link.take().or_else(|| outputs.closed.take());
                 }
                 Output::Dial { version, packet_bytes_max } => {

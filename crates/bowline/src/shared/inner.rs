@@ -11,7 +11,7 @@ use bowline_proto::routing::StreamId;
 use bowline_proto::session::{DeliveryId, PublicationId, QueueLimits, SessionLoss};
 use bowline_proto::types::{Message, UserProperties};
 use bowline_proto::{QoS, ReasonCode, Timestamp, TopicFilter};
-use bowline_transport::Endpoint;
+use bowline_transport::{ConnectError, Endpoint};
 
 use crate::disconnection::{Disconnection, TransportError};
 use crate::outcome::{KnownKey, PublishError, PublishErrorKind};
@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) must_connect: bool,
     /// What the transport said last, until the engine says what it makes of it.
     pub(crate) transport_error: Option<Arc<TransportError>>,
+    /// What the other side of the connection that was closed last has failed to say.
+    pub(crate) silence: Option<ConnectError>,
     /// Where the last transport led.
     pub(crate) endpoint: Endpoint,
     /// Attempts since the last connection.
@@ -100,6 +102,7 @@ impl Inner {
             is_durable,
             must_connect: false,
             transport_error: None,
+            silence: None,
             endpoint,
             attempts: 0,
             last: None,

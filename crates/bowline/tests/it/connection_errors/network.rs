@@ -6,6 +6,7 @@ use bowline::Client;
 use bowline::transport::Endpoint;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
 
+use super::scripts::{Script, plain};
 use super::{Row, builder, row};
 use crate::transports::directory::Directory;
 
@@ -22,6 +23,17 @@ pub(super) async fn rows() -> Vec<Row> {
     let waits =
         row("a listener that never says anything", Some(address), builder(&format!("mqtt://{address}")));
     rows.push(waits.await);
+    for (what, script) in [
+        ("one who closes without a word", Script::Closes),
+        ("one who resets the connection without a word", Script::Resets),
+        ("an SSH server", Script::Says(b"SSH-2.0-OpenSSH_9.2p1\r\n")),
+        ("a mail server", Script::Says(b"220 mail.example ESMTP\r\n")),
+        ("a Redis server", Script::Answers(b"-ERR unknown command\r\n")),
+        ("something else that is not MQTT", Script::Says(b"\xff\xfd\x18")),
+    ] {
+        let address = plain(script).await;
+        rows.push(row(what, Some(address), builder(&format!("mqtt://{address}"))).await);
+    }
     rows.extend(unix().await);
     rows
 }
