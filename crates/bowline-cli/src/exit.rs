@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bowline::{ConnectError, DisconnectCause, Disconnection, ReasonCode};
 
@@ -123,8 +124,19 @@ pub(crate) fn finish(program: &str, result: Result<u8, Failure>) -> ExitCode {
     }
 }
 
+/// Whether `say` says nothing. It is for the whole process, as its stderr is.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on nothing is said.
+pub(crate) fn be_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
+}
+
 /// Writes to stderr, each line with the command's name. That nobody reads it is no reason to end.
 pub(crate) fn say(program: &str, text: &str) {
+    if IS_QUIET.load(Ordering::Relaxed) {
+        return;
+    }
     let lines: String = text.lines().map(|line| format!("bowline {program}: {line}\n")).collect();
     _ = std::io::stderr().write_all(lines.as_bytes());
 }

@@ -9,6 +9,7 @@ mod version;
 mod websocket;
 
 use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,6 +57,10 @@ pub(crate) struct ConnectArguments {
     #[arg(short, long)]
     id: Option<String>,
 
+    /// Make up a client identifier that begins like this; the number of the process follows
+    #[arg(short = 'I', long, value_name = "PREFIX", conflicts_with = "id")]
+    id_prefix: Option<String>,
+
     /// Seconds of silence before a PINGREQ; 0 for none
     #[arg(short, long, value_name = "SECS", default_value_t = 60)]
     keepalive: u16,
@@ -64,14 +69,26 @@ pub(crate) struct ConnectArguments {
     #[arg(short = 'c', long, requires = "id")]
     disable_clean_session: bool,
 
-    /// How long the broker keeps the session after the connection is over (5.0); with -c it is never forgotten unless this is
-    /// given
-    #[arg(short = 'x', long, value_name = "SECS")]
+    /// How long the broker keeps the session after the connection is over (5.0), -1: as long as it exists; that is the default
+    /// with -c
+    #[arg(short = 'x', long, value_name = "SECS", allow_negative_numbers = true, value_parser = expiry)]
     session_expiry_interval: Option<u32>,
 
     /// Messages of QoS 1 and 2 on their way at most: 1,024, before 5.0: 20, beyond which Mosquitto closes the connection
     #[arg(short = 'M', long, value_name = "COUNT")]
     max_inflight: Option<u16>,
+
+    /// The local address that the connection comes from
+    #[arg(short = 'A', long, value_name = "ADDRESS", conflicts_with = "unix")]
+    bind_address: Option<IpAddr>,
+
+    /// Small packets are sent at once in any case; Mosquitto's programs do it with this option
+    #[arg(long, hide = true)]
+    nodelay: bool,
+
+    /// Say nothing on stderr but what -d logs; exit codes are the same
+    #[arg(long)]
+    quiet: bool,
 
     /// Log every packet to stderr
     #[arg(short, long)]
@@ -137,6 +154,10 @@ impl ConnectArguments {
         self.debug
     }
 
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Where the session is kept.
     pub(crate) fn store(&self) -> Option<StorePath> {
         self.store.path()
@@ -188,6 +209,12 @@ impl ConnectArguments {
         if let Some(id) = &self.id {
             builder = builder.client_id(id);
         }
+        if let Some(prefix) = &self.id_prefix {
+            builder = builder.client_id(format!("{prefix}{}", std::process::id()));
+        }
+        if let Some(address) = self.bind_address {
+            builder = builder.bind_address(SocketAddr::new(address, 0));
+        }
         if let Some(messages) = self.max_inflight {
             builder = builder.in_flight_max(messages);
         }
@@ -229,6 +256,14 @@ impl WillArguments {
         let payload = self.will_payload.clone().map_or_else(Vec::new, OsString::into_encoded_bytes);
         let will = Will::new(topic, payload).qos(self.will_qos);
         Some(if self.will_retain { will.retain() } else { will })
+    }
+}
+
+/// Reads how long a session is kept; what stands for ever is that of 5.0.
+fn expiry(text: &str) -> Result<u32, String> {
+    match text {
+        "-1" | "\u{221e}" => Ok(u32::MAX),
+        secs => secs.parse().map_err(|_| format!("it is 0 to {} seconds, or -1", u32::MAX)),
     }
 }
 

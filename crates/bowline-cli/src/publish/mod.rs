@@ -1,14 +1,13 @@
 //! `bowline pub`: publishes one message, or one for each line of its input. Knows no subscription.
 
-mod keyed;
 mod ledger;
 mod lines;
 mod progress;
 mod source;
 mod stored;
+mod storing;
 mod window;
 
-use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,16 +16,14 @@ use bowline::{
 };
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use tokio::io::AsyncRead;
 
 use crate::connect::{ConnectArguments, Target, qos};
-use crate::exit::{Codes, Failure, exit_codes, finish};
-use crate::publish::ledger::Ledger;
+use crate::exit::{Codes, Failure, be_quiet, exit_codes, finish};
+use crate::publish::ledger::{Ledger, Noun};
 use crate::publish::lines::Lines;
 use crate::publish::progress::{Progress, input_name};
-use crate::publish::source::{Input, PAYLOAD_BYTES_MAX, Source};
+use crate::publish::source::{Input, PAYLOAD_BYTES_MAX, Repetition, Source};
 use crate::publish::stored::Stored;
-use crate::publish::window::Window;
 use crate::stop::Stopping;
 use crate::{log, watching};
 
@@ -69,6 +66,9 @@ pub(crate) struct PublishArguments {
 
     #[command(flatten)]
     source: Source,
+
+    #[command(flatten)]
+    repetition: Repetition,
 
     #[command(flatten)]
     connect: ConnectArguments,
@@ -117,8 +117,7 @@ const AFTER_HELP: &str = concat!(
      lines have changed, or are fewer, is refused and nothing is sent. Give it whole lines: one that was cut off at the \
      end of the input was sent as it was, and is another line when the input has all of it. Each input of a store needs \
      its own name (--key-by-line=NAME). How far an input was accepted is remembered until 131,072 lines of others are \
-     delivered. Each line is in the file before the next one is read, which takes a sync of the disk. A line that the \
-     broker refused counts as accepted.\n\n",
+     delivered. A line that the broker refused counts as accepted.\n\n",
     "Logs go to stderr; SIGUSR1 raises their level, SIGUSR2 lowers it.
 
 Examples:
@@ -141,6 +140,9 @@ pub(crate) async fn run(arguments: PublishArguments) -> ExitCode {
 }
 
 async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
+    if arguments.connect.is_quiet() {
+        be_quiet();
+    }
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
     let topic = arguments.topic(&target)?;
@@ -176,8 +178,12 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
         if arguments.retain { topic.retain() } else { topic }
     });
 
-    let mut ledger = Ledger::new(matches!(input, Input::Lines));
-    let how = How { stored: stored.as_ref(), progress, codes };
+    let mut ledger = Ledger::new(match input {
+        Input::Lines => Noun::Line,
+        _ if arguments.repetition.repeat > 1 => Noun::Message,
+        _ => Noun::OnlyMessage,
+    });
+    let how = How { stored: stored.as_ref(), progress, repetition: &arguments.repetition, codes };
     let sending = send_all(&client, topic.as_ref(), input, how, &mut ledger);
     let sent = tokio::select! {
         sent = sending => sent,
@@ -206,6 +212,7 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
 struct How<'a> {
     stored: Option<&'a Stored>,
     progress: Option<Progress>,
+    repetition: &'a Repetition,
     codes: Codes,
 }
 
@@ -217,10 +224,14 @@ async fn send_all(
     how: How<'_>,
     ledger: &mut Ledger,
 ) -> Result<(), Failure> {
-    let How { stored, progress, codes } = how;
+    let How { stored, progress, repetition, codes } = how;
     let mut watch = client.connection();
     let all_taken = match (input, topic) {
-        (Input::Message(payload), Some(topic)) => send_one(topic, payload, ledger).await,
+        (Input::Message(payload), Some(topic)) => tokio::select! {
+            () = send_repeatedly(topic, &payload, repetition, ledger) => Ok(()),
+            // Not before the next is due would the program notice.
+            why = watch.ended() => Err(Failure::of_disconnection(&why, codes)),
+        },
         (Input::Lines, Some(topic)) => tokio::select! {
             taken = send_lines(topic, stored.is_some(), progress, ledger) => taken,
             // No line has to come for the program to notice.
@@ -255,6 +266,11 @@ fn queue(is_stored: bool) -> SendQueue {
 }
 
 impl PublishArguments {
+    /// Whether nothing must happen in the client between two steps of ours: see [`storing::send`].
+    pub(crate) const fn needs_one_thread(&self) -> bool {
+        self.key_by_line.is_some()
+    }
+
     fn stored(&self) -> Option<Stored> {
         let patience = Duration::from_secs(self.wait.into());
         self.connect.store().map(|path| Stored { path, patience })
@@ -291,9 +307,22 @@ impl PublishArguments {
     }
 }
 
-async fn send_one(topic: &Topic, payload: Bytes, ledger: &mut Ledger) -> Result<(), Failure> {
-    ledger.taken(topic.send(payload).await);
-    Ok(())
+/// Sends the message as often as it is wanted. What became of the ones before is not waited for, unless they are many.
+async fn send_repeatedly(topic: &Topic, payload: &Bytes, how: &Repetition, ledger: &mut Ledger) {
+    for number in 0..how.repeat {
+        if number > 0 && !how.repeat_delay.is_zero() {
+            tokio::time::sleep(how.repeat_delay).await;
+        }
+        while !ledger.has_room() {
+            ledger.settle_next().await;
+        }
+        let sent = topic.send(payload.clone()).await;
+        let is_over = is_over(&sent);
+        ledger.taken(sent);
+        if is_over {
+            return;
+        }
+    }
 }
 
 /// Sends line after line. Only reading waits for input, and only a full queue, or a slow disk, holds it up.
@@ -305,11 +334,8 @@ async fn send_lines(
 ) -> Result<(), Failure> {
     let mut lines = Lines::new(tokio::io::stdin(), PAYLOAD_BYTES_MAX);
     let unreadable = |error| Failure::new(format!("stdin: {error}"));
-    if let Some(mut progress) = progress {
-        return keyed::send(&mut lines, topic, &mut progress, ledger).await;
-    }
     if is_stored {
-        return store_lines(&mut lines, topic, ledger).await.map_err(unreadable);
+        return storing::send(&mut lines, topic, progress, ledger).await;
     }
     loop {
         let line = tokio::select! {
@@ -324,36 +350,6 @@ async fn send_lines(
             return Ok(());
         }
     }
-}
-
-/// The same with a store: as many lines as are there go into it together, and none waits for acknowledgements.
-async fn store_lines(
-    lines: &mut Lines<impl AsyncRead + Unpin>,
-    topic: &Topic,
-    ledger: &mut Ledger,
-) -> io::Result<()> {
-    let mut window = Window::new(topic);
-    let mut end = None;
-    while end.is_none() || !window.is_empty() {
-        tokio::select! {
-            line = lines.next(), if end.is_none() && window.has_room() => match line {
-                Ok(Some(line)) => window.push(line).await,
-                Ok(None) => end = Some(Ok(())),
-                Err(error) => end = Some(Err(error)),
-            },
-            stored = window.next(), if !window.is_empty() => {
-                if is_over(&stored) {
-                    end.get_or_insert(Ok(()));
-                }
-                if !ledger.has_room() {
-                    ledger.leave_oldest_to_store();
-                }
-                ledger.taken(stored);
-            }
-            () = ledger.settle_next(), if !ledger.is_settled() => {}
-        }
-    }
-    end.unwrap_or(Ok(()))
 }
 
 /// Whether nothing more can be sent.

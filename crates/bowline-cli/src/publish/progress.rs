@@ -1,7 +1,7 @@
 //! `--key-by-line`: which lines of an input earlier runs have had accepted, told by the keys in the store. Sends nothing.
 //!
-//! The key of a line has its number and a digest of the topic and all lines up to it. Lines are accepted one after the other, so that the last key
-//! alone tells how far the input was accepted, and whether it is still the same; older ones may be forgotten.
+//! The key of a line has its number and a digest of the topic and all lines up to it. Lines are accepted in their order, so that
+//! the last key alone tells how far the input was accepted, and whether it is still the same; older ones may be forgotten.
 
 use bowline::store::StoreInspection;
 

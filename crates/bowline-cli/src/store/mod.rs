@@ -1,6 +1,5 @@
 //! `bowline store`: looks into the file of a session. Knows no connection, and changes nothing.
 
-mod json;
 mod problem;
 mod text;
 
@@ -14,7 +13,7 @@ use bowline::store::{DiskStore, StoreContents, StoreError, StoredPhase, StoredPu
 use clap::{ArgAction, Args, Subcommand};
 
 use crate::exit::{Failure, finish};
-use json::Json;
+use crate::json::Json;
 use problem::problem;
 use text::text;
 

@@ -1,6 +1,9 @@
 //! `bowline sub`: writes what arrives to stdout. Knows no publication.
 
+mod format;
 mod output;
+mod selection;
+mod time;
 
 use std::future::{Future, poll_fn};
 use std::process::ExitCode;
@@ -11,9 +14,11 @@ use bowline::{Client, ConnectionState, Delivery, QoS, StreamEnd, SubscribeError,
 use clap::Args;
 
 use crate::connect::{ConnectArguments, StorePath, qos};
-use crate::exit::{Codes, Failure, exit_codes, finish, say};
+use crate::exit::{Codes, Failure, be_quiet, exit_codes, finish, say};
 use crate::stop::{Stop, Stopping};
-use crate::subscribe::output::{Output, Style, WriteEnd};
+use crate::subscribe::format::Format;
+use crate::subscribe::output::{Output, WriteEnd};
+use crate::subscribe::selection::Selection;
 use crate::{log, watching};
 
 /// Subscribe, and write the payloads to stdout
@@ -36,13 +41,24 @@ pub(crate) struct SubscribeArguments {
     #[arg(short = 'W', value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     timeout: Option<u64>,
 
+    /// End as soon as the broker has granted the subscriptions
+    #[arg(short = 'E')]
+    end_when_subscribed: bool,
+
     /// Write the topic and a space before each payload
     #[arg(short, long)]
     verbose: bool,
 
-    /// Write no newline after each payload
+    /// Write each message like this instead: see below
+    #[arg(short = 'F', long, value_name = "FORMAT", value_parser = Format::parse, conflicts_with = "verbose")]
+    format: Option<Format>,
+
+    /// Write no newline after each message
     #[arg(short = 'N')]
     no_newline: bool,
+
+    #[command(flatten)]
+    selection: Selection,
 
     #[command(flatten)]
     connect: ConnectArguments,
@@ -66,6 +82,15 @@ const AFTER_HELP: &str = concat!(
     "Every payload is written as it is, also an empty one. Logs go to stderr; SIGUSR1 raises their level, SIGUSR2 lowers \
      it.
 
+A FORMAT of -F is text with these in it, as mosquitto_sub has them:
+  %t %p %x %X        topic; payload; payload in hexadecimal digits (%X: capitals)
+  %q %r %m %l        QoS; whether it was retained (1, 0); packet identifier;
+                     bytes of the payload
+  %C %D %E %F %P %R  properties (5.0): content type, correlation data, expiry
+                     interval, payload format, user properties, response topic
+  %I %U %j           time of arrival (UTC): ISO 8601; seconds since 1970; JSON
+  %% \\\\ \\n \\r \\t \\0  themselves, and the usual control characters
+
 Examples:
   bowline sub -t 'home/#' -v
   bowline sub -h broker.example -t a -t b -q 1 -C 10 -W 60
@@ -84,6 +109,9 @@ pub(crate) async fn run(arguments: SubscribeArguments) -> ExitCode {
 }
 
 async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
+    if arguments.connect.is_quiet() {
+        be_quiet();
+    }
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
     let filters = filters(target.topic.iter().chain(&arguments.topics))?;
@@ -130,7 +158,10 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
         unsubscribed.map_err(|error| Failure::new(error.to_string()))?;
         say("sub", &format!("no longer subscribed to {filter}, which the command line does not name"));
     }
-    let end = receive(&mut subscription, &mut stopping, &arguments).await;
+    let end = match arguments.end_when_subscribed {
+        true => End::Complete,
+        false => receive(&mut subscription, &mut stopping, &arguments).await,
+    };
     if !matches!(end, End::Stream) {
         // The acknowledgements have to be on their way.
         _ = tokio::time::timeout(WRITE_PATIENCE, client.flush()).await;
@@ -174,12 +205,13 @@ async fn receive(
     stopping: &mut Stopping,
     arguments: &SubscribeArguments,
 ) -> End {
-    let style = Style { has_topic: arguments.verbose, has_newline: !arguments.no_newline };
-    let mut output = Output::new(tokio::io::stdout(), style);
+    let format = arguments.format.clone().unwrap_or_else(|| Format::plain(arguments.verbose));
+    let mut output = Output::new(tokio::io::stdout(), format, !arguments.no_newline);
+    let selection = &arguments.selection;
     let mut missing = arguments.count;
     loop {
         let most = missing.map_or(BATCH_MAX, |missing| missing.min(BATCH_MAX as u64) as usize);
-        let batch = tokio::select! {
+        let mut batch = tokio::select! {
             biased;
             stop = stopping.wait() => return End::Stopped(stop),
             batch = subscription.next_batch(most) => batch,
@@ -187,8 +219,11 @@ async fn receive(
         if batch.is_empty() {
             return End::Stream;
         }
+        let end = batch.iter().position(|delivery| selection.is_ended_by(delivery));
+        batch.truncate(end.unwrap_or(batch.len()));
+        let count = batch.iter().filter(|delivery| selection.wants(delivery)).count() as u64;
         let written = tokio::select! {
-            written = output.write(&batch) => written,
+            written = output.write(batch.iter().filter(|delivery| selection.wants(delivery))) => written,
             // What is begun is finished, unless nobody reads it.
             stop = async { let stop = stopping.wait().await; tokio::time::sleep(WRITE_PATIENCE).await; stop } => {
                 return End::Stopped(stop);
@@ -201,10 +236,9 @@ async fn receive(
                 return End::Failed(Failure::new(format!("stdout cannot be written: {error}")));
             }
         }
-        let count = batch.len() as u64;
         acknowledge(batch).await;
         missing = missing.map(|missing| missing - count);
-        if missing == Some(0) {
+        if missing == Some(0) || end.is_some() {
             return End::Complete;
         }
     }

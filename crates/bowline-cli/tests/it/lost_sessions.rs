@@ -10,11 +10,14 @@ use rustix::process::Signal;
 use crate::process::Process;
 use crate::storing::Folder;
 
+/// More PUBLISH packets than a test waits for; another would hold up the thread that read it.
+const PUBLISHES_MAX: usize = 64;
+
 /// A broker of 3.1.1 that lets everybody in and answers nothing else; and what tells that a PUBLISH came.
 fn silent() -> (String, mpsc::Receiver<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listener.local_addr().expect("it listens").port().to_string();
-    let (came, publish) = mpsc::channel();
+    let (came, publish) = mpsc::sync_channel(PUBLISHES_MAX);
     // It ends with the process of the tests.
     std::thread::spawn(move || {
         for stream in listener.incoming() {

@@ -272,8 +272,8 @@ impl Context {
     }
 
     /// A publication that was not stored and so was never accepted.
-    pub(crate) fn fail_unstored(&mut self, publication: PublicationId, message: Message) {
+    pub(crate) fn fail_unstored(&mut self, publication: PublicationId, outcome: Outcome) {
         self.keys.remove(publication);
-        self.emit(Event::PublishEnded { publication, outcome: Outcome::StoreFailed { message } });
+        self.emit(Event::PublishEnded { publication, outcome });
     }
 }

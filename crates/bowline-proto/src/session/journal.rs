@@ -318,6 +318,25 @@ impl Journal {
         failed
     }
 
+    /// The store has not taken a publication of the batch that it has committed. Nothing waits for it any more, and what was recorded
+    /// of it meanwhile says nothing.
+    pub(crate) fn on_refused(&mut self, refused: PublicationId) {
+        for (_, entry) in &mut self.pending {
+            // In its place, as positions are counted.
+            if let Entry::Ended { publication, outcome, .. } = entry
+                && *publication == refused
+            {
+                *outcome = None;
+            }
+        }
+        self.gated.retain(|(_, gated)| match gated {
+            Gated::Accepted(publication)
+            | Gated::Publish { publication, .. }
+            | Gated::Pubrel { publication, .. } => *publication != refused,
+            _ => true,
+        });
+    }
+
     /// When the failed store is to be tried again, if something waits for it, or what was recorded lazily is to be written.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match &self.mode {

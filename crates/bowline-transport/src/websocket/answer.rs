@@ -1,7 +1,6 @@
 //! The server's side of the handshake: judges the request and answers. Knows no time limit.
 
 use std::future::poll_fn;
-use std::io;
 use std::pin::Pin;
 use std::task::Poll;
 
@@ -46,7 +45,10 @@ pub(super) async fn answer(
         }),
         Head::TooLong => Err(Refusal::bad("it is longer than 16 KiB")),
         Head::NotHttp(start) => Err(Refusal::bad(what_it_is(&start))),
-        Head::Ended => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
+        Head::Ended => {
+            let problem = "it ended the connection before its request was whole";
+            return Err(WebSocketError::Handshake { peer, problem });
+        }
     };
     match judged {
         Ok((accept, sub_protocol)) => {

@@ -14,7 +14,7 @@ use bowline_proto::{QoS, ReasonCode, Timestamp, TopicFilter};
 use bowline_transport::{ConnectError, Endpoint};
 
 use crate::disconnection::{Disconnection, TransportError};
-use crate::outcome::{KnownKey, PublishError, PublishErrorKind};
+use crate::outcome::{PublishError, PublishErrorKind};
 use crate::shared::effects::Effects;
 use crate::shared::inbox::{Given, Inbox};
 use crate::shared::keys::Keys;
@@ -22,6 +22,7 @@ use crate::shared::number_map::NumberMap;
 use crate::shared::receipts::Receipts;
 use crate::shared::wakers::Wakers;
 use crate::shared::wall_clock::wall_clock;
+use crate::store::StoreError;
 
 /// Guarded by the lock of [`Shared`](crate::shared::Shared).
 #[derive(Debug)]
@@ -155,7 +156,8 @@ impl Inner {
             }
             Err(refused) => {
                 let kind = self.refusal(&refused.message, refused.kind);
-                Err(PublishError::new(kind, Some(refused.message)))
+                let error = PublishError::new(kind, Some(refused.message));
+                Err(error.of_store(self.receipts.store_error.as_ref()))
             }
         }
     }
@@ -173,6 +175,11 @@ impl Inner {
             engine.set_on_session_loss(before);
         }
         published
+    }
+
+    /// The store has failed. What it said before is returned, to be dropped without the lock.
+    pub(crate) const fn on_store_failed(&mut self, error: StoreError) -> Option<StoreError> {
+        self.receipts.store_error.replace(error)
     }
 
     /// Whether a publication was accepted, once that is known; else the task is woken when it is. At once where nothing is stored.
@@ -224,7 +231,6 @@ impl Inner {
                 PublishErrorKind::Full { messages, bytes }
             }
             Refusal::Request(error) => PublishErrorKind::Request(error),
-            Refusal::KeyPending(_) => PublishErrorKind::KnownKey(KnownKey::Pending),
             _ => PublishErrorKind::StoreFailed,
         }
     }

@@ -1,6 +1,6 @@
 //! Numbers and byte strings in a record, and the checksum at its end. Knows no record.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 /// What is wrong with a record. Says nothing of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,9 @@ impl Reader {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], BadRecord> {
-        let bytes = self.take(N)?;
-        Ok(<[u8; N]>::try_from(&bytes[..]).expect("so many bytes were taken"))
+        let bytes = *self.rest.first_chunk().ok_or(BadRecord("it ends too early"))?;
+        self.rest.advance(N);
+        Ok(bytes)
     }
 
     pub(super) fn u8(&mut self) -> Result<u8, BadRecord> {

@@ -48,6 +48,35 @@ impl Member {
     }
 }
 
+/// A group that this transaction has looked at.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) members: Vec<Member>,
+    /// Whether its contents are in the table.
+    pub(super) is_stored: bool,
+    /// Whether a record of its own says how far its members got.
+    pub(super) has_phases: bool,
+    pub(super) has_changed: bool,
+}
+
+impl Group {
+    pub(super) fn is_over(&self) -> bool {
+        self.members.iter().all(|member| member.phase.is_none())
+    }
+
+    /// Whether a publication with this number is in it, or would have to be.
+    pub(super) fn covers(&self, number: u64) -> bool {
+        self.members.last().is_some_and(|last| number <= last.number)
+    }
+}
+
+/// The group that new publications are put in. Its contents are written when it is full, or at the end.
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub(super) key: u64,
+    pub(super) contents: Vec<u8>,
+}
+
 /// How long a record is.
 pub(super) fn record_bytes(members: usize, contents: usize) -> usize {
     COUNT_BYTES + MEMBER_BYTES * members + CHECKSUM_BYTES + contents + CHECKSUM_BYTES
@@ -93,8 +122,11 @@ pub(super) fn members(key: u64, group: &[u8]) -> Result<Vec<Member>, Failure> {
     let head_bytes = record_bytes(count, 0) - CHECKSUM_BYTES;
     let head = group.get(..head_bytes).ok_or_else(|| failed(BadRecord("it ends too early")))?;
     let head = check(&place, head).map_err(failed)?;
-    let members = head[COUNT_BYTES..].chunks_exact(MEMBER_BYTES).map(|bytes| member(key, bytes));
-    let members = members.collect::<Result<Vec<Member>, BadRecord>>().map_err(failed)?;
+    let mut reader = Reader::new(Bytes::copy_from_slice(&head[COUNT_BYTES..]));
+    let mut members = Vec::with_capacity(count);
+    for _ in 0..count {
+        members.push(member(key, &mut reader).map_err(failed)?);
+    }
     let is_ascending = members.is_sorted_by(|one, next| one.number < next.number);
     let stored = members.iter().try_fold(0_usize, |sum, member| sum.checked_add(member.stored_bytes));
     let is_whole = stored.is_some_and(|stored| group.len() == record_bytes(count, stored));
@@ -106,8 +138,7 @@ pub(super) fn members(key: u64, group: &[u8]) -> Result<Vec<Member>, Failure> {
     Ok(members)
 }
 
-fn member(key: u64, bytes: &[u8]) -> Result<Member, BadRecord> {
-    let mut reader = Reader::new(Bytes::copy_from_slice(bytes));
+fn member(key: u64, reader: &mut Reader) -> Result<Member, BadRecord> {
     let offset = u64::from(reader.u32()?);
     let number = key.checked_add(offset).ok_or(BadRecord("it has a number that does not exist"))?;
     let flags = reader.u8()?;

@@ -4,39 +4,10 @@
 use redb::ReadableTable;
 
 use crate::store::disk::failure::Failure;
-use crate::store::disk::group::{self, GROUP_BYTES_MAX, Member, content_range};
+use crate::store::disk::group::{self, GROUP_BYTES_MAX, Group, Member, Tail, content_range};
 use crate::store::disk::layout::{PHASES, numbered};
 use crate::store::disk::writing::Writing;
 use crate::store::{PublicationId, StoredPhase};
-
-/// A group that this transaction has looked at.
-#[derive(Debug)]
-pub(super) struct Group {
-    members: Vec<Member>,
-    /// Whether its contents are in the table.
-    is_stored: bool,
-    /// Whether a record of its own says how far its members got.
-    has_phases: bool,
-    has_changed: bool,
-}
-
-impl Group {
-    fn is_over(&self) -> bool {
-        self.members.iter().all(|member| member.phase.is_none())
-    }
-
-    /// Whether a publication with this number is in it, or would have to be.
-    fn covers(&self, number: u64) -> bool {
-        self.members.last().is_some_and(|last| number <= last.number)
-    }
-}
-
-/// The group that new publications are put in. Its contents are written when it is full, or at the end.
-#[derive(Debug)]
-pub(super) struct Tail {
-    key: u64,
-    contents: Vec<u8>,
-}
 
 impl Writing<'_> {
     /// Puts a publication in. `content` is closed already.
@@ -165,7 +136,7 @@ impl Writing<'_> {
         self.covering(key)?;
         let Some(group) = self.groups.get_mut(&key) else { return Err(gone()) };
         let live = group.members.iter().filter(|member| member.phase.is_some());
-        let live_bytes = live.map(|member| record_bytes_of(member)).sum::<usize>();
+        let live_bytes = live.map(record_bytes_of).sum::<usize>();
         if live_bytes + content_bytes > GROUP_BYTES_MAX {
             return Ok(());
         }

@@ -8,8 +8,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use crate::store::disk::envelope::{Envelope, close_plain, open_plain};
 use crate::store::disk::failure::Failure;
 use crate::store::disk::fields::Reader;
-use crate::store::disk::group::Member;
-use crate::store::disk::grouping::{Group, Tail};
+use crate::store::disk::group::{Group, Member, Tail};
 use crate::store::disk::layout::{
     AGE, BODIES, ENDED, IDENTITY, META, Meta, OWNER, PENDING, RECEIVED, RETIRED, STATE, SUSPECTS, all_of,
     content_place, numbered, of_key, of_packet, of_slot,
@@ -18,6 +17,9 @@ use crate::store::disk::record;
 use crate::store::{
     Accepted, Entry, KeyedOutcome, PublicationId, StoredOutcome, StoredPhase, Suspect, Wanted,
 };
+
+/// What flags and lengths take of most contents.
+const CONTENT_FIELDS_BYTES: usize = 16;
 
 /// Where each wanted subscription stands. Filters are no keys of the table, so that they can be sealed.
 pub(super) type Slots = BTreeMap<TopicFilter, u32>;
@@ -133,7 +135,7 @@ impl<'a> Writing<'a> {
             stored_bytes: 0,
             phase: None,
         };
-        let mut content = Vec::new();
+        let mut content = Vec::with_capacity(accepted.message.content_bytes() + CONTENT_FIELDS_BYTES);
         record::put_content(&mut content, accepted).map_err(|_| Failure::TooLong)?;
         let sealed = self.envelope.seal(&content_place(number), &member.content_head(), &content)?;
         self.put(member, &sealed)?;
