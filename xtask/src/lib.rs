@@ -29,7 +29,7 @@ usage: cargo xtask COMMAND
                  --accept: let the list of what is missing grow
   fuzz-smoke     run each fuzz target for 20 seconds and fail on any finding
                  --seconds N: for N seconds each
-  instructions   count what scenarios of the protocol crate cost and compare with docs/performance-accepted.tsv
+  instructions   count what scenarios of protocol crate and client cost and compare with docs/performance-accepted.tsv
                  --check: fail if one rose by more than 5 %
                  --accept: write the figures as the accepted ones
   sim            simulate clients, disks and a broker from fixed and random seeds

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bowline::proto::client::Reconnect;
-use bowline::{Client, Qos0Full, SendQueue};
+use bowline::{Builder, Client, Qos0Full, SendQueue};
 use bytes::Bytes;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{self, Runtime};
 
+use crate::in_memory::InMemory;
 use crate::plan::{Plan, TOPIC, WINDOW};
 use crate::transport::Transport;
 
@@ -28,9 +29,23 @@ pub struct Took {
 /// # Errors
 /// What the client reports, and that the client was over before all messages were moved.
 pub fn take_part(plan: Plan, peer: SocketAddr, workers: Option<usize>) -> Result<Took, Box<dyn Error>> {
+    let transport = plan.transport.unwrap_or(Transport::Tcp);
+    let builder = transport.prepare(Client::builder(&format!("{}://{peer}", transport.scheme()))?);
+    run(plan, builder, workers)
+}
+
+/// The same with a peer on the calling thread and no socket: what is measured then is the same in every run.
+///
+/// # Errors
+/// As [`take_part`].
+pub fn take_part_in_memory(plan: Plan) -> Result<Took, Box<dyn Error>> {
+    run(plan, Client::builder("mqtt://peer")?.connector(InMemory(plan)), None)
+}
+
+fn run(plan: Plan, builder: Builder<Client>, workers: Option<usize>) -> Result<Took, Box<dyn Error>> {
     let runtime = runtime(workers)?;
     let took = runtime.block_on(async move {
-        let run = async move { run(plan, peer).await.map_err(|error| error.to_string()) };
+        let run = async move { move_messages(plan, builder).await.map_err(|error| error.to_string()) };
         if workers.is_some() { tokio::spawn(run).await? } else { run.await }.map_err(Box::<dyn Error>::from)
     })?;
     if took.messages == plan.messages {
@@ -42,16 +57,13 @@ pub fn take_part(plan: Plan, peer: SocketAddr, workers: Option<usize>) -> Result
 
 fn runtime(workers: Option<usize>) -> std::io::Result<Runtime> {
     match workers {
-        None => Builder::new_current_thread().enable_all().build(),
-        Some(threads) => Builder::new_multi_thread().worker_threads(threads).enable_all().build(),
+        None => runtime::Builder::new_current_thread().enable_all().build(),
+        Some(threads) => runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build(),
     }
 }
 
-async fn run(plan: Plan, peer: SocketAddr) -> Result<Took, Box<dyn Error + Send + Sync>> {
-    let transport = plan.transport.unwrap_or(Transport::Tcp);
-    let builder = Client::builder(&format!("{}://{peer}", transport.scheme()))?;
-    let client = transport
-        .prepare(builder)
+async fn move_messages(plan: Plan, builder: Builder<Client>) -> Result<Took, Box<dyn Error + Send + Sync>> {
+    let client = builder
         .version(plan.version)
         .in_flight_max(WINDOW)
         .send_queue(SendQueue::new().messages_max(WINDOW.into()))

@@ -40,23 +40,29 @@ impl Flood {
         self.left == 0 && self.in_flight == 0
     }
 
+    /// The packets of the next write, as many as the window allows and one write takes.
+    pub(crate) fn next(&mut self) -> Option<&[u8]> {
+        let per_write = (WRITE_BYTES_MAX / self.packet_bytes).max(1);
+        let room = if self.is_qos0 { self.left } else { u64::from(WINDOW) - self.in_flight };
+        let to_ring_end = usize::from(WINDOW) - self.at;
+        let count = per_write.min(to_ring_end).min(room.min(self.left) as usize);
+        if count == 0 {
+            return None;
+        }
+        let begin = self.at * self.packet_bytes;
+        self.at = (self.at + count) % usize::from(WINDOW);
+        self.left -= count as u64;
+        if !self.is_qos0 {
+            self.in_flight += count as u64;
+        }
+        Some(&self.packets[begin..begin + count * self.packet_bytes])
+    }
+
     /// Sends what the window allows; without acknowledgements that is all.
     pub(crate) fn send(&mut self, to: &mut impl Write) -> io::Result<()> {
-        let per_write = (WRITE_BYTES_MAX / self.packet_bytes).max(1);
-        loop {
-            let room = if self.is_qos0 { self.left } else { u64::from(WINDOW) - self.in_flight };
-            let to_ring_end = usize::from(WINDOW) - self.at;
-            let count = per_write.min(to_ring_end).min(room.min(self.left) as usize);
-            if count == 0 {
-                return Ok(());
-            }
-            let begin = self.at * self.packet_bytes;
-            to.write_all(&self.packets[begin..begin + count * self.packet_bytes])?;
-            self.at = (self.at + count) % usize::from(WINDOW);
-            self.left -= count as u64;
-            if !self.is_qos0 {
-                self.in_flight += count as u64;
-            }
+        while let Some(packets) = self.next() {
+            to.write_all(packets)?;
         }
+        Ok(())
     }
 }

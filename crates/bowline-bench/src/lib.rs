@@ -10,6 +10,7 @@ mod client;
 mod durable;
 mod end;
 mod flood;
+mod in_memory;
 mod outside;
 mod peer;
 mod plan;
@@ -22,7 +23,7 @@ mod transport_rates;
 mod watched;
 
 pub use allocations::allocations_per_message;
-pub use client::{Took, take_part};
+pub use client::{Took, take_part, take_part_in_memory};
 pub use durable::{DurableRates, DurableRun, Kept, Length, durable_rates, durable_run};
 pub use outside::{durable_instructions, instructions_per_message, system_calls_per_message};
 pub use peer::{Peer, Served};

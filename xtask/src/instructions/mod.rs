@@ -1,9 +1,10 @@
 //! Instructions and allocations per operation, counted by valgrind, against the accepted figures.
 //!
-//! The example `instructions` of the protocol crate repeats one named scenario as often as it is told. Each
-//! is run with two numbers of repetitions: the difference, divided by the repetitions between them, is the price of
-//! one, free of start-up and of anything that happens once. The same binary gives the same figure whatever else the
-//! machine does; another compiler or C library gives another figure, so the accepted ones are renewed with it.
+//! The example `instructions` of a package repeats one named scenario as often as it is told: that of `bowline-proto` operations
+//! of the protocol crate, that of `bowline-bench` messages through the whole client. Each is run with two numbers of repetitions:
+//! the difference, divided by the repetitions between them, is the price of one, free of start-up and of anything that happens
+//! once. The same binary gives the same figure whatever else the machine does; another compiler or C library gives another
+//! figure, so the accepted ones are renewed with it.
 
 mod accepted;
 mod valgrind;
@@ -20,6 +21,9 @@ use valgrind::Program;
 const ACCEPTED: &str = "docs/performance-accepted.tsv";
 const PAGE: &str = "docs/performance.md";
 
+/// The packages whose example is measured, and with how many repetitions: clients take more until every buffer has its size.
+const PROGRAMS: [(&str, u32, u32); 2] = [("bowline-proto", 500, 2_500), ("bowline-bench", 4_000, 12_000)];
+
 /// What the command does besides printing the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -33,19 +37,22 @@ pub(crate) enum Mode {
 
 /// `cargo xtask instructions`.
 pub(crate) fn command(root: &Path, mode: Mode) -> Result<(), String> {
-    let program = Program::build(root)?;
     let accepted = match fs::read_to_string(root.join(ACCEPTED)) {
         Ok(text) => accepted::parse(&text).map_err(|error| format!("{ACCEPTED}: {error}"))?,
         Err(error) if mode == Mode::Check => return Err(format!("cannot read {ACCEPTED}: {error}")),
         Err(_) => BTreeMap::new(),
     };
     let mut measured = Vec::new();
-    for scenario in program.scenarios()? {
-        let price = program.measure(&scenario)?;
-        measured.push((scenario, price));
-    }
-    if measured.is_empty() {
-        return Err("the program has no scenarios".to_owned());
+    for (package, few, many) in PROGRAMS {
+        let program = Program::build(root, package, few, many)?;
+        let scenarios = program.scenarios()?;
+        if scenarios.is_empty() {
+            return Err(format!("the program of {package} has no scenarios"));
+        }
+        for scenario in scenarios {
+            let price = program.measure(&scenario)?;
+            measured.push((scenario, price));
+        }
     }
     let comparisons: Vec<Comparison> = measured
         .iter()

@@ -5,25 +5,30 @@ use std::process::{Command, Output, Stdio};
 
 use crate::instructions::Price;
 
-const REPETITIONS_FEW: u32 = 500;
-const REPETITIONS_MANY: u32 = 2_500;
+/// Valgrind counts one instruction that copies a block as one for each byte: the C library is told to copy in steps.
+const COPIES_IN_STEPS: (&str, &str) = ("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=0x10000000");
 
-/// The example, built for release.
+/// Instructions of functions with this in their name are not counted: the peer that a client of the scenarios talks to. Naming a
+/// function to toggle at begins without counting, unless told otherwise.
+const EXCLUDING_PEERS: [&str; 2] = ["--toggle-collect=*peers_part_of*", "--collect-atstart=yes"];
+
+/// An example called `instructions`, built for release.
 #[derive(Debug)]
 pub(crate) struct Program {
     path: PathBuf,
+    few: u32,
+    many: u32,
 }
 
 impl Program {
-    /// Builds it.
-    pub(crate) fn build(root: &Path) -> Result<Self, String> {
-        let arguments =
-            ["build", "--release", "--locked", "--package", "bowline-proto", "--example", "instructions"];
+    /// Builds the one of this package. A scenario is measured by the difference of `many` repetitions from `few`.
+    pub(crate) fn build(root: &Path, package: &str, few: u32, many: u32) -> Result<Self, String> {
+        let arguments = ["build", "--release", "--locked", "--package", package, "--example", "instructions"];
         let mut command = Command::new("cargo");
         command.args(arguments).args(["--message-format", "json-render-diagnostics"]).current_dir(root);
         let output = printed(command.stderr(Stdio::inherit()))?;
         let path = executable(&output).ok_or("cargo built the program but did not say where it is")?;
-        Ok(Self { path })
+        Ok(Self { path, few, many })
     }
 
     /// The names of its scenarios.
@@ -36,7 +41,8 @@ impl Program {
         std::thread::scope(|scope| {
             let memcheck = ["--tool=memcheck", "--leak-check=no"];
             let allocations = scope.spawn(move || self.count(&memcheck, scenario, "total heap usage:"));
-            let callgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
+            let [toggle, at_start] = EXCLUDING_PEERS;
+            let callgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null", toggle, at_start];
             let instructions = self.count(&callgrind, scenario, "Collected :")?;
             let allocations = allocations.join().map_err(|_| "counting allocations panicked")??;
             Ok(Price { instructions, allocations })
@@ -45,14 +51,15 @@ impl Program {
 
     /// What one more repetition adds to the number that the tool prints after the word.
     fn count(&self, tool: &[&str], scenario: &str, word: &str) -> Result<f64, String> {
-        let few = self.run(tool, scenario, REPETITIONS_FEW, word)?;
-        let many = self.run(tool, scenario, REPETITIONS_MANY, word)?;
+        let few = self.run(tool, scenario, self.few, word)?;
+        let many = self.run(tool, scenario, self.many, word)?;
         let difference = many.checked_sub(few).ok_or("fewer repetitions cost more")?;
-        Ok(difference as f64 / f64::from(REPETITIONS_MANY - REPETITIONS_FEW))
+        Ok(difference as f64 / f64::from(self.many - self.few))
     }
 
     fn run(&self, tool: &[&str], scenario: &str, repetitions: u32, word: &str) -> Result<u64, String> {
         let mut command = Command::new("valgrind");
+        command.env(COPIES_IN_STEPS.0, COPIES_IN_STEPS.1);
         command.args(tool).arg(&self.path).arg(scenario).arg(repetitions.to_string());
         let output = run(&mut command)?;
         let report = String::from_utf8_lossy(&output.stderr);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bowline::Version;
 use bowline_bench::{
     Peer, Plan, Served, Transport, Workload, allocations_per_message, durable_rates, move_raw, take_part,
+    take_part_in_memory,
 };
 
 const MESSAGES: u64 = 5_000;
@@ -38,6 +39,13 @@ fn the_client_moves_every_message_of_every_workload_in_both_versions() {
         let took = take_part(plan, peer.address(), None).unwrap();
         assert_eq!(took.messages, MESSAGES, "{plan:?}");
         is_complete(&plan, peer.served().unwrap());
+    }
+}
+
+#[test]
+fn the_client_moves_every_message_with_the_peer_in_memory() {
+    for plan in plans(MESSAGES) {
+        assert_eq!(take_part_in_memory(plan).unwrap().messages, MESSAGES, "{plan:?}");
     }
 }
 

@@ -2,16 +2,23 @@
 
 mod demo;
 mod ending;
+mod help;
 mod inspecting;
 mod keying;
 mod logging;
+mod lost_sessions;
 mod mosquitto;
+mod patience;
 mod process;
 mod publishing;
+mod scripted;
+mod selecting;
 mod serving;
+mod session_loss;
 mod several_brokers;
 mod storing;
 mod subscribing;
+mod switching;
 mod telling_secrets;
 mod transports;
 mod versions;

@@ -42,10 +42,11 @@ impl Context {
         }
         self.last_publication = queued.publication;
         if stores {
-            let Queued { publication, message, deadline, .. } = queued.clone();
+            let Queued { publication, message, deadline, on_session_loss, .. } = queued.clone();
             let deadline = deadline.map(|deadline| self.wall(deadline));
-            let key = self.keys.of(publication);
-            let accepted = Accepted { publication, message, deadline, packet_id: None, key };
+            let key = self.keys.enter(publication);
+            let packet_id = None;
+            let accepted = Accepted { publication, message, deadline, packet_id, key, on_session_loss };
             self.journal.record_before(Entry::Accepted(accepted), Gated::Accepted(publication));
         }
         let too_old_at = self.config.queue_age_max.map(|age_max| now + age_max);
@@ -101,7 +102,6 @@ impl Context {
     fn drop_newest(&mut self, queued: Queued) {
         let Queued { publication, message, .. } = queued;
         self.last_publication = publication;
-        self.keys.remove(publication);
         self.stats.publications_dropped += 1;
         let outcome = Outcome::Dropped { message, why: DropReason::Newest };
         self.emit(Event::PublishEnded { publication, outcome });

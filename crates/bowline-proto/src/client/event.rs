@@ -11,7 +11,7 @@ use crate::error::ProtocolError;
 use crate::packet::{AckProperties, ConnAck, Disconnect};
 use crate::reason::ReasonCode;
 use crate::routing::StreamId;
-use crate::session::{DeliveryId, PublicationId, StreamSet};
+use crate::session::{DeliveryId, KeyState, PublicationId, StreamSet};
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS, SubscriptionIds, Text, TopicFilter, TopicName};
 use crate::version::Version;
@@ -54,7 +54,7 @@ pub enum Event {
     Stopped,
     /// The broker does not have the session (any more) that we had.
     SessionLost {
-        /// QoS 1 and never-sent publications that are published again as new ones.
+        /// QoS 1 and never-sent publications, and QoS 2 ones for which that was chosen, that are published again as new ones.
         requeued: usize,
         /// QoS 2 publications whose outcome is unknown.
         indeterminate: usize,
@@ -361,6 +361,13 @@ pub enum Outcome {
     StoreFailed {
         /// The message.
         message: Message,
+    },
+    /// Its key is that of an earlier publication: it was not accepted.
+    KeyKnown {
+        /// The message.
+        message: Message,
+        /// What became of the earlier one; never [`KeyState::Unknown`].
+        state: KeyState,
     },
 }
 

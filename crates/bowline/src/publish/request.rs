@@ -69,8 +69,10 @@ impl<'a> Publish<'a> {
     ///
     /// A message whose key is known is not accepted: the error is
     /// [`PublishErrorKind::KnownKey`](crate::PublishErrorKind::KnownKey) and says what became of the earlier one. So a program that
-    /// does not know whether it had published before it was killed just publishes again. As the store has to be asked for that,
-    /// [`try_send`](Self::try_send) takes no message with a key.
+    /// does not know whether it had published before it was killed just publishes again. The store says so when it is to store the
+    /// message, so that messages with and without keys keep the order in which they were published; with
+    /// [`try_send`](Self::try_send) it is the receipt that ends with it. Where the send queue is full, one whose key is known does not
+    /// wait for room.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         match Text::try_from(key.into()) {
             Ok(key) => self.key = Some(key),
@@ -108,7 +110,9 @@ impl<'a> Publish<'a> {
     pub async fn send(self) -> Result<Receipt, PublishError> {
         let qos = self.draft.message.as_ref().map_or(crate::QoS::AtMostOnce, |message| message.qos);
         let (lease, mut limit, key) = (self.lease, TimeLimit::new(self.limit), self.key.clone());
-        let mut admission = KeyedAdmission::new(lease, self.into_message()?, Until::Stored, key);
+        let choice = self.draft.on_session_loss;
+        let mut admission =
+            KeyedAdmission::new(lease, self.into_message()?, Until::Stored, key).choosing(choice);
         let admitted = poll_fn(|cx| match Pin::new(&mut admission).poll(cx) {
             Poll::Pending if limit.is_over(&lease.runtime, cx) => {
                 Poll::Ready(Err(timed_out(admission.take_message())))
@@ -124,18 +128,19 @@ impl<'a> Publish<'a> {
     /// # Errors
     /// [`PublishError`] as with [`send`](Self::send), and [`PublishErrorKind::Full`](crate::PublishErrorKind::Full), with
     /// the message in it, if the send queue is full. In a durable session the receipt says
-    /// [`PublishErrorKind::StoreFailed`](crate::PublishErrorKind::StoreFailed) if it could not be stored.
+    /// [`PublishErrorKind::StoreFailed`](crate::PublishErrorKind::StoreFailed) if it could not be stored, and
+    /// [`PublishErrorKind::KnownKey`](crate::PublishErrorKind::KnownKey) if its [`key`](Self::key) is known.
     pub fn try_send(self) -> Result<Receipt, PublishError> {
-        let (lease, has_key) = (self.lease, self.key.is_some());
+        let (lease, key, choice) = (self.lease, self.key.clone(), self.draft.on_session_loss);
         let message = self.into_message()?;
-        if has_key {
-            let problem = "needs `send` or an await: whether it is known is for the store to say".to_owned();
-            let kind = PublishErrorKind::Option { option: "key", problem };
-            return Err(PublishError::new(kind, Some(message)));
-        }
         let qos = message.qos;
-        let (publication, spent) =
-            lease.command(|inner, now| (inner.publish(message, now), inner.take_spent()));
+        let (publication, spent) = lease.command(|inner, now| {
+            let publication = inner.choosing(choice, |inner| match key {
+                None => inner.publish(message, now),
+                Some(key) => inner.publish_keyed(message, key, now),
+            });
+            (publication, inner.take_spent())
+        });
         drop(spent);
         let publication = publication?;
         Ok(Receipt::new(lease.clone(), publication, qos))
@@ -153,10 +158,11 @@ impl<'a> IntoFuture for Publish<'a> {
     fn into_future(self) -> PublishFuture<'a> {
         let qos = self.draft.message.as_ref().map_or(crate::QoS::AtMostOnce, |message| message.qos);
         let (lease, limit, cancels) = (self.lease, TimeLimit::new(self.limit), self.cancels);
-        let key = self.key.clone();
+        let (key, choice) = (self.key.clone(), self.draft.on_session_loss);
         let step = match self.into_message() {
             Ok(message) => {
-                Step::Admit { admission: KeyedAdmission::new(lease, message, Until::Queued, key), qos }
+                let admission = KeyedAdmission::new(lease, message, Until::Queued, key).choosing(choice);
+                Step::Admit { admission, qos }
             }
             Err(error) => Step::Fail(Some(error)),
         };

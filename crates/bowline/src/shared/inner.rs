@@ -8,13 +8,13 @@ use bowline_proto::client::{ClientEngine, OperationId, Spent, Stats as EngineSta
 use bowline_proto::error::{PublishErrorKind as Refusal, RequestError};
 use bowline_proto::packet::{AckProperties, Disconnect, Subscription};
 use bowline_proto::routing::StreamId;
-use bowline_proto::session::{DeliveryId, PublicationId, QueueLimits};
+use bowline_proto::session::{DeliveryId, PublicationId, QueueLimits, SessionLoss};
 use bowline_proto::types::{Message, UserProperties};
 use bowline_proto::{QoS, ReasonCode, Timestamp, TopicFilter};
 use bowline_transport::{ConnectError, Endpoint};
 
 use crate::disconnection::{Disconnection, TransportError};
-use crate::outcome::{KnownKey, PublishError, PublishErrorKind};
+use crate::outcome::{PublishError, PublishErrorKind};
 use crate::shared::effects::Effects;
 use crate::shared::inbox::{Given, Inbox};
 use crate::shared::keys::Keys;
@@ -22,6 +22,7 @@ use crate::shared::number_map::NumberMap;
 use crate::shared::receipts::Receipts;
 use crate::shared::wakers::Wakers;
 use crate::shared::wall_clock::wall_clock;
+use crate::store::StoreError;
 
 /// Guarded by the lock of [`Shared`](crate::shared::Shared).
 #[derive(Debug)]
@@ -155,9 +156,30 @@ impl Inner {
             }
             Err(refused) => {
                 let kind = self.refusal(&refused.message, refused.kind);
-                Err(PublishError::new(kind, Some(refused.message)))
+                let error = PublishError::new(kind, Some(refused.message));
+                Err(error.of_store(self.receipts.store_error.as_ref()))
             }
         }
+    }
+
+    /// Does something with the engine while a choice of its own stands for the publications that it accepts.
+    pub(crate) fn choosing<T>(
+        &mut self,
+        choice: Option<SessionLoss>,
+        publish: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let Some(choice) = choice else { return publish(self) };
+        let before = self.engine.as_mut().map(|engine| engine.set_on_session_loss(choice));
+        let published = publish(self);
+        if let Some((engine, before)) = self.engine.as_mut().zip(before) {
+            engine.set_on_session_loss(before);
+        }
+        published
+    }
+
+    /// The store has failed. What it said before is returned, to be dropped without the lock.
+    pub(crate) const fn on_store_failed(&mut self, error: StoreError) -> Option<StoreError> {
+        self.receipts.store_error.replace(error)
     }
 
     /// Whether a publication was accepted, once that is known; else the task is woken when it is. At once where nothing is stored.
@@ -209,7 +231,6 @@ impl Inner {
                 PublishErrorKind::Full { messages, bytes }
             }
             Refusal::Request(error) => PublishErrorKind::Request(error),
-            Refusal::KeyPending(_) => PublishErrorKind::KnownKey(KnownKey::Pending),
             _ => PublishErrorKind::StoreFailed,
         }
     }

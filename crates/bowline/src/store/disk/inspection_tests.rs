@@ -8,7 +8,7 @@ use bowline_proto::{Message, PacketId, QoS, ReasonCode, Version};
 use super::tests::Scratch;
 use super::*;
 use crate::TopicName;
-use crate::store::{Accepted, Identity, StoredPhase};
+use crate::store::{Accepted, Identity, SessionLoss, StoredPhase};
 
 fn accepted(number: u64, packet_id: Option<u16>, key: Option<&str>) -> Entry {
     let topic = TopicName::from_static("a/b").expect("it works");
@@ -20,6 +20,7 @@ fn accepted(number: u64, packet_id: Option<u16>, key: Option<&str>) -> Entry {
         deadline: None,
         packet_id: packet_id.and_then(PacketId::new),
         key: key.map(|key| key.try_into().expect("it works")),
+        on_session_loss: SessionLoss::Indeterminate,
     })
 }
 
@@ -116,10 +117,8 @@ fn a_file_that_can_only_be_read_is_looked_into_too() {
     let scratch = Scratch::new();
     drop(filled(&scratch.path()));
     let file = fs::File::open(scratch.path()).expect("it works");
-    let file = overlay::Overlay::new(file::Brought {
-        file: Box::new(file::ReadOnlyFile::new(file)),
-        policy: SyncPolicy::OsBuffer,
-    });
+    let file = file::Synced::brought(Box::new(file::ReadOnlyFile::new(file)), SyncPolicy::OsBuffer);
+    let file = overlay::Overlay::new(file);
     let opened = Opened::new(file.expect("it works"), &Envelope::default(), 10, false).expect("it works");
     assert_eq!(opened.meta.waiting, 2);
 }

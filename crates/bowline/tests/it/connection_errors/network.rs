@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use bowline::Client;
 use bowline::transport::Endpoint;
+use bowline_testkit::ports::free_address;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
 
 use super::scripts::{Script, plain};
@@ -13,9 +14,7 @@ use crate::transports::directory::Directory;
 pub(super) async fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     rows.push(row("a name that does not exist", None, builder("mqtt://nowhere.invalid")).await);
-    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = nobody.local_addr().expect("it is bound");
-    drop(nobody);
+    let address = free_address();
     rows.push(row("nobody listens there", Some(address), builder(&format!("mqtt://{address}"))).await);
     rows.push(blackhole().await);
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

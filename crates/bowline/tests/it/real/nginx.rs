@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use bowline::transport::{ConnectErrorKind, WebSocket};
+use bowline_testkit::ports::free_address;
 
-use crate::counterpart::program::{Folder, free_address};
+use crate::counterpart::program::Folder;
 use crate::real::mosquitto::Papers;
 use crate::real::service::{Service, Which};
 use crate::real::{Restart, Route};
