@@ -126,8 +126,12 @@ impl Wire {
     /// The application was handed a message, or the client has left it to the broker.
     pub(super) fn was_left(&mut self, id: PacketId, number: u64, is_left: bool) {
         if self.inbound.get(&id) == Some(&number) {
-            let due = self.arrived.iter_mut().filter_map(|all| all.iter_mut().rfind(|due| due.id == id));
-            due.for_each(|due| due.may_be_left = is_left);
+            for arrived in &mut self.arrived {
+                // One that is left is so however often it has come; it is handed out as it came last.
+                let of_id = arrived.iter_mut().rev().filter(|due| due.id == id);
+                let most = if is_left { usize::MAX } else { 1 };
+                of_id.take(most).for_each(|due| due.may_be_left = is_left);
+            }
         }
     }
 
