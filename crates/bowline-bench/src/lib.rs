@@ -20,11 +20,12 @@ mod store;
 mod throughput;
 mod transport;
 mod transport_rates;
+mod watched;
 
 pub use allocations::allocations_per_message;
 pub use client::{Took, take_part, take_part_in_memory};
-pub use durable::{DurableRates, durable_rates};
-pub use outside::{instructions_per_message, system_calls_per_message};
+pub use durable::{DurableRates, DurableRun, Kept, Length, durable_rates, durable_run};
+pub use outside::{durable_instructions, instructions_per_message, system_calls_per_message};
 pub use peer::{Peer, Served};
 pub use plan::{Plan, WINDOW, Workload};
 pub use raw::move_raw;
@@ -32,3 +33,4 @@ pub use store::{Start, StoreCost, empty_queue, fill_queue, memory_peak, start_fr
 pub use throughput::{Rates, throughput};
 pub use transport::Transport;
 pub use transport_rates::{TransportRate, transport_rates};
+pub use watched::Batches;

@@ -7,6 +7,9 @@ use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use clap::ValueEnum;
+
+use crate::durable::Kept;
 use crate::peer::Peer;
 use crate::plan::Plan;
 
@@ -23,10 +26,7 @@ pub fn instructions_per_message(
     messages_few: u64,
 ) -> Result<f64, Box<dyn Error>> {
     difference(plan, messages_few, |plan| {
-        let mut command = Command::new("valgrind");
-        command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-        command.env(COPIES_IN_STEPS.0, COPIES_IN_STEPS.1);
-        let report = run_against_peer(command.arg(program), plan)?;
+        let report = run_against_peer(callgrind().arg(program), plan)?;
         number_before_or_after(&report, "Collected :")
     })
 }
@@ -48,6 +48,37 @@ pub fn system_calls_per_message(
     })
 }
 
+/// What one durable message more costs in user-space instructions, those of the peer included, which runs in the same process.
+/// `program` publishes as the `store once` command of this crate does; the store is a file with this path.
+///
+/// # Errors
+/// If valgrind is not installed, or the client fails.
+pub fn durable_instructions(
+    program: &Path,
+    path: &Path,
+    kept: Kept,
+    window: u16,
+    messages: u64,
+) -> Result<f64, Box<dyn Error>> {
+    let kept = kept.to_possible_value().expect("none is hidden");
+    let count = |messages: u64| {
+        let mut command = callgrind();
+        command.arg(program).args(["store", "once"]).arg(path).args(["--kept", kept.get_name()]);
+        command.args(["--window", &window.to_string(), "--messages", &messages.to_string()]);
+        number_before_or_after(&report_of(&mut command)?, "Collected :")
+    };
+    let few = count(messages)?;
+    let many = count(2 * messages)?;
+    Ok((many as f64 - few as f64) / messages as f64)
+}
+
+fn callgrind() -> Command {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    command.env(COPIES_IN_STEPS.0, COPIES_IN_STEPS.1);
+    command
+}
+
 fn difference(
     plan: Plan,
     messages_few: u64,
@@ -66,13 +97,20 @@ fn run_against_peer(command: &mut Command, plan: Plan) -> Result<String, Box<dyn
     if let Some(transport) = plan.transport {
         command.args(["--transport", transport.scheme()]);
     }
-    command.args(["--peer", &peer.address().to_string()]).stdin(Stdio::null());
-    let output = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    command.args(["--peer", &peer.address().to_string()]);
+    let report = report_of(command)?;
+    peer.served()?;
+    Ok(report)
+}
+
+/// Runs a command; what it printed to standard error.
+fn report_of(command: &mut Command) -> Result<String, Box<dyn Error>> {
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
     let report = String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() {
         return Err(format!("{command:?} failed: {}\n{report}", output.status).into());
     }
-    peer.served()?;
     Ok(report)
 }
 

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bowline::store::SyncPolicy;
-use bowline_bench::{durable_rates, empty_queue, fill_queue, memory_peak, start_from, store_cost};
+use bowline_bench::{
+    Kept, Length, durable_instructions, durable_rates, durable_run, empty_queue, fill_queue, memory_peak,
+    start_from, store_cost,
+};
 use clap::Subcommand;
 
 /// What a durable session costs. Each figure of a queue needs a process of its own, as its memory is measured.
@@ -26,6 +29,28 @@ pub(crate) enum StoreCommand {
         /// Milliseconds of one run
         #[arg(long, default_value_t = 1_000)]
         milliseconds: u64,
+    },
+    /// User-space instructions of a message of a durable session, peer and store included, counted by valgrind
+    Instructions {
+        /// A file that is made and removed
+        path: PathBuf,
+        /// How many messages make the difference
+        #[arg(long, default_value_t = 5_000)]
+        messages: u64,
+    },
+    /// Publish once, for a profiler
+    Once {
+        /// A file that is made and removed
+        path: PathBuf,
+        /// Where the session is
+        #[arg(long, default_value = "buffered")]
+        kept: Kept,
+        /// Messages in flight, and queued
+        #[arg(long, default_value_t = 1_000)]
+        window: u16,
+        /// How many
+        #[arg(long, default_value_t = 100_000)]
+        messages: u64,
     },
     /// Queue messages of 100 bytes
     Fill {
@@ -64,6 +89,12 @@ pub(crate) fn run(command: &StoreCommand) -> Result<(), Box<dyn Error>> {
         StoreCommand::Publish { path, rounds, milliseconds } => {
             return publish(path, *rounds, Duration::from_millis(*milliseconds));
         }
+        StoreCommand::Instructions { path, messages } => return instructions(path, *messages),
+        StoreCommand::Once { path, kept, window, messages } => {
+            let ran = durable_run(path, *kept, *window, Length::Messages(*messages))?;
+            let (rate, batches) = (ran.rate(), ran.batches);
+            println!("{rate:.0} messages/s; {batches:?}");
+        }
         StoreCommand::Fill { path, messages, killed } => {
             let took = fill_queue(path, *messages, *killed)?;
             println!("{messages} queued in {:.1} s", took.as_secs_f64());
@@ -99,14 +130,32 @@ fn cost(path: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn publish(path: &Path, rounds: usize, time: Duration) -> Result<(), Box<dyn Error>> {
-    println!("| in flight | in memory, messages/s | synced | of memory | without syncs | of memory |");
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "| in flight | in memory, messages/s | synced | of memory | in a commit | without syncs | of memory | in a commit |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
     for window in WINDOWS {
         let rates = durable_rates(path, window, time, rounds)?;
         println!(
-            "| {window} | {:.0} | {:.0} | {:.4} | {:.0} | {:.3} |",
-            rates.in_memory, rates.synced, rates.synced_ratio, rates.buffered, rates.buffered_ratio
+            "| {window} | {:.0} | {:.0} | {:.4} | {:.1} | {:.0} | {:.3} | {:.1} |",
+            rates.in_memory,
+            rates.synced,
+            rates.synced_ratio,
+            rates.synced_batch,
+            rates.buffered,
+            rates.buffered_ratio,
+            rates.buffered_batch
         );
+    }
+    Ok(())
+}
+
+fn instructions(path: &Path, messages: u64) -> Result<(), Box<dyn Error>> {
+    let program = std::env::current_exe()?;
+    println!("| in flight | in memory | in a store |\n|---|---|---|");
+    for window in WINDOWS {
+        let count = |kept| durable_instructions(&program, path, kept, window, messages);
+        println!("| {window} | {:.0} | {:.0} |", count(Kept::Memory)?, count(Kept::Buffered)?);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use bowline::transport::{Certificates, Identity, PrivateKey, TlsServer};
 use bowline_broker::{Broker, BrokerBuilder, BrokerEvent, BrokerEvents};
-use clap::{ArgAction, Args};
+use clap::{ArgAction, ArgGroup, Args};
 
 use crate::exit::{Failure, finish, say};
 use crate::stop::Stopping;
@@ -14,6 +14,7 @@ use crate::stop::Stopping;
 /// Run a small broker in memory, for trying things out; not for production
 #[derive(Args)]
 #[command(disable_help_flag = true, after_help = AFTER_HELP)]
+#[command(group = ArgGroup::new("encrypted").args(["tls_port", "wss_port"]).multiple(true))]
 pub(crate) struct BrokerArguments {
     /// The port to listen on; 0 takes a free one
     #[arg(short, long, default_value_t = 1883)]
@@ -28,7 +29,7 @@ pub(crate) struct BrokerArguments {
     tls_port: Option<u16>,
 
     /// The certificate for TLS, with those between it and its CA (PEM or DER)
-    #[arg(long, value_name = "FILE", requires_all = ["key", "tls_port"])]
+    #[arg(long, value_name = "FILE", requires_all = ["key", "encrypted"])]
     cert: Option<PathBuf>,
 
     /// Its private key (PEM or DER, without a passphrase)
@@ -42,6 +43,10 @@ pub(crate) struct BrokerArguments {
     /// Listen for WebSocket on this port too
     #[arg(long, value_name = "PORT")]
     ws_port: Option<u16>,
+
+    /// Listen for WebSocket over TLS on this port too, with --cert and --key
+    #[arg(long, value_name = "PORT", requires = "cert")]
+    wss_port: Option<u16>,
 
     /// Listen on a Unix socket at this path too
     #[cfg(unix)]
@@ -64,7 +69,7 @@ Examples:
   bowline broker                        on 127.0.0.1 and port 1883
   bowline broker -p 0 -v                on a free port, which it prints, with a line for each event
   bowline broker --bind 0.0.0.0         for everybody who can reach this machine
-  bowline broker --tls-port 8883 --cert host.crt --key host.key --ws-port 8080";
+  bowline broker --tls-port 8883 --cert host.crt --key host.key --ws-port 8080 --wss-port 8443";
 
 /// Runs until Ctrl-C or SIGTERM.
 pub(crate) async fn run(arguments: BrokerArguments) -> ExitCode {
@@ -80,6 +85,7 @@ async fn serve(arguments: BrokerArguments) -> Result<u8, Failure> {
         ("mqtt", broker.addresses()),
         ("mqtts", broker.tls_addresses()),
         ("ws", broker.websocket_addresses()),
+        ("wss", broker.secure_websocket_addresses()),
     ] {
         for address in addresses {
             say("broker", &format!("listening on {scheme}://{address}"));
@@ -102,13 +108,18 @@ async fn serve(arguments: BrokerArguments) -> Result<u8, Failure> {
 impl BrokerArguments {
     fn listeners(&self, builder: BrokerBuilder) -> BrokerBuilder {
         let mut builder = builder.listen(SocketAddr::new(self.bind, self.port));
-        if let (Some(port), Some(cert), Some(key)) = (self.tls_port, &self.cert, &self.key) {
+        if let (Some(cert), Some(key)) = (&self.cert, &self.key) {
             let identity = Identity::new(Certificates::file(cert), PrivateKey::file(key));
             let mut tls = TlsServer::new(identity);
             if let Some(roots) = &self.cafile {
                 tls = tls.client_roots(Certificates::file(roots));
             }
-            builder = builder.listen_tls(SocketAddr::new(self.bind, port), tls);
+            if let Some(port) = self.tls_port {
+                builder = builder.listen_tls(SocketAddr::new(self.bind, port), tls.clone());
+            }
+            if let Some(port) = self.wss_port {
+                builder = builder.listen_secure_websocket(SocketAddr::new(self.bind, port), tls);
+            }
         }
         if let Some(port) = self.ws_port {
             builder = builder.listen_websocket(SocketAddr::new(self.bind, port));

@@ -6,7 +6,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 #[cfg(unix)]
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bowline_proto::ReasonCode;
 use bowline_proto::error::RequestError;
@@ -17,11 +16,10 @@ use bowline_transport::WebSocketAcceptor;
 use bowline_transport::{ListenError, Listener, TcpAcceptor, in_process};
 #[cfg(feature = "tls")]
 use bowline_transport::{TlsAcceptor, TlsError, TlsServer};
-use tokio::task::JoinHandle;
 
+use crate::broker::accepting::accept_all;
 use crate::broker::hub::Hub;
 use crate::broker::login::{Authenticate, Login};
-use crate::broker::serving::serve;
 use crate::broker::{Addresses, Broker};
 use crate::core::{BrokerConfig, BrokerCore};
 
@@ -37,15 +35,14 @@ pub struct BrokerBuilder {
     unix: Vec<PathBuf>,
     #[cfg(feature = "websocket")]
     websocket: Vec<SocketAddr>,
+    #[cfg(all(feature = "tls", feature = "websocket"))]
+    secure_websocket: Vec<(SocketAddr, TlsServer)>,
     others: Vec<Arc<dyn Listener>>,
     authenticate: Option<Authenticate>,
 }
 
 /// How many bytes each direction of an in-process connection holds.
 const IN_PROCESS_BYTES: usize = 64 * 1024;
-
-/// How long to wait after a failure to accept that may pass, as when there are no descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 impl BrokerBuilder {
     pub(crate) fn new() -> Self {
@@ -59,6 +56,8 @@ impl BrokerBuilder {
             unix: Vec::new(),
             #[cfg(feature = "websocket")]
             websocket: Vec::new(),
+            #[cfg(all(feature = "tls", feature = "websocket"))]
+            secure_websocket: Vec::new(),
             others: Vec::new(),
             authenticate: None,
         }
@@ -88,11 +87,20 @@ impl BrokerBuilder {
     }
 
     /// Listens for WebSocket over TCP on this address, port 0 for a free one, at any path: what `ws://` connects to.
-    /// [`Broker::websocket_addresses`] tells where. May be called several times. For one path alone, or over TLS, make a
-    /// [`WebSocketAcceptor`] and give it to [`listener`](Self::listener).
+    /// [`Broker::websocket_addresses`] tells where. May be called several times. For one path alone make a [`WebSocketAcceptor`]
+    /// and give it to [`listener`](Self::listener).
     #[cfg(feature = "websocket")]
     pub fn listen_websocket(mut self, address: SocketAddr) -> Self {
         self.websocket.push(address);
+        self
+    }
+
+    /// Listens for WebSocket over TLS over TCP on this address, port 0 for a free one, at any path: what `wss://` connects to.
+    /// [`Broker::secure_websocket_addresses`] tells where. May be called several times. Plain TCP is listened for as well, unless
+    /// [`without_tcp`](Self::without_tcp) says otherwise.
+    #[cfg(all(feature = "tls", feature = "websocket"))]
+    pub fn listen_secure_websocket(mut self, address: SocketAddr, tls: TlsServer) -> Self {
+        self.secure_websocket.push((address, tls));
         self
     }
 
@@ -171,6 +179,7 @@ impl BrokerBuilder {
             addresses.push(acceptor.local_addr());
             listeners.push(Arc::new(acceptor));
         }
+        let addresses = Addresses { tcp: addresses, ..others.addresses };
         listeners.extend(others.listeners);
         let (connector, listener) = in_process("broker", IN_PROCESS_BYTES);
         listeners.push(Arc::new(listener));
@@ -178,8 +187,8 @@ impl BrokerBuilder {
         let hub = Arc::new(Hub::new(core, authenticate));
         let clock = hub.clone();
         tokio::spawn(async move { clock.keep_time().await });
-        let accepting = listeners.into_iter().map(|listener| accept_all(hub.clone(), listener)).collect();
-        let addresses = Addresses { tcp: addresses, tls: others.tls, websocket: others.websocket };
+        let accepting =
+            listeners.into_iter().map(|listener| tokio::spawn(accept_all(hub.clone(), listener))).collect();
         Ok(Broker::new(hub, addresses, connector, accepting))
     }
 }
@@ -188,8 +197,7 @@ impl BrokerBuilder {
 #[derive(Default)]
 struct Others {
     listeners: Vec<Arc<dyn Listener>>,
-    tls: Vec<SocketAddr>,
-    websocket: Vec<SocketAddr>,
+    addresses: Addresses,
 }
 
 impl BrokerBuilder {
@@ -202,7 +210,7 @@ impl BrokerBuilder {
         #[cfg(feature = "tls")]
         for (address, server) in &self.tls {
             let acceptor = TcpAcceptor::bind(*address).map_err(StartError::Listen)?;
-            others.tls.push(acceptor.local_addr());
+            others.addresses.tls.push(acceptor.local_addr());
             others.listeners.push(Arc::new(TlsAcceptor::new(acceptor, server).map_err(StartError::Tls)?));
         }
         #[cfg(unix)]
@@ -213,7 +221,14 @@ impl BrokerBuilder {
         #[cfg(feature = "websocket")]
         for &address in &self.websocket {
             let acceptor = TcpAcceptor::bind(address).map_err(StartError::Listen)?;
-            others.websocket.push(acceptor.local_addr());
+            others.addresses.websocket.push(acceptor.local_addr());
+            others.listeners.push(Arc::new(WebSocketAcceptor::new(acceptor)));
+        }
+        #[cfg(all(feature = "tls", feature = "websocket"))]
+        for (address, server) in &self.secure_websocket {
+            let acceptor = TcpAcceptor::bind(*address).map_err(StartError::Listen)?;
+            others.addresses.secure_websocket.push(acceptor.local_addr());
+            let acceptor = TlsAcceptor::new(acceptor, server).map_err(StartError::Tls)?;
             others.listeners.push(Arc::new(WebSocketAcceptor::new(acceptor)));
         }
         Ok(others)
@@ -264,18 +279,4 @@ impl std::error::Error for StartError {
             Self::Tls(error) => error.source(),
         }
     }
-}
-
-/// Serves every client of a listener in a task of its own. The core bounds how many there are.
-fn accept_all(hub: Arc<Hub>, listener: Arc<dyn Listener>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        loop {
-            match listener.accept().await {
-                Ok(stream) => drop(tokio::spawn(serve(hub.clone(), stream))),
-                Err(error) if error.is_of_one_client() => {}
-                Err(error) if error.is_transient() => tokio::time::sleep(ACCEPT_PAUSE).await,
-                Err(_) => return,
-            }
-        }
-    })
 }

@@ -166,6 +166,16 @@ impl Hub {
         }
     }
 
+    /// Tells something that the core knows nothing of.
+    pub(crate) fn tell(&self, event: BrokerEvent) {
+        let wakers = {
+            let mut state = self.state();
+            state.events.push(event);
+            state.events.take_wakers()
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// A reader of events is gone.
     pub(crate) fn forget_reader(&self) {
         if let Ok(mut state) = self.state.lock() {

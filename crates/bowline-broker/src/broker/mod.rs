@@ -1,5 +1,6 @@
 //! The broker on tokio: what a program starts, watches, disturbs and stops. Decides nothing about MQTT; the core does.
 
+mod accepting;
 mod builder;
 mod event_log;
 mod hub;
@@ -48,12 +49,14 @@ pub struct Broker {
 }
 
 /// Where it listens.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Addresses {
     tcp: Vec<SocketAddr>,
     tls: Vec<SocketAddr>,
     #[cfg_attr(not(feature = "websocket"), expect(dead_code, reason = "there are none then"))]
     websocket: Vec<SocketAddr>,
+    #[cfg(all(feature = "tls", feature = "websocket"))]
+    secure_websocket: Vec<SocketAddr>,
 }
 
 impl Broker {
@@ -85,6 +88,12 @@ impl Broker {
     #[cfg(feature = "websocket")]
     pub fn websocket_addresses(&self) -> &[SocketAddr] {
         &self.addresses.websocket
+    }
+
+    /// Where it listens for WebSocket over TLS, in the order of [`BrokerBuilder::listen_secure_websocket`].
+    #[cfg(all(feature = "tls", feature = "websocket"))]
+    pub fn secure_websocket_addresses(&self) -> &[SocketAddr] {
+        &self.addresses.secure_websocket
     }
 
     /// Where it listens for TLS, in the order of `BrokerBuilder::listen_tls`. Empty without the feature `tls`.

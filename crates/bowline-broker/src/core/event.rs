@@ -1,10 +1,13 @@
-//! The core's outputs, and what it tells about its clients.
+//! The core's outputs, and what it and those around it tell about clients.
+
+use std::sync::Arc;
 
 use bowline_proto::codec::Outgoing;
 use bowline_proto::packet::Connect;
 use bowline_proto::server::EndCause;
 use bowline_proto::types::Text;
 use bowline_proto::{Timestamp, Version};
+use bowline_transport::AcceptError;
 
 use crate::core::keys::ConnectionId;
 use crate::core::violation::Violation;
@@ -69,6 +72,24 @@ pub enum BrokerEvent {
     },
     /// A client broke the protocol.
     Violation(Violation),
+    /// Somebody was not accepted by a listener: the TLS or WebSocket handshake failed, or was not done in time, or the client was
+    /// gone before. Told by [`BrokerEvents`](crate::BrokerEvents) alone.
+    #[non_exhaustive]
+    NotAccepted {
+        /// Where: the listener's [`description`](bowline_transport::Listener::description).
+        listener: Arc<str>,
+        /// Who and why. It contains no secret.
+        error: Arc<AcceptError>,
+    },
+    /// A listener could not accept anybody. If [`AcceptError::is_transient`], it goes on, and this is not said again before it has
+    /// accepted somebody; otherwise it is closed. Told by [`BrokerEvents`](crate::BrokerEvents) alone.
+    #[non_exhaustive]
+    ListenerFailed {
+        /// Which: its [`description`](bowline_transport::Listener::description).
+        listener: Arc<str>,
+        /// Why. It contains no secret.
+        error: Arc<AcceptError>,
+    },
     /// Events that were not read in time are lost; told by [`BrokerEvents`](crate::BrokerEvents) alone.
     #[non_exhaustive]
     Missed {

@@ -1,5 +1,6 @@
 //! The broker's tests in one binary.
 
+mod accepting;
 mod back_pressure;
 mod bench;
 mod chaos;

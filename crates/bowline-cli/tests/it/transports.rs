@@ -238,33 +238,43 @@ fn the_broker_command_listens_on_every_transport() {
     let authority = Authority::new(&folder, "ca.pem");
     let [certificate, key] = authority.issue(&folder, "localhost");
     let socket = folder.path("broker.sock");
-    let broker = Process::bowline([
-        "broker",
-        "-p",
-        "0",
-        "--tls-port",
-        "0",
-        "--cert",
-        &certificate,
-        "--key",
-        &key,
-        "--ws-port",
-        "0",
-        "--unix",
-        &socket,
-    ]);
+    let plain = ["broker", "-p", "0", "--ws-port", "0", "--unix", &socket];
+    let encrypted = ["--tls-port", "0", "--wss-port", "0", "--cert", &certificate, "--key", &key];
+    let broker = Process::bowline(plain.iter().chain(&encrypted));
     broker.until_stderr("listening on unix://");
     let said = broker.stderr();
     let urls: Vec<&str> = said.lines().filter_map(|line| line.split("listening on ").nth(1)).collect();
-    assert_eq!(urls.len(), 4, "{said}");
+    let schemes: Vec<&str> = urls.iter().filter_map(|url| url.split("://").next()).collect();
+    assert_eq!(schemes, ["mqtt", "mqtts", "ws", "wss", "unix"], "{said}");
     for url in urls {
-        let mut arguments = vec!["pub", "-L", url, "-t", "t", "-m", "x", "-q", "1"];
-        if url.starts_with("mqtts") {
-            arguments.extend(["--cafile", &authority.file, "--tls-server-name", "localhost"]);
-        }
-        Process::bowline(arguments).finish().successful();
+        let trust: &[&str] = match url.split("://").next() {
+            Some("mqtts" | "wss") => &["--cafile", &authority.file, "--tls-server-name", "localhost"],
+            _ => &[],
+        };
+        let kept = ["pub", "-L", url, "-t", "t", "-m", url, "-q", "1", "-r"];
+        Process::bowline(kept.iter().chain(trust)).finish().successful();
+        let wanted = ["sub", "-L", url, "-t", "t", "-C", "1", "-W", "50"];
+        let got = Process::bowline(wanted.iter().chain(trust)).finish().successful();
+        assert_eq!(got, format!("{url}\n").into_bytes());
     }
     broker.signal(rustix::process::Signal::TERM);
     broker.finish().successful();
     assert!(!Path::new(&socket).exists());
+}
+
+#[test]
+fn a_certificate_of_the_broker_command_is_for_tls_or_for_websocket_over_tls() {
+    let folder = Folder::new("serving-securely");
+    let [certificate, key] = Authority::new(&folder, "ca.pem").issue(&folder, "localhost");
+    let identity = ["--cert", certificate.as_str(), "--key", &key];
+    let broker = Process::bowline(["broker", "-p", "0", "--wss-port", "0"].iter().chain(&identity));
+    broker.until_stderr("listening on wss://");
+    assert!(!broker.stderr().contains("mqtts://"), "{}", broker.stderr());
+    broker.signal(rustix::process::Signal::TERM);
+    broker.finish().successful();
+    let wrong: [&[&str]; 2] = [&["--wss-port", "0"], &identity];
+    for options in wrong {
+        let ended = Process::bowline(["broker", "-p", "0"].iter().chain(options)).finish();
+        assert_eq!(ended.code, Some(2), "{options:?}: {}", ended.stderr);
+    }
 }

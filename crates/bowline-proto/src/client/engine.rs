@@ -67,13 +67,16 @@ impl ClientEngine {
         wall: Timestamp,
     ) -> Result<Self, RequestError> {
         config.check()?;
-        if let Some(identity) = &recovered.identity {
-            if !config.client_id.is_empty() && config.client_id != identity.client_id {
-                return Err(RequestError::WrongSession { what: "client identifier" });
-            }
-            if !config.versions().any(|version| version == identity.version) {
-                return Err(RequestError::WrongSession { what: "version" });
-            }
+        if let Some(owner) = &recovered.client_id
+            && !config.client_id.is_empty()
+            && config.client_id != *owner
+        {
+            return Err(RequestError::WrongSession { what: "client identifier" });
+        }
+        if let Some(identity) = &recovered.identity
+            && !config.versions().any(|version| version == identity.version)
+        {
+            return Err(RequestError::WrongSession { what: "version" });
         }
         let mut context = new_context(config, seed, now, wall);
         context.restore(recovered);

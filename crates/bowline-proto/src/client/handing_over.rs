@@ -20,8 +20,10 @@ impl Context {
         let wanted = self.forget_filter(filter, &StreamEnd::Unsubscribed);
         // The broker may have it from an earlier process of ours that was killed before it could unsubscribe.
         self.ended.add(filter.clone(), wanted.as_ref().map(|wanted| wanted.subscription_id));
-        let Some(wanted) = wanted else { return self.let_go_of_unrouted(filter) };
-        for stream in wanted.streams {
+        if wanted.is_none() {
+            self.let_go_of_unrouted(filter);
+        }
+        for stream in wanted.into_iter().flat_map(|wanted| wanted.streams) {
             for delivery in self.inbound.untaken_by(stream) {
                 if !self.inbound.is_in_hand(delivery, stream) && self.matched_only(delivery, stream, filter) {
                     self.emit(Event::Withdrawn { stream, delivery });
@@ -35,6 +37,25 @@ impl Context {
                     } else {
                         self.stats.unsubscribed_acknowledged += 1;
                     }
+                    self.take(delivery, stream, ReasonCode::Success);
+                }
+            }
+        }
+        self.let_go_of_abandoned(filter);
+    }
+
+    /// What a stream let go of before it was dropped would hold up all that came after it until it comes again. Without the
+    /// filter that it came for, nobody waits for that.
+    fn let_go_of_abandoned(&mut self, filter: &TopicFilter) {
+        for delivery in self.inbound.abandoned() {
+            let Some(held) = self.inbound.held(delivery) else { continue };
+            let streams: StreamSet = held.abandoned().filter(|stream| *stream != UNROUTED).collect();
+            if self.is_wanted_later(delivery) {
+                continue;
+            }
+            for stream in streams.iter() {
+                if self.matched_only(delivery, stream, filter) {
+                    self.stats.unsubscribed_acknowledged += 1;
                     self.take(delivery, stream, ReasonCode::Success);
                 }
             }

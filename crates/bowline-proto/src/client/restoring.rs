@@ -21,7 +21,7 @@ use crate::session::journal::Journal;
 use crate::session::outbound::{FlowPhase, Outbound, RestoredFlow};
 use crate::session::queued::Queued;
 use crate::session::send_queue::SendQueue;
-use crate::session::stored::{Recovered, StoredPhase, StoredPublication};
+use crate::session::stored::{Entry, Recovered, StoredPhase, StoredPublication};
 use crate::session::subscriptions::Subscriptions;
 use crate::session::{PublicationId, packet_ids};
 use crate::time::Timestamp;
@@ -89,10 +89,15 @@ pub(super) fn new_context(config: ClientConfig, seed: u64, now: Timestamp, wall:
 impl Context {
     /// Puts a loaded session in place.
     pub(super) fn restore(&mut self, recovered: Recovered) {
+        match recovered.client_id {
+            Some(client_id) => self.standing.client_id = client_id,
+            None if self.standing.client_id.is_empty() => {}
+            // Messages may be stored long before a broker has a session for us.
+            None => self.journal.begin_with(Entry::Owned { client_id: self.standing.client_id.clone() }),
+        }
         self.standing.is_established = recovered.identity.is_some();
         self.standing.generation = recovered.generation;
         if let Some(identity) = &recovered.identity {
-            self.standing.client_id = identity.client_id.clone();
             self.standing.expiry_secs = identity.session_expiry_secs;
             self.restore_holder(identity.holder.as_ref());
             // The session is bound to it.

@@ -81,8 +81,14 @@ impl Held {
 
     /// The streams whose applications have let go of it and that wait for it again from now on.
     pub(super) fn take_abandoned(&mut self) -> StreamSet {
-        let abandoned = core::mem::take(&mut self.abandoned);
-        abandoned.iter().filter(|stream| self.waiting.contains(*stream)).collect()
+        let abandoned = self.abandoned().collect();
+        self.abandoned = StreamSet::new();
+        abandoned
+    }
+
+    /// The streams whose applications have let go of it, and that have not finished with it otherwise.
+    pub(crate) fn abandoned(&self) -> impl Iterator<Item = StreamId> + '_ {
+        self.abandoned.iter().filter(|stream| self.waiting.contains(*stream))
     }
 
     /// Whether nobody has it who could finish with it.

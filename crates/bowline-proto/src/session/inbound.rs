@@ -315,20 +315,28 @@ impl Inbound {
         }
     }
 
-    /// Forgets messages that were taken, or let go of, and are not due on this connection. Should one come again, it is
-    /// handed out again, which is legal: none of them is a QoS 2 message that was accepted.
+    /// Forgets messages that were taken, or let go of, and are not due on this connection, for one that is new. Should one
+    /// come again, it is handed out again, which is legal: none of them is a QoS 2 message that was accepted, and a broker
+    /// sends what it has before what is new.
     pub(crate) fn forget_unclaimed(&mut self) {
         let is_over = |held: &Held| match held.state {
             HeldState::Settled(_) => true,
             // A broker may give it another identifier, or take the answer to a copy for its own: it is not waited for.
-            HeldState::Waiting => held.message.qos == QoS::AtLeastOnce && held.is_let_go(),
+            HeldState::Waiting => held.is_let_go(),
             HeldState::Recording => false,
         };
         self.forget(|held| !held.is_in_order && is_over(held));
     }
 
     fn forget(&mut self, which: impl Fn(&Held) -> bool) {
-        let forgotten: Vec<DeliveryId> = self
+        for delivery in self.of_whom(which) {
+            self.remove(delivery);
+        }
+    }
+
+    /// The messages of which something is true, in the order of arrival.
+    fn of_whom(&self, which: impl Fn(&Held) -> bool) -> Vec<DeliveryId> {
+        let mut found: Vec<DeliveryId> = self
             .held
             .iter()
             .filter(|(_, held)| which(held))
@@ -336,9 +344,8 @@ impl Inbound {
                 Some(DeliveryId { slot: u32::try_from(slot).ok()?, generation: held.generation })
             })
             .collect();
-        for delivery in forgotten {
-            self.remove(delivery);
-        }
+        found.sort_by_key(|delivery| delivery.generation);
+        found
     }
 
     /// Forgets messages of sessions that are gone and that wait for this stream alone, which nobody reads.
@@ -430,16 +437,12 @@ impl Inbound {
 
     /// Messages that this stream has not taken.
     pub(crate) fn untaken_by(&self, stream: StreamId) -> Vec<DeliveryId> {
-        let mut untaken: Vec<DeliveryId> = self
-            .held
-            .iter()
-            .filter(|(_, held)| held.waiting.contains(stream))
-            .filter_map(|(slot, held)| {
-                Some(DeliveryId { slot: u32::try_from(slot).ok()?, generation: held.generation })
-            })
-            .collect();
-        untaken.sort_by_key(|delivery| delivery.generation);
-        untaken
+        self.of_whom(|held| held.waiting.contains(stream))
+    }
+
+    /// Messages that a stream has let go of without finishing with them.
+    pub(crate) fn abandoned(&self) -> Vec<DeliveryId> {
+        self.of_whom(|held| !held.is_orphan && held.abandoned().next().is_some())
     }
 
     fn remove(&mut self, delivery: DeliveryId) {

@@ -65,6 +65,8 @@ pub(crate) enum Gated {
 pub(crate) struct Journal {
     mode: Mode,
     next: u64,
+    /// What a store has to begin with, until something is recorded.
+    first: Option<Entry>,
     pending: Vec<(Seq, Entry)>,
     with_store: Option<Batch>,
     gated: VecDeque<(Seq, Gated)>,
@@ -100,7 +102,7 @@ impl Journal {
     }
 
     const fn with_mode(mode: Mode) -> Self {
-        Self { mode, next: 1, pending: Vec::new(), with_store: None, gated: VecDeque::new() }
+        Self { mode, next: 1, first: None, pending: Vec::new(), with_store: None, gated: VecDeque::new() }
     }
 
     pub(crate) const fn is_durable(&self) -> bool {
@@ -122,9 +124,17 @@ impl Journal {
         matches!(&self.mode, Mode::Durable(StoreHealth::Failed { retry_at, .. }) if now < *retry_at)
     }
 
+    /// Has an entry recorded before all others, together with the first of them.
+    pub(crate) fn begin_with(&mut self, entry: Entry) {
+        self.first = Some(entry);
+    }
+
     /// Records an entry that nothing waits for.
     pub(crate) fn record(&mut self, entry: Entry) {
-        if self.is_durable() {
+        if !self.is_durable() {
+            return;
+        }
+        for entry in self.first.take().into_iter().chain([entry]) {
             self.next += 1;
             self.pending.push((Seq(self.next), entry));
         }

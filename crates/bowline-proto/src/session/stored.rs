@@ -15,9 +15,15 @@ use crate::version::Version;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a store must handle every kind of entry")]
 pub enum Entry {
+    /// Whose the store is from now on. The first entry of a store, unless the broker is to choose the client identifier: then
+    /// [`Established`](Self::Established) has it.
+    Owned {
+        /// The client identifier.
+        client_id: Text,
+    },
     /// The broker has a session for us: who we are to it (B9).
     Established(Identity),
-    /// The session is new or was lost: inbound identifiers and retired ones mean nothing any more (B6).
+    /// The session is new or was lost: inbound identifiers and retired ones mean nothing any more (B6). Whose the store is stays.
     SessionReset {
         /// Counts the sessions that this store has had.
         generation: u64,
@@ -125,7 +131,8 @@ impl Entry {
             | Self::Pubrec { publication }
             | Self::Requeued { publication }
             | Self::Ended { publication, .. } => Some(*publication),
-            Self::Established(_)
+            Self::Owned { .. }
+            | Self::Established(_)
             | Self::SessionReset { .. }
             | Self::Unretired { .. }
             | Self::Received { .. }
@@ -184,6 +191,7 @@ impl StoredPhase {
 /// The state that all entries of a session add up to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredSession {
+    client_id: Option<Text>,
     identity: Option<Identity>,
     generation: u64,
     publications: BTreeMap<PublicationId, StoredPublication>,
@@ -205,6 +213,7 @@ impl StoredSession {
     /// The empty session, which will remember so many ends of publications with a key: of more, the oldest fall out.
     pub const fn keeping(outcomes_max: usize) -> Self {
         Self {
+            client_id: None,
             identity: None,
             generation: 0,
             publications: BTreeMap::new(),
@@ -220,7 +229,11 @@ impl StoredSession {
     /// Applies one committed entry. Entries about publications that are not there are without effect.
     pub fn apply(&mut self, entry: &Entry) {
         match entry {
-            Entry::Established(identity) => self.identity = Some(identity.clone()),
+            Entry::Owned { client_id } => self.client_id = Some(client_id.clone()),
+            Entry::Established(identity) => {
+                self.client_id = Some(identity.client_id.clone());
+                self.identity = Some(identity.clone());
+            }
             Entry::SessionReset { generation } => {
                 self.identity = None;
                 self.generation = *generation;
@@ -338,6 +351,7 @@ impl StoredSession {
             .map(|(_, stored)| stored.message.content_bytes());
         let (paged_messages, paged_bytes) = rest.fold((0, 0), |(n, sum), bytes| (n + 1, sum + bytes));
         Recovered {
+            client_id: self.client_id.clone(),
             identity: self.identity.clone(),
             generation: self.generation,
             last_publication: self.last_publication,
@@ -356,6 +370,8 @@ impl StoredSession {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "built by stores outside of this crate")]
 pub struct Recovered {
+    /// Whose the store is, also while the broker has no session for us.
+    pub client_id: Option<Text>,
     /// Who we are to the broker, if it has a session for us.
     pub identity: Option<Identity>,
     /// Counts the sessions that this store has had.

@@ -193,19 +193,90 @@ fn what_was_let_go_of_unrouted_and_handed_out_when_unrouted_is_opened_again_is_n
 #[test]
 fn what_was_let_go_of_and_never_comes_again_does_not_keep_others_out() {
     for version in Version::ALL {
-        let mut config = kept(version);
-        config.inbound.messages_max = 2;
-        let mut rig = ClientRig::connected(config);
-        let stream = rig.subscribed("a", QoS::AtLeastOnce);
-        for id in 1..=6 {
-            // A broker that numbers anew on each connection.
-            rig.broker(qos1("a", "m", id));
-            let arrived = rig.arrived();
-            let [message] = arrived[..] else { panic!("{version:?}: {arrived:?} for {id}") };
-            rig.engine.hand_over(message, stream);
-            rig.engine.abandon(message, stream).unwrap();
+        for (qos, has_other) in
+            [(QoS::AtLeastOnce, false), (QoS::ExactlyOnce, false), (QoS::ExactlyOnce, true)]
+        {
+            let mut config = kept(version);
+            config.inbound.messages_max = 2;
+            let mut rig = ClientRig::connected(config);
+            let stream = rig.subscribed("a", QoS::ExactlyOnce);
+            let other = has_other.then(|| rig.subscribed("#", QoS::ExactlyOnce));
+            for id in 1..=6 {
+                // A broker that numbers anew on each connection.
+                rig.broker(if qos == QoS::AtLeastOnce { qos1("a", "m", id) } else { qos2("a", "m", id) });
+                let arrived = rig.arrived();
+                let [message] = arrived[..] else { panic!("{version:?}: {arrived:?} for {id}") };
+                rig.engine.hand_over(message, stream);
+                rig.engine.abandon(message, stream).unwrap();
+                if let Some(other) = other {
+                    rig.take(message, other).unwrap();
+                }
+                rig.reconnect(true);
+                rig.events();
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_let_go_of_before_its_stream_was_dropped_is_acknowledged_when_its_filter_is_unsubscribed() {
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        let dropped = rig.subscribed("a", QoS::ExactlyOnce);
+        let keeps = rig.subscribed("b", QoS::ExactlyOnce);
+        for packet in [qos1("a", "m", 1), qos2("a", "m", 2), qos1("b", "m", 3), qos2("b", "m", 4)] {
+            rig.broker(packet);
+        }
+        let [first, second, third, fourth] = rig.arrived()[..] else { panic!("four messages") };
+        for message in [first, second] {
+            rig.engine.hand_over(message, dropped);
+            rig.engine.abandon(message, dropped).unwrap();
+        }
+        for message in [third, fourth] {
+            rig.take(message, keeps).unwrap();
+        }
+        rig.engine.close_stream(dropped, &[]);
+        rig.settle();
+        assert_eq!(rig.sent(), [], "they are kept for whoever comes when they come again");
+        rig.unsubscribe("a");
+        let acknowledgements = [puback(1, OK), puback(3, OK), pubrec(2, OK), pubrec(4, OK)];
+        assert_eq!(
+            rig.sent()[..4],
+            acknowledgements,
+            "nobody wants them, and all others would wait for them"
+        );
+        assert_eq!(rig.stats().unsubscribed_acknowledged, 2);
+    }
+}
+
+#[test]
+fn what_a_dropped_stream_had_let_go_of_is_kept_while_another_filter_wants_it() {
+    for version in Version::ALL {
+        for is_open in [false, true] {
+            let mut rig = ClientRig::connected(kept(version));
+            let dropped = rig.subscribed("a", QoS::AtLeastOnce);
+            let wider = rig.subscribed("#", QoS::AtLeastOnce);
+            rig.broker(qos1("a", "m", 1));
+            let [message] = rig.arrived()[..] else { panic!("one message") };
+            for stream in [dropped, wider] {
+                rig.engine.hand_over(message, stream);
+                rig.engine.abandon(message, stream).unwrap();
+            }
+            rig.engine.close_stream(dropped, &[]);
+            if !is_open {
+                rig.engine.close_stream(wider, &[]);
+            }
+            rig.unsubscribe("a");
+            assert!(!rig.sent().contains(&puback(1, OK)), "nobody has finished with it");
             rig.reconnect(true);
-            rig.events();
+            rig.sent();
+            rig.broker(again(qos1("a", "m", 1)));
+            assert_eq!(rig.arrived(), if is_open { vec![message] } else { vec![] });
+            let next =
+                if is_open { wider } else { rig.asks_for(&["#"], QoS::AtLeastOnce, Qos0Limits::default()) };
+            rig.settle();
+            rig.take(message, next).unwrap();
+            assert!(rig.sent().contains(&puback(1, OK)));
         }
     }
 }

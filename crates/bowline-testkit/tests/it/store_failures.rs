@@ -150,6 +150,9 @@ fn what_waited_behind_nothing_but_failed_publications_goes_on() {
     assert!(matches!(rig.sent()[..], [Packet::Unsubscribe(_)]));
     // An outcome.
     let mut rig = on_store(durable(Version::V5), Commit::OnDemand);
+    publish1(&mut rig, "stored, as is whose store it is");
+    rig.commit();
+    rig.outcomes();
     let publication = publish1(&mut rig, "x");
     assert!(rig.engine.cancel(publication));
     rig.settle();

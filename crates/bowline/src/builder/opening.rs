@@ -50,9 +50,9 @@ impl<R: Role> Opened<R> {
     ) -> Result<Self, ConnectError> {
         let (store, recovered) = opened?;
         if builder.has_generated_id
-            && let Some(identity) = &recovered.identity
+            && let Some(owner) = &recovered.client_id
         {
-            builder.config.client_id = identity.client_id.clone();
+            builder.config.client_id = owner.clone();
         }
         check_owner(&builder.config, &recovered)
             .map_err(|kind| StoreError::new(kind).of_store(store.name()))?;
@@ -62,11 +62,14 @@ impl<R: Role> Opened<R> {
 
 /// Whether a session may be gone on with as this client.
 fn check_owner(config: &ClientConfig, recovered: &Recovered) -> Result<(), StoreErrorKind> {
-    let Some(identity) = &recovered.identity else { return Ok(()) };
-    if !config.client_id.is_empty() && config.client_id != identity.client_id {
-        let (stored, asked) = (identity.client_id.clone(), config.client_id.clone());
+    if let Some(owner) = &recovered.client_id
+        && !config.client_id.is_empty()
+        && config.client_id != *owner
+    {
+        let (stored, asked) = (owner.clone(), config.client_id.clone());
         return Err(StoreErrorKind::OtherClientId { stored, asked });
     }
+    let Some(identity) = &recovered.identity else { return Ok(()) };
     // With a fallback the session keeps the version that it was made in.
     let oldest = config.version_fallback.map_or(config.version, |fallback| fallback.oldest);
     if identity.version < oldest || identity.version > config.version {

@@ -48,6 +48,7 @@ pub fn check<S: SessionStore>(mut open: impl FnMut(&str) -> Result<S, StoreError
         pair.open_again();
         pair.compare();
     };
+    on_new("owner", &state::owner);
     on_new("identity", &state::identity);
     on_new("session-reset", &state::session_reset);
     on_new("inbound", &state::inbound);

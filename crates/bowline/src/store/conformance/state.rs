@@ -13,6 +13,16 @@ use crate::store::conformance::entries::{
     accepted, assigned, ended, filter, full_message, packet_id, publication, pubrec, text,
 };
 
+pub(super) fn owner<S: SessionStore>(pair: &mut Pair<'_, S>) {
+    pair.commit(&[Entry::Owned { client_id: text("größer") }, accepted(1, b"waits", None)]);
+    pair.open_again();
+    pair.compare();
+    // Without a session that the broker knows it stays whose it was.
+    pair.commit(&[Entry::Established(identity_of("meter-7", Version::V5, None))]);
+    pair.commit(&[Entry::SessionReset { generation: 1 }]);
+    pair.open_again();
+}
+
 pub(super) fn identity<S: SessionStore>(pair: &mut Pair<'_, S>) {
     for version in Version::ALL {
         pair.commit(&[Entry::Established(identity_of("meter-7", version, None))]);

@@ -33,6 +33,8 @@ pub struct StoreContents {
     pub generation: u64,
     /// The number of the last publication that was accepted; they count from 1.
     pub last_publication: u64,
+    /// Whose it is: the client identifier. `None` in a new store, and if the broker was to choose it and did not yet.
+    pub client_id: Option<Text>,
     /// Who the client is to the broker; `None` if the broker has no session that is known.
     pub identity: Option<Identity>,
     /// Publications without a packet identifier.
@@ -73,6 +75,7 @@ impl StoreInspection {
                 commits: meta.commits,
                 generation: meta.generation,
                 last_publication: meta.last_publication.as_u64(),
+                client_id: recovered.client_id,
                 identity: recovered.identity,
                 waiting: meta.waiting,
                 waiting_bytes: meta.waiting_bytes,

@@ -20,6 +20,8 @@ pub(super) const BODIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(
 pub(super) const STATE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("bowline.state");
 
 pub(super) const META: &[u8] = b"m";
+/// Whose the store is, also without a session.
+pub(super) const OWNER: &[u8] = b"n";
 pub(super) const IDENTITY: &[u8] = b"i";
 /// Under which a store that is sealed has something known, so that a wrong seal is found at once.
 pub(super) const CANARY: &[u8] = b"c";

@@ -8,8 +8,8 @@ use crate::store::disk::envelope::{Envelope, open_plain};
 use crate::store::disk::failure::Failure;
 use crate::store::disk::fields::Reader;
 use crate::store::disk::layout::{
-    BODIES, BODY_HEAD_BYTES, ENDED, IDENTITY, META, Meta, PENDING, PHASE, RECEIVED, RETIRED, STATE, WANTED,
-    all_of, body_place, number_in, numbered, of_key, packet_id_in, slot_in,
+    BODIES, BODY_HEAD_BYTES, ENDED, IDENTITY, META, Meta, OWNER, PENDING, PHASE, RECEIVED, RETIRED, STATE,
+    WANTED, all_of, body_place, number_in, numbered, of_key, packet_id_in, slot_in,
 };
 use crate::store::disk::record::{self, Content};
 use crate::store::disk::writing::{Slots, phase_in};
@@ -54,6 +54,7 @@ impl<'a> Reading<'a> {
             rest.ok_or_else(|| Failure::damaged("more publications wait than were counted"))
         };
         Ok(Recovered {
+            client_id: self.owner()?,
             identity: self.identity()?,
             generation: meta.generation,
             last_publication: meta.last_publication,
@@ -65,6 +66,11 @@ impl<'a> Reading<'a> {
             received: self.packet_ids(RECEIVED)?,
             wanted: self.wanted()?.into_iter().map(|(_, wanted)| wanted).collect(),
         })
+    }
+
+    fn owner(&self) -> Result<Option<Text>, Failure> {
+        let client_id = self.sealed(OWNER)?.map(record::text).transpose();
+        client_id.map_err(|error| Failure::record(OWNER, error))
     }
 
     fn identity(&self) -> Result<Option<Identity>, Failure> {

@@ -9,8 +9,8 @@ use crate::store::disk::envelope::{Envelope, close_plain, open_plain};
 use crate::store::disk::failure::Failure;
 use crate::store::disk::fields::Reader;
 use crate::store::disk::layout::{
-    AGE, BODIES, BODY_HEAD_BYTES, BodyHead, ENDED, IDENTITY, META, Meta, PENDING, PHASE, RECEIVED, RETIRED,
-    STATE, all_of, body_place, number_in, numbered, of_key, of_packet, of_slot,
+    AGE, BODIES, BODY_HEAD_BYTES, BodyHead, ENDED, IDENTITY, META, Meta, OWNER, PENDING, PHASE, RECEIVED,
+    RETIRED, STATE, all_of, body_place, number_in, numbered, of_key, of_packet, of_slot,
 };
 use crate::store::disk::record;
 use crate::store::{Accepted, Entry, KeyedOutcome, PublicationId, StoredOutcome, StoredPhase, Wanted};
@@ -50,7 +50,9 @@ impl<'a> Writing<'a> {
 
     pub(super) fn apply(&mut self, entry: &Entry) -> Result<(), Failure> {
         match entry {
+            Entry::Owned { client_id } => self.own(client_id),
             Entry::Established(identity) => {
+                self.own(&identity.client_id)?;
                 let mut content = Vec::new();
                 record::put_identity(&mut content, identity);
                 self.state.insert(IDENTITY, &self.envelope.close(IDENTITY, &[], &content)?[..])?;
@@ -83,6 +85,12 @@ impl<'a> Writing<'a> {
     /// Takes back what a failed commit may have left: its publication was handed back to the application.
     pub(super) fn take_back(&mut self, publication: PublicationId) -> Result<(), Failure> {
         self.end(publication, None)
+    }
+
+    fn own(&mut self, client_id: &Text) -> Result<(), Failure> {
+        let record = self.envelope.close(OWNER, &[], client_id.as_bytes())?;
+        self.state.insert(OWNER, &record[..])?;
+        Ok(())
     }
 
     fn reset(&mut self, generation: u64) -> Result<(), Failure> {

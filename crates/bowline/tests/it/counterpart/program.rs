@@ -78,15 +78,44 @@ impl Program {
 
     /// Asks it to end, and waits for that.
     pub(crate) fn stop(&mut self) {
-        // The standard library can only kill.
-        let id = self.child.id().to_string();
-        let asked = Command::new("sh").args(["-c", "kill \"$0\"", &id]).status().expect("a shell");
-        assert!(asked.success(), "it was gone already: {}", self.log());
+        self.signal("TERM");
         self.child.wait().expect("it is our child");
+    }
+
+    /// The standard library can only kill.
+    fn signal(&mut self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &id]).status();
+        assert!(sent.expect("a shell").success(), "it was gone already: {}", self.log());
     }
 
     fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+}
+
+/// What only the matrix of transports needs.
+#[cfg(all(feature = "tls", feature = "websocket"))]
+impl Program {
+    /// Waits until this is in its log.
+    pub(crate) async fn says(&mut self, text: &str) {
+        let began = Instant::now();
+        while !self.log().contains(text) {
+            let ended = self.child.try_wait().expect("it is our child");
+            assert!(ended.is_none() && began.elapsed() < PATIENCE, "it does not say it: {}", self.log());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// From now on it does nothing, until it is killed.
+    pub(crate) fn freeze(&mut self) {
+        self.signal("STOP");
+    }
+
+    /// Ends it at once, as a machine that loses its power would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it is our child");
+        self.child.wait().expect("it is our child");
     }
 }
 

@@ -17,7 +17,7 @@ const RECORD_BYTES_MAX: usize = 64 * 1024;
 
 /// Listens on a free port of loopback and passes on what comes.
 pub(crate) struct Relay {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
 }
@@ -39,7 +39,7 @@ struct State {
 }
 
 impl Relay {
-    pub(super) async fn start(broker: SocketAddr) -> Self {
+    pub(crate) async fn start(broker: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared { cut: Notify::new(), state: Mutex::default() });

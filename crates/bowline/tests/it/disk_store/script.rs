@@ -45,6 +45,9 @@ impl Script {
                 self.generation += 1;
                 Entry::SessionReset { generation: self.generation }
             }
+            _ if self.random.once_in(3) => Entry::Owned {
+                client_id: Text::try_from(format!("owner-{}", self.last)).expect("it is valid"),
+            },
             _ => self.established(),
         }
     }

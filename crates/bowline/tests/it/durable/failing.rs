@@ -3,7 +3,7 @@
 use std::future::IntoFuture;
 
 use bowline::proto::packet::{Ack, Packet};
-use bowline::store::{MemoryStore, SessionStore, StoreErrorKind};
+use bowline::store::{Entry, MemoryStore, SessionStore, StoreErrorKind};
 use bowline::{ConnectError, Event, PublishErrorKind, QoS, Session, Version};
 use bowline_testkit::packets::qos2;
 
@@ -158,4 +158,41 @@ async fn a_store_of_another_client_or_another_version_is_refused_and_left_as_it_
     let nameless = harbour.builder(Version::V5).session(session());
     let client = nameless.connect_lazy().unwrap();
     assert_eq!(client.client_id().unwrap().as_str(), "meter-7");
+}
+
+/// A client identifier that is not the store's, and the same with the error that it gets.
+async fn is_refused_to_another(harbour: &Harbour, store: &MemoryStore) {
+    let other = harbour.builder(Version::V5).client_id("meter-8").session(Session::stored_in(store.clone()));
+    let ConnectError::Store(error) = within(other.connect()).await.unwrap_err() else { panic!() };
+    assert!(matches!(error.kind(), StoreErrorKind::OtherClientId { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_whose_session_was_reset_and_not_made_again_is_refused_to_another_client_too() {
+    let harbour = Harbour::new(64 * 1024);
+    let store = MemoryStore::new();
+    let session = || Session::stored_in(store.clone());
+    let builder = harbour.builder(Version::V5).client_id("meter-7").session(session());
+    let (client, _peer) = tokio::join!(builder.connect(), accept_anew(&harbour, Version::V5));
+    within(client.unwrap().disconnect()).await;
+    store.clone().commit(&[Entry::SessionReset { generation: 9 }]).unwrap();
+    assert_eq!(store.session().recover(0).identity, None);
+    is_refused_to_another(&harbour, &store).await;
+    // The session is gone, and with it the version that it was made in.
+    let again = harbour.builder(Version::V3_1_1).client_id("meter-7").session(session());
+    assert!(again.connect_lazy().is_ok());
+}
+
+#[tokio::test]
+async fn a_store_with_messages_of_a_client_that_never_connected_is_refused_to_another() {
+    let harbour = Harbour::new(64 * 1024);
+    let store = MemoryStore::new();
+    let session = || Session::stored_in(store.clone());
+    let client = harbour.builder(Version::V5).client_id("meter-7").session(session()).connect_lazy().unwrap();
+    let receipt = client.publish("a", "x").qos(QoS::AtLeastOnce).send();
+    drop(within(receipt).await.unwrap());
+    within(client.disconnect()).await;
+    is_refused_to_another(&harbour, &store).await;
+    let nameless = harbour.builder(Version::V5).session(session()).connect_lazy().unwrap();
+    assert_eq!(nameless.client_id().unwrap().as_str(), "meter-7");
 }

@@ -1,6 +1,7 @@
 //! The matrix of transports and real counterparts: brokers, and proxies before a broker. Messages cross at every QoS in every
 //! version, and clients come back after the counterpart was started anew.
 
+mod ejabberd;
 mod haproxy;
 mod mosquitto;
 mod nginx;
@@ -11,8 +12,8 @@ use std::time::Duration;
 
 use bowline::transport::{ConnectErrorKind, WebSocket};
 use bowline::{
-    Backoff, Builder, Client, ConnectError, ConnectionState, Event, Message, QoS, Receipt, Session,
-    Subscription, Tls, Version,
+    Backoff, Builder, Client, ConnectError, ConnectionState, Credentials, Event, Message, QoS, Receipt,
+    Session, Subscription, Tls, Version,
 };
 
 use crate::peer::within;
@@ -39,6 +40,7 @@ struct Route {
     url: String,
     tls: Option<Tls>,
     websocket: Option<WebSocket>,
+    credentials: Credentials,
     versions: &'static [Version],
     /// The most that the broker grants.
     most: QoS,
@@ -47,7 +49,14 @@ struct Route {
 impl Route {
     /// To a broker that can do everything.
     fn new(url: String) -> Self {
-        Self { url, tls: None, websocket: None, versions: &Version::ALL, most: QoS::ExactlyOnce }
+        Self {
+            url,
+            tls: None,
+            websocket: None,
+            credentials: Credentials::none(),
+            versions: &Version::ALL,
+            most: QoS::ExactlyOnce,
+        }
     }
 
     fn tls(self, tls: Tls) -> Self {
@@ -67,7 +76,7 @@ impl Route {
         if let Some(websocket) = &self.websocket {
             builder = builder.websocket(websocket.clone());
         }
-        builder.reconnect(soon.expect("a legal backoff"))
+        builder.credentials(self.credentials.clone()).reconnect(soon.expect("a legal backoff"))
     }
 
     fn all_qos(&self) -> impl Iterator<Item = QoS> + use<> {

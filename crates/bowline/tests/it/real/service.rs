@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::counterpart::program::{Folder, Program, program};
+use crate::counterpart::{PASSWORD, USER};
 use crate::real::Restart;
 
 /// Which program.
@@ -13,7 +15,11 @@ pub(super) enum Which {
     Mosquitto,
     Nginx,
     HaProxy,
+    Ejabberd,
 }
+
+/// What the log says when ejabberd is ready for its user. It listens before.
+const EJABBERD_IS_READY: &str = "the user of the tests is registered";
 
 /// A program, running or stopped for a while. Killed when dropped.
 pub(super) struct Service {
@@ -56,6 +62,21 @@ impl Service {
         }
         Self::start(Which::Mosquitto, folder, &text, &listens).await
     }
+
+    /// Where it listens first of all.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.listens[0]
+    }
+
+    /// From now on it answers nobody, and its connections stay open.
+    pub(super) fn freeze(&mut self) {
+        self.running.as_mut().expect("it runs").freeze();
+    }
+
+    /// Ends it without letting it know.
+    pub(super) fn kill(&mut self) {
+        self.running.take().expect("it runs").kill();
+    }
 }
 
 impl Restart for Service {
@@ -69,6 +90,7 @@ impl Restart for Service {
             Which::Mosquitto => Command::new(program("/usr/sbin/mosquitto", "mosquitto")),
             Which::Nginx => Command::new(program("/usr/sbin/nginx", "nginx")),
             Which::HaProxy => Command::new(program("/usr/sbin/haproxy", "haproxy")),
+            Which::Ejabberd => ejabberd(self.folder.path()),
         };
         match self.which {
             Which::Mosquitto => command.arg("-c").arg(file),
@@ -77,10 +99,14 @@ impl Restart for Service {
             }
             // In the foreground.
             Which::HaProxy => command.arg("-db").arg("-f").arg(file),
+            Which::Ejabberd => command.env("EJABBERD_CONFIG_PATH", file),
         };
         let mut started = Program::start(&mut command, &self.folder, self.which.package());
         for &address in &self.listens {
             started.listens(address).await;
+        }
+        if matches!(self.which, Which::Ejabberd) {
+            started.says(EJABBERD_IS_READY).await;
         }
         self.running = Some(started);
     }
@@ -92,6 +118,7 @@ impl Which {
             Self::Mosquitto => "mosquitto.conf",
             Self::Nginx => "nginx.conf",
             Self::HaProxy => "haproxy.cfg",
+            Self::Ejabberd => "ejabberd.yml",
         }
     }
 
@@ -100,6 +127,38 @@ impl Which {
             Self::Mosquitto => "mosquitto",
             Self::Nginx => "nginx with libnginx-mod-stream",
             Self::HaProxy => "haproxy",
+            Self::Ejabberd => "ejabberd",
         }
     }
+}
+
+/// The virtual machine itself, which is one process. Debian's `ejabberdctl` becomes another user, leaves a name server
+/// behind, and stands between us and what we have to end.
+fn ejabberd(folder: &Path) -> Command {
+    let mut command = Command::new(program("/usr/bin/erl", "erl"));
+    // It stays alone: without a node name it opens no port to other nodes, and needs no name server.
+    command.args(["-noinput", "-mnesia", "dir"]).arg(format!("{:?}", folder.join("mnesia")));
+    command.args(["-s", "ejabberd", "-eval"]).arg(format!(
+        "ejabberd_auth:try_register(<<\"{USER}\">>, <<\"localhost\">>, <<\"{PASSWORD}\">>), \
+         io:put_chars(\"{EJABBERD_IS_READY}\\n\")."
+    ));
+    command
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env("ERL_LIBS", libraries_of_ejabberd())
+        .env("ERL_CRASH_DUMP_BYTES", "0")
+        .env("EJABBERD_LOG_PATH", folder.join("log").join("ejabberd.log"))
+        .env("EJABBERD_PID_PATH", folder.join("pid"));
+    command
+}
+
+/// Debian has them in the folder of the machine's architecture.
+fn libraries_of_ejabberd() -> PathBuf {
+    let folders = || std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let has_it = |folder: &PathBuf| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("ejabberd-"))
+    };
+    let found = folders().map(|folder| folder.path()).find(has_it);
+    found.expect("ejabberd is nowhere below /usr/lib; install the Debian package ejabberd")
 }

@@ -2,9 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use bowline::transport::{
-    Certificates, Identity, PrivateKey, TcpAcceptor, Tls, TlsAcceptor, TlsServer, WebSocketAcceptor,
-};
+use bowline::transport::{Certificates, Identity, PrivateKey, Tls, TlsServer};
 use bowline::{Builder, Client, Version};
 use bowline_broker::Broker;
 
@@ -17,10 +15,10 @@ async fn broker() -> (Broker, u16, Certificates) {
     let certificate = made.cert.pem();
     let key = PrivateKey::bytes(made.signing_key.serialize_pem());
     let server = TlsServer::new(Identity::new(Certificates::bytes(certificate.clone()), key));
-    let tcp = TcpAcceptor::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
-    let port = tcp.local_addr().port();
-    let acceptor = WebSocketAcceptor::new(TlsAcceptor::new(tcp, &server).expect("legal settings"));
-    let broker = Broker::builder().without_tcp().listener(acceptor).start().await.expect("it starts");
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let builder = Broker::builder().without_tcp().listen_secure_websocket(any, server);
+    let broker = builder.start().await.expect("a free port");
+    let port = broker.secure_websocket_addresses()[0].port();
     (broker, port, Certificates::bytes(certificate))
 }
 

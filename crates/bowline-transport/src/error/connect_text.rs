@@ -1,0 +1,104 @@
+//! What a [`ConnectError`] tells a person: what happened, and what to change. Owns that it says no secret.
+
+use std::fmt;
+use std::io;
+
+use crate::error::ConnectError;
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolve { host, source } => {
+                write!(
+                    f,
+                    "the host name `{host}` was not found ({source}): check its spelling and the DNS settings"
+                )
+            }
+            Self::NoAddress { host, bind: None } => {
+                write!(f, "{host} has no address: check the name and its DNS records")
+            }
+            Self::NoAddress { host, bind: Some(bind) } => write!(
+                f,
+                "{host} has no address that can be reached from {bind}: bind to an address of the other family or to none"
+            ),
+            Self::Refused { addr, .. } => {
+                write!(f, "{addr} refused the connection: check that a broker runs and listens there")
+            }
+            Self::TimedOut { target, after, tried } if tried.is_empty() => {
+                write!(
+                    f,
+                    "looking up {target} took longer than {after:.1?}: check the DNS settings or raise the connect timeout"
+                )
+            }
+            Self::TimedOut { target, after, tried } => {
+                write!(f, "connecting to {target} got no answer within {after:.1?}")?;
+                if tried.len() > 1 || !tried.iter().any(|addr| addr.to_string() == *target) {
+                    write!(f, " (tried {})", List(tried))?;
+                }
+                f.write_str(": check address, port and firewalls, or raise the connect timeout")
+            }
+            Self::Unreachable { addr, source } => {
+                write!(f, "there is no way to {addr} ({source}): check the network and the address")
+            }
+            Self::Bind { addr, source } => {
+                write!(
+                    f,
+                    "the connection cannot come from {addr} ({source}): bind to an address of this machine or to none"
+                )
+            }
+            Self::Option { option, value, source } => {
+                write!(f, "the socket option {option} cannot be {value} ({source}): choose another value")
+            }
+            Self::Io { addr, source } => write!(f, "connecting to {addr} failed ({source})"),
+            Self::Addresses { target, attempts } => {
+                write!(
+                    f,
+                    "none of {} addresses of {target} can be reached: {}",
+                    attempts.len(),
+                    List(attempts)
+                )
+            }
+            Self::BrokenOff { peer, source } => write!(
+                f,
+                "{peer} broke off the connection before it said anything ({source}): check that it speaks MQTT there, and whether it wants TLS (mqtts://)"
+            ),
+            Self::SpeaksTls { peer } => write!(f, "{peer} speaks TLS: {SPEAKS_TLS_ADVICE}"),
+            Self::Socket { path, source } => {
+                write!(f, "connecting to the socket {} failed ({source}): ", path.display())?;
+                f.write_str(socket_advice(source))
+            }
+            #[cfg(feature = "tls")]
+            Self::Tls { source } => source.fmt(f),
+            #[cfg(feature = "websocket")]
+            Self::WebSocket { source } => source.fmt(f),
+            Self::Custom { source } => source.fmt(f),
+        }
+    }
+}
+
+const SPEAKS_TLS_ADVICE: &str = "connect with mqtts://, or to the broker's port without TLS, usually 1883";
+
+/// What to do about it.
+fn socket_advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound => "check the path and that a broker runs and listens there",
+        io::ErrorKind::ConnectionRefused => "the broker that made it runs no more; start it again",
+        io::ErrorKind::PermissionDenied => "this user may not write to it; change its permissions",
+        io::ErrorKind::TimedOut => "the broker accepts no clients; look at it, or raise the connect timeout",
+        io::ErrorKind::InvalidInput => "choose a shorter path, of at most about 100 bytes",
+        _ => "check the path",
+    }
+}
+
+/// Items one after the other, for texts.
+struct List<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for List<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, item) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{item}")?;
+        }
+        Ok(())
+    }
+}
