@@ -13,6 +13,7 @@ mod keyed;
 mod keys;
 mod lease;
 mod number_map;
+mod publication_map;
 mod receipts;
 mod signal;
 mod wakers;

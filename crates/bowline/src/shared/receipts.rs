@@ -8,12 +8,12 @@ use bowline_proto::packet::AckProperties;
 use bowline_proto::session::PublicationId;
 
 use crate::outcome::{Acknowledgement, PublishError, PublishErrorKind, result_of};
-use crate::shared::number_map::{NumberMap, shrink_if_empty};
+use crate::shared::publication_map::PublicationMap;
 
 /// One small entry for each publication with a receipt: no channel and no box on the way of an acknowledged one.
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
-    entries: NumberMap<PublicationId, Entry>,
+    entries: PublicationMap<Entry>,
 }
 
 /// What is known of one publication.
@@ -41,7 +41,7 @@ impl Receipts {
 
     /// A publication is stored. Returns whom to wake.
     pub(crate) fn accept(&mut self, publication: PublicationId) -> Option<Waker> {
-        let entry = self.entries.get_mut(&publication)?;
+        let entry = self.entries.get_mut(publication)?;
         let Entry::Storing(waker) = entry else { return None };
         let waker = waker.take();
         *entry = Entry::Waiting(None);
@@ -54,7 +54,7 @@ impl Receipts {
         publication: PublicationId,
         waker: &Waker,
     ) -> Poll<Result<(), PublishError>> {
-        match self.entries.get_mut(&publication) {
+        match self.entries.get_mut(publication) {
             Some(Entry::Storing(known)) => {
                 keep(known, waker);
                 Poll::Pending
@@ -73,7 +73,7 @@ impl Receipts {
         publication: PublicationId,
         outcome: Outcome,
     ) -> Result<Option<Waker>, Result<Acknowledgement, PublishError>> {
-        let Some(entry) = self.entries.get_mut(&publication) else { return Err(result_of(outcome)) };
+        let Some(entry) = self.entries.get_mut(publication) else { return Err(result_of(outcome)) };
         let ended = match outcome {
             Outcome::Acknowledged { reason, properties, downgraded } => {
                 Entry::Acknowledged { reason, is_downgraded: downgraded, properties }
@@ -106,7 +106,7 @@ impl Receipts {
         publication: PublicationId,
         waker: &Waker,
     ) -> Option<Result<Acknowledgement, PublishError>> {
-        if let Entry::Waiting(known) | Entry::Storing(known) = self.entries.get_mut(&publication)? {
+        if let Entry::Waiting(known) | Entry::Storing(known) = self.entries.get_mut(publication)? {
             keep(known, waker);
             return None;
         }
@@ -121,9 +121,7 @@ impl Receipts {
 
     /// Nobody asks any more. What is returned is to be dropped without the lock.
     pub(crate) fn close(&mut self, publication: PublicationId) -> Option<Entry> {
-        let entry = self.entries.remove(&publication);
-        shrink_if_empty(&mut self.entries);
-        entry
+        self.entries.remove(publication)
     }
 }
 
