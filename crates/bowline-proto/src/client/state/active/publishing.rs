@@ -405,6 +405,7 @@ impl Active {
     }
 
     /// Ends a flow, and gives back what it holds of this connection.
+    #[inline]
     pub(crate) fn finish(&mut self, cx: &mut Context, slot: u32) -> OutboundFlow {
         self.give_back_quota(cx, slot);
         cx.outbound.finish(slot)
@@ -444,6 +445,7 @@ pub(crate) enum FlowSource {
 }
 
 /// Ends a flow by the broker's word.
+#[inline]
 fn end(cx: &mut Context, flow: OutboundFlow, ack: Ack, downgraded: bool) {
     let OutboundFlow { publication, message, .. } = flow;
     cx.spent.message(message);
