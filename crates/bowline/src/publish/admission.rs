@@ -64,17 +64,20 @@ impl Admission<'_> {
     pub(super) fn poll_by(
         &mut self,
         cx: &mut Context<'_>,
-        publish: impl FnOnce(&mut Inner, Message, Timestamp) -> Result<PublicationId, PublishError>,
+        publish: impl FnOnce(
+            &mut Inner,
+            &mut Option<Message>,
+            &dyn Fn() -> Timestamp,
+        ) -> Result<PublicationId, PublishError>,
     ) -> Poll<Result<PublicationId, PublishError>> {
         // One who publishes without end must let the driver of the same thread write.
         let Poll::Ready(budget) = coop::poll_proceed(cx) else { return Poll::Pending };
         if let Some(publication) = self.storing {
             return self.poll_stored(publication, cx);
         }
-        let message = self.message.take().expect("polled after it was ready");
-        let (place, until) = (&mut self.place, self.until);
-        let (result, stored, waits, spent) = self.lease.command(|inner, now| {
-            let result = publish(inner, message, now);
+        let (message, place, until) = (&mut self.message, &mut self.place, self.until);
+        let (result, stored, waits, spent) = self.lease.command_by_clock(|inner, clock| {
+            let result = publish(inner, message, clock);
             // Under the same lock: a message costs one.
             let stored = match &result {
                 Ok(publication) if until == Until::Stored => inner.poll_accepted(*publication, cx.waker()),
@@ -94,6 +97,8 @@ impl Admission<'_> {
             }
             result => {
                 budget.made_progress();
+                // One that the engine did not need to take.
+                self.message = None;
                 let publication = match result {
                     Ok(publication) => publication,
                     Err(error) => return Poll::Ready(Err(error)),

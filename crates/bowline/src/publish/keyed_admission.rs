@@ -48,8 +48,9 @@ impl Future for KeyedAdmission<'_> {
             return Poll::Ready(Err(PublishError::new(kind, this.admission.take_message())));
         }
         let key = check.key();
-        let polled =
-            this.admission.poll_by(cx, |inner, message, now| inner.publish_keyed(message, key.clone(), now));
+        let polled = this
+            .admission
+            .poll_by(cx, |inner, message, clock| inner.publish_keyed(message, key.clone(), clock()));
         if polled.is_ready() || this.admission.is_storing() {
             // From here on the engine knows the key, or nobody wants it.
             this.check = None;

@@ -134,9 +134,11 @@ impl<'a> Publish<'a> {
             return Err(PublishError::new(kind, Some(message)));
         }
         let qos = message.qos;
+        let mut message = Some(message);
         let (publication, spent) =
-            lease.command(|inner, now| (inner.publish(message, now), inner.take_spent()));
-        drop(spent);
+            lease.command_by_clock(|inner, clock| (inner.publish(&mut message, clock), inner.take_spent()));
+        // Without the lock.
+        drop((message, spent));
         let publication = publication?;
         Ok(Receipt::new(lease.clone(), publication, qos))
     }

@@ -118,6 +118,16 @@ impl Shared {
         result
     }
 
+    /// The same for what seldom looks at the time: reading a clock costs more than most of what is done under the lock.
+    pub(crate) fn command_by_clock<T>(
+        &self,
+        command: impl FnOnce(&mut Inner, &dyn Fn() -> Timestamp) -> T,
+    ) -> T {
+        let result = command(&mut self.lock(), &|| self.now());
+        self.driver.raise();
+        result
+    }
+
     /// A stream has returned this many more messages.
     pub(crate) fn advance(&self, stream: StreamId, cursor: &Cursor, messages: u64) {
         if cursor.advance(messages) {
