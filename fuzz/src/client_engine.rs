@@ -1,6 +1,7 @@
 //! The client engine under arbitrary packets, bytes, store answers, commands and times, over several lives of one store.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 use bowline_proto::client::{
     ClientConfig, ClientEngine, Event, Input, Output, Qos0Full, Qos0Limits, SessionPolicy, UNROUTED,
@@ -122,7 +123,8 @@ impl Bench {
             15 => self.now = self.now + script.duration(),
             16 => self.write(script.coin()),
             17 => self.lose(if script.coin() { Input::Closed } else { Input::TransportFailed }),
-            18 | 19 => self.publish(script),
+            18 => self.publish(script),
+            19 => self.publish_keyed(script),
             20 => {
                 let name = PublicationId::new(u64::from(script.byte()));
                 self.engine.cancel(name);
@@ -202,6 +204,13 @@ impl Bench {
         assert!(self.alive.insert(publication), "a publication's name came twice");
     }
 
+    fn publish_keyed(&mut self, script: &mut Script<'_>) {
+        let message = script.message();
+        let key = Text::from_static(script.pick(&["k", "l", "m"])).expect("a legal string");
+        let Ok(publication) = self.engine.publish_keyed(message, key, self.now) else { return };
+        assert!(self.alive.insert(publication), "a publication's name came twice");
+    }
+
     fn take(&mut self, script: &mut Script<'_>) {
         let (delivery, stream) = (usize::from(script.byte()), usize::from(script.byte()));
         let stream = self.streams[stream % self.streams.len()];
@@ -225,8 +234,10 @@ impl Bench {
         let answers = script.byte() != 0xFF;
         if let Some(batch) = self.batch.take() {
             if answers {
-                batch.entries.iter().for_each(|entry| self.store.apply(entry));
-                self.engine.handle_input(Input::Persisted(batch.last), self.now);
+                let known = batch.known_keys(|key| Ok::<_, Infallible>(self.store.outcome(key.as_str())));
+                let known = known.expect("it can always be asked");
+                batch.without(&known).iter().for_each(|entry| self.store.apply(entry));
+                self.engine.handle_input(Input::Persisted { last: batch.last, known }, self.now);
             } else {
                 self.engine.handle_input(Input::PersistFailed, self.now);
             }

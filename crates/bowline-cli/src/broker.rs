@@ -53,7 +53,7 @@ pub(crate) struct BrokerArguments {
     #[arg(long, value_name = "PATH")]
     unix: Option<PathBuf>,
 
-    /// Tell on stderr who connects, who leaves and why, and what clients do wrong
+    /// Tell on stderr who connects, who leaves and why, whose handshake fails, and what clients do wrong
     #[arg(short, long)]
     verbose: bool,
 
@@ -66,10 +66,11 @@ const AFTER_HELP: &str = "\
 It runs until Ctrl-C or SIGTERM, and exits with 0 then; with 1 if it cannot listen.
 
 Examples:
-  bowline broker                        on 127.0.0.1 and port 1883
-  bowline broker -p 0 -v                on a free port, which it prints, with a line for each event
-  bowline broker --bind 0.0.0.0         for everybody who can reach this machine
-  bowline broker --tls-port 8883 --cert host.crt --key host.key --ws-port 8080 --wss-port 8443";
+  bowline broker                   on 127.0.0.1 and port 1883
+  bowline broker -p 0 -v           on a free port, and a line for each event
+  bowline broker --bind 0.0.0.0    for everybody who can reach this machine
+  bowline broker --ws-port 8080 --unix /run/bowline.sock
+  bowline broker --tls-port 8883 --wss-port 8443 --cert a.crt --key a.key";
 
 /// Runs until Ctrl-C or SIGTERM.
 pub(crate) async fn run(arguments: BrokerArguments) -> ExitCode {
@@ -144,6 +145,12 @@ async fn tell(mut events: BrokerEvents) {
                 say("broker", &format!("client `{client_id}` left: {cause}"));
             }
             BrokerEvent::Violation(violation) => say("broker", &format!("violation: {violation}")),
+            BrokerEvent::NotAccepted { listener, error, .. } => {
+                say("broker", &format!("not accepted by {listener}: {error}"));
+            }
+            BrokerEvent::ListenerFailed { listener, error, .. } => {
+                say("broker", &format!("the listener {listener} failed: {error}"));
+            }
             BrokerEvent::Missed { count, .. } => say("broker", &format!("{count} events were not shown")),
             _ => {}
         }

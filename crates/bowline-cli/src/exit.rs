@@ -2,8 +2,9 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use bowline::{ConnectError, DisconnectCause, Disconnection, ReasonCode, Version};
+use bowline::{ConnectError, DisconnectCause, Disconnection, ReasonCode};
 
 /// What went wrong, in one or more lines without secrets, and the exit code that says so.
 #[derive(Debug)]
@@ -47,28 +48,57 @@ impl Failure {
     }
 
     /// The first attempt to connect failed, or an option was not legal.
-    pub(crate) fn of_connecting(error: &ConnectError, version: Version) -> Self {
+    pub(crate) fn of_connecting(error: &ConnectError, codes: Codes) -> Self {
         match error.disconnection() {
-            Some(why) => Self::of_disconnection(why, version),
+            Some(why) => Self::of_disconnection(why, codes),
             None if matches!(error, ConnectError::Store(_)) => Self::new(error.to_string()),
             None => Self::usage(error.to_string()),
         }
     }
 
     /// The client is over.
-    pub(crate) fn of_disconnection(why: &Disconnection, version: Version) -> Self {
-        let mut failure = Self::new(with_names_of_options(&why.to_string()));
+    pub(crate) fn of_disconnection(why: &Disconnection, codes: Codes) -> Self {
+        let mut failure = Self::new(codes.text(why));
         if let DisconnectCause::Refused(connack) = why.cause() {
-            failure.code = if version.rules().has_properties {
-                connack.reason.as_u8()
-            } else {
-                connack.reason.as_connect_return_code()
+            failure.code = match codes {
+                Codes::Return => connack.reason.as_connect_return_code(),
+                Codes::Reason | Codes::Either => connack.reason.as_u8(),
             };
             if connack.reason == ReasonCode::UnsupportedProtocolVersion {
                 failure.text.push_str("; -V says which to speak");
             }
         }
         failure
+    }
+}
+
+/// The codes in which a broker says that it refuses a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Codes {
+    /// The return codes of 3.1 and 3.1.1.
+    Return,
+    /// The reason codes of 5.0.
+    Reason,
+    /// Whichever the version has that comes to be spoken; exit codes are reason codes then.
+    Either,
+}
+
+impl Codes {
+    /// Why a connection is over, with the code that the broker has sent: the library says it in those of 5.0.
+    pub(crate) fn text(self, why: &Disconnection) -> String {
+        let text = with_names_of_options(&why.to_string());
+        let DisconnectCause::Refused(connack) = why.cause() else { return text };
+        let reason = connack.reason;
+        let code = reason.as_connect_return_code();
+        let theirs = match self {
+            Self::Reason => return text,
+            Self::Return => format!("return code {code}"),
+            Self::Either if ReasonCode::from_connect_return_code(code) == Some(reason) => {
+                format!("0x{:02X}; before 5.0: return code {code}", reason.as_u8())
+            }
+            Self::Either => return text,
+        };
+        text.replace(&format!("(0x{:02X})", reason.as_u8()), &format!("({theirs})"))
     }
 }
 
@@ -94,8 +124,19 @@ pub(crate) fn finish(program: &str, result: Result<u8, Failure>) -> ExitCode {
     }
 }
 
+/// Whether `say` says nothing. It is for the whole process, as its stderr is.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on nothing is said.
+pub(crate) fn be_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
+}
+
 /// Writes to stderr, each line with the command's name. That nobody reads it is no reason to end.
 pub(crate) fn say(program: &str, text: &str) {
+    if IS_QUIET.load(Ordering::Relaxed) {
+        return;
+    }
     let lines: String = text.lines().map(|line| format!("bowline {program}: {line}\n")).collect();
     _ = std::io::stderr().write_all(lines.as_bytes());
 }

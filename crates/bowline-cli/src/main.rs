@@ -4,6 +4,7 @@ mod broker;
 mod connect;
 mod demo;
 mod exit;
+mod json;
 mod log;
 mod publish;
 mod stop;
@@ -15,6 +16,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand};
+use tokio::runtime::Builder;
 
 /// An MQTT client on the command line, for MQTT 3.1, 3.1.1 and 5.0.
 #[derive(Parser)]
@@ -52,7 +54,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return refuse(&error),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime(&arguments.command).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             exit::say("start", &error.to_string());
@@ -63,6 +65,14 @@ fn main() -> ExitCode {
     // A thread may still wait for input that never comes.
     runtime.shutdown_background();
     code
+}
+
+/// What runs a command. One that counts on what cannot happen between two of its steps gets one thread for all tasks.
+fn runtime(command: &Command) -> Builder {
+    match command {
+        Command::Pub(arguments) if arguments.needs_one_thread() => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    }
 }
 
 /// Shows the help, or what is wrong with the command line; without passwords, and URLs that may have one in them.

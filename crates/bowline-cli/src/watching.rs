@@ -2,18 +2,26 @@
 
 use bowline::{Event, Events, PublishErrorKind};
 
-use crate::exit::say;
+use crate::exit::{Codes, say};
 
-/// Follows the events until the client is over. The log has more; this is what everybody wants to know. Returns how many
-/// publications failed whose receipts nobody has.
-pub(crate) async fn tell(program: &'static str, mut events: Events) -> u64 {
+/// Publications of earlier runs, whose receipts nobody has, that did not end well.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Unfortunate {
+    /// They will not be delivered.
+    pub(crate) failed: u64,
+    /// They may have been.
+    pub(crate) unknown: u64,
+}
+
+/// Follows the events until the client is over. The log has more; this is what everybody wants to know.
+pub(crate) async fn tell(program: &'static str, codes: Codes, mut events: Events) -> Unfortunate {
     let mut is_lost = false;
-    let mut failed = 0;
+    let mut unfortunate = Unfortunate::default();
     while let Some(event) = events.next().await {
         match event {
             Event::Disconnected(why) if !why.is_requested() => {
                 is_lost = true;
-                say(program, &format!("connection lost: {why}"));
+                say(program, &format!("connection lost: {}", codes.text(&why)));
             }
             Event::VersionRefused { refused, next } => {
                 say(program, &format!("the broker does not take MQTT {refused} any more; trying {next}"));
@@ -26,9 +34,10 @@ pub(crate) async fn tell(program: &'static str, mut events: Events) -> u64 {
                 say(program, "connected again");
             }
             Event::SessionLost { indeterminate: count @ 1.., .. } => {
+                let messages = if count == 1 { "message" } else { "messages" };
                 say(
                     program,
-                    &format!("the broker has lost the session: what became of {count} messages is unknown"),
+                    &format!("the broker has lost the session: what became of {count} {messages} is unknown"),
                 );
             }
             // What it kept for a subscriber is gone with it.
@@ -37,9 +46,16 @@ pub(crate) async fn tell(program: &'static str, mut events: Events) -> u64 {
             }
             // The store has it.
             Event::PublishFailed { kind: PublishErrorKind::Stored, .. } => {}
-            Event::PublishFailed { kind, .. } => {
-                failed += 1;
-                say(program, &format!("a message could not be sent: {kind:?}"));
+            // `SessionLost` says so.
+            Event::PublishFailed { kind: PublishErrorKind::Indeterminate { limit: None }, .. } => {
+                unfortunate.unknown += 1;
+            }
+            Event::PublishFailed { topic, kind } => {
+                let is_unknown =
+                    matches!(kind, PublishErrorKind::Indeterminate { .. } | PublishErrorKind::Poison { .. });
+                *(if is_unknown { &mut unfortunate.unknown } else { &mut unfortunate.failed }) += 1;
+                let to = topic.map_or_else(String::new, |topic| format!(" to {topic}"));
+                say(program, &format!("a message{to} was given up: {}", why(&kind)));
             }
             Event::Qos0Dropped { messages } => {
                 say(program, &format!("{messages} messages of QoS 0 came too fast and were dropped"));
@@ -48,5 +64,22 @@ pub(crate) async fn tell(program: &'static str, mut events: Events) -> u64 {
             _ => {}
         }
     }
-    failed
+    unfortunate
+}
+
+/// Why a message of an earlier run was given up.
+fn why(kind: &PublishErrorKind) -> String {
+    match kind {
+        PublishErrorKind::Rejected { reason, .. } => format!("the broker refused it: {reason}"),
+        PublishErrorKind::Forbidden(limit) => limit.to_string(),
+        PublishErrorKind::Indeterminate { limit: Some(limit) } => {
+            format!("it was sent, and must not be sent again: {limit}")
+        }
+        PublishErrorKind::Expired => "its expiry interval is over".to_owned(),
+        PublishErrorKind::Poison { closes } => {
+            format!("the broker closed {closes} connections on which it was sent")
+        }
+        PublishErrorKind::StoreFailed => "the store could not keep it".to_owned(),
+        other => format!("{other:?}"),
+    }
 }

@@ -7,7 +7,6 @@ use crate::codec::{DecodeError, EncodeError};
 use crate::connection::{AliasError, LimitError};
 use crate::packet::PacketType;
 use crate::reason::ReasonCode;
-use crate::session::PublicationId;
 use crate::types::{Message, PacketId};
 
 /// The peer broke the protocol. The connection is closed, in 5.0 with [`ProtocolError::reason`] [MQTT-4.13.1-1].
@@ -277,8 +276,6 @@ pub enum PublishErrorKind {
     StoreFailed,
     /// The message cannot be sent as it is.
     Request(RequestError),
-    /// A publication with the same key has not ended.
-    KeyPending(PublicationId),
 }
 
 impl fmt::Display for PublishError {
@@ -289,7 +286,6 @@ impl fmt::Display for PublishError {
             }
             PublishErrorKind::StoreFailed => f.write_str("the session store cannot be written at the moment"),
             PublishErrorKind::Request(error) => error.fmt(f),
-            PublishErrorKind::KeyPending(_) => f.write_str("a publication with the same key has not ended"),
         }
     }
 }

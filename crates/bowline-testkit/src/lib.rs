@@ -4,6 +4,7 @@ pub mod client_rig;
 pub mod link;
 pub mod packets;
 pub mod pair;
+pub mod ports;
 pub mod power;
 pub mod random;
 pub mod server_rig;

@@ -1,6 +1,7 @@
 //! A session store in memory that can be slow, fail and crash. What was not committed is lost at a crash.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 
 use bowline_proto::client::Input;
 use bowline_proto::session::{Batch, Entry, KeyState, PublicationId, Recovered, StoredSession};
@@ -121,10 +122,12 @@ impl TestStore {
     }
 
     fn apply(&mut self, batch: &Batch) -> Input {
-        for entry in batch.entries.iter() {
-            self.committed.apply(entry);
-            self.log.push(entry.clone());
+        let known = batch.known_keys(|key| Ok::<_, Infallible>(self.committed.outcome(key.as_str())));
+        let known = known.expect("it can always be asked");
+        for entry in batch.without(&known) {
+            self.committed.apply(&entry);
+            self.log.push(entry);
         }
-        Input::Persisted(batch.last)
+        Input::Persisted { last: batch.last, known }
     }
 }

@@ -122,7 +122,7 @@ impl fmt::Display for WebSocketError {
             Self::Io { peer, source } => {
                 write!(
                     f,
-                    "the WebSocket handshake with {peer} failed ({source}): check that a WebSocket listens there, and whether it wants TLS (wss://)"
+                    "the WebSocket handshake with {peer} failed ({source}): check the port, which may be one for MQTT without WebSocket, and the scheme: ws:// or, with TLS, wss://"
                 )
             }
             Self::Text => f.write_str("the other side sent a text message, but MQTT is binary"),
@@ -156,7 +156,9 @@ const fn advice(status: u16) -> &'static str {
         403 => "it does not let this client in; check credentials, headers and what is allowed to the client",
         404 | 405 | 410 => "check the path, which at many brokers is /mqtt or /ws",
         408 | 425 | 429 => "it is asked too often or answered too late; try again later",
-        400 | 426 => "it does not take this handshake; check port, path, headers and the version of MQTT",
+        400 | 426 => {
+            "it does not take this handshake; check the scheme (ws:// or wss://), port, path, headers and the version of MQTT"
+        }
         500..=599 => "the server, or what it leads to, is not working; look at its log",
         200..=299 => "a web server listens there; check port and path",
         _ => "check port and path",

@@ -56,7 +56,7 @@ impl Disconnection {
     }
 
     /// What the transport's error comes down to, if the transport had one: whether a name was not found, a port refused, a
-    /// certificate is out of its time.
+    /// certificate is out of its time. It also tells who was connected to and is no MQTT broker, or says nothing.
     pub fn transport_error_kind(&self) -> Option<ConnectErrorKind> {
         let error = self.transport.as_deref()?;
         if let Some(error) = error.downcast_ref::<ConnectError>() {
@@ -86,6 +86,13 @@ impl fmt::Display for Disconnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.cause, &self.transport) {
             (DisconnectCause::DialFailed, Some(error)) => error.fmt(f),
+            // An error with a kind says all of it.
+            (
+                DisconnectCause::TransportFailed
+                | DisconnectCause::ClosedBeforeConnack
+                | DisconnectCause::ConnectTimeout,
+                Some(error),
+            ) if self.transport_error_kind().is_some() => error.fmt(f),
             (cause, Some(error)) => write!(f, "{cause}: {error}"),
             (cause, None) => cause.fmt(f),
         }

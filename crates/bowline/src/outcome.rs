@@ -8,9 +8,11 @@ use bowline_proto::client::{DropReason, Outcome};
 use bowline_proto::connection::LimitError;
 use bowline_proto::error::RequestError;
 use bowline_proto::packet::AckProperties;
-use bowline_proto::session::StoredOutcome;
+use bowline_proto::session::{KeyState, StoredOutcome};
 use bowline_proto::types::Message;
 use bowline_proto::types::topic::TopicError;
+
+use crate::store::StoreError;
 
 /// The broker has the message; with QoS 0: it was accepted to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +60,7 @@ pub struct PublishError {
 struct Parts {
     kind: PublishErrorKind,
     message: Option<Message>,
+    store_error: Option<StoreError>,
 }
 
 /// What a [`PublishError`] comes down to.
@@ -116,7 +119,7 @@ pub enum PublishErrorKind {
     TimedOut,
     /// The client has ended and accepts nothing.
     Ended,
-    /// The session store could not keep it.
+    /// The session store could not keep it; [`PublishError::store_error`] says why.
     StoreFailed,
     /// The [`key`](crate::Publish::key) is that of an earlier message.
     KnownKey(KnownKey),
@@ -134,6 +137,17 @@ pub enum KnownKey {
     Ended(StoredOutcome),
 }
 
+impl KnownKey {
+    /// What a store knows of the key; `None` if it is not known.
+    pub(crate) const fn of_state(state: KeyState) -> Option<Self> {
+        match state {
+            KeyState::Unknown => None,
+            KeyState::Pending(_) => Some(Self::Pending),
+            KeyState::Ended(outcome) => Some(Self::Ended(outcome)),
+        }
+    }
+}
+
 impl fmt::Display for KnownKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -145,12 +159,25 @@ impl fmt::Display for KnownKey {
 
 impl PublishError {
     pub(crate) fn new(kind: PublishErrorKind, message: Option<Message>) -> Self {
-        Self { parts: Box::new(Parts { kind, message }) }
+        Self { parts: Box::new(Parts { kind, message, store_error: None }) }
+    }
+
+    /// The same error, with what the store said last if it is about the store.
+    pub(crate) fn of_store(mut self, said: Option<&StoreError>) -> Self {
+        if self.parts.kind == PublishErrorKind::StoreFailed {
+            self.parts.store_error = said.cloned();
+        }
+        self
     }
 
     /// What it comes down to.
     pub const fn kind(&self) -> &PublishErrorKind {
         &self.parts.kind
+    }
+
+    /// Why the session store could not keep it, with [`PublishErrorKind::StoreFailed`]; what the text of this error ends with.
+    pub const fn store_error(&self) -> Option<&StoreError> {
+        self.parts.store_error.as_ref()
     }
 
     /// The message, if it was never sent.
@@ -197,6 +224,10 @@ pub(crate) fn result_of(outcome: Outcome) -> Result<Acknowledgement, PublishErro
         Outcome::Cancelled { message } => (PublishErrorKind::Cancelled, Some(message)),
         Outcome::NotSent { message } => (PublishErrorKind::NotSent, Some(message)),
         Outcome::StoreFailed { message } => (PublishErrorKind::StoreFailed, Some(message)),
+        Outcome::KeyKnown { message, state } => {
+            let known = KnownKey::of_state(state).unwrap_or(KnownKey::Pending);
+            (PublishErrorKind::KnownKey(known), Some(message))
+        }
         Outcome::Stored => (PublishErrorKind::Stored, None),
         Outcome::Poison { closes } => (PublishErrorKind::Poison { closes }, None),
         Outcome::Indeterminate { limit } => (PublishErrorKind::Indeterminate { limit }, None),
@@ -265,7 +296,10 @@ impl fmt::Display for PublishError {
             PublishErrorKind::Stored => {
                 f.write_str("the client ended, and the message is stored for the next one on its session")
             }
-            PublishErrorKind::StoreFailed => f.write_str("the session store could not keep the message"),
+            PublishErrorKind::StoreFailed => {
+                f.write_str("the session store could not keep the message")?;
+                self.store_error().map_or(Ok(()), |error| write!(f, ": {error}"))
+            }
         }
     }
 }
@@ -278,6 +312,7 @@ impl Error for PublishError {
             PublishErrorKind::Forbidden(error) | PublishErrorKind::Indeterminate { limit: Some(error) } => {
                 Some(error)
             }
+            PublishErrorKind::StoreFailed => self.store_error().map(|error| error as _),
             _ => None,
         }
     }

@@ -116,7 +116,13 @@ impl Books {
             return self.breach(number, "was never tried: the ledger is wrong");
         };
         match line.word.as_str() {
-            "accepted" => message.is_accepted = true,
+            "accepted" if message.is_accepted => self.breach(number, "was accepted twice"),
+            // Its key was known: an earlier life has had it accepted.
+            "accepted" | "known" => {
+                message.is_accepted = true;
+                self.counts.known += u64::from(line.word == "known");
+            }
+            "again" => {}
             "acknowledged" => message.is_acknowledged = true,
             word => self.breach(number, format!("was {word}: {}", line.rest)),
         }
@@ -247,6 +253,15 @@ mod tests {
         let counts = counts("trying 2 2, trying 6 2", "started, got 2 2, acked 2");
         assert_eq!((counts.unsure, counts.unsure_arrived), (2, 1));
         assert_eq!(breaches("trying 2 2", "started, got 2 2, acked 2, started, got 2 2"), [2]);
+    }
+
+    #[test]
+    fn a_message_whose_key_was_known_was_accepted_and_must_not_be_accepted_again() {
+        let published = "trying 1 1, started, again 1, known 1 pending";
+        assert_eq!(counts(published, "started, got 1 1, acked 1").known, 1);
+        assert_eq!(breaches(published, "started"), [1]);
+        let twice = "trying 1 1, accepted 1, started, again 1, accepted 1";
+        assert_eq!(breaches(twice, "started, got 1 1, acked 1"), [1]);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub(super) struct Counts {
     /// Tried, and the publisher was killed before it was told that they were accepted.
     pub(super) unsure: u64,
     pub(super) unsure_arrived: u64,
+    /// Tried again with a key that the store knew.
+    pub(super) known: u64,
     /// How many times messages were handed out again, of QoS 1 and 2.
     pub(super) doubled: [u64; 2],
     /// QoS 2: handed out, and the subscriber was killed before it was told that the acknowledgement is stored.
@@ -41,6 +43,7 @@ impl Counts {
         both(&mut self.doubled, other.doubled);
         self.unsure += other.unsure;
         self.unsure_arrived += other.unsure_arrived;
+        self.known += other.known;
         self.unreturned += other.unreturned;
         self.resent_by_broker += other.resent_by_broker;
         self.overtaken += other.overtaken;
@@ -71,6 +74,7 @@ impl Counts {
             "  tried and not heard as accepted: {}, of them {} arrived",
             self.unsure, self.unsure_arrived
         );
+        _ = writeln!(text, "  tried again with a key and known by the store: {}", self.known);
         _ = write!(
             text,
             "  arrived after a later one of the same topic and QoS, by the broker's doing if its log tells: {}",

@@ -2,18 +2,29 @@
 //! receives them.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowline::{Publisher, QoS, SendQueue, Session};
+use bowline::store::StoredOutcome;
+use bowline::{KnownKey, PublishError, PublishErrorKind, Publisher, QoS, Receipt, SendQueue, Session};
 
 use crate::ledger::Ledger;
 use crate::{Task, note_events};
 
 /// Number `n` belongs to lane `n % LANES`. Those below half are for QoS 2, if it is allowed.
 const LANES: u64 = 4;
+
+/// Whether the messages of a lane have keys. They do not wait for each other to be accepted, and in each life those are tried again of
+/// which an earlier one does not know whether they were, and the last of which it does.
+const fn has_keys(lane: u64) -> bool {
+    lane % 2 == 1
+}
+
+/// How many messages that are known to be accepted are tried again.
+const KNOWN_AGAIN: usize = 3;
 
 /// Unacknowledged messages of a lane; four lanes have more than may be in flight, so that a queue forms.
 const WINDOW: usize = 12;
@@ -48,12 +59,17 @@ pub(crate) async fn publish(task: &Task) -> Result<(), Box<dyn Error>> {
         let ledger = Arc::clone(&task.ledger);
         let ends = Arc::clone(&task.ends);
         let qos = if lane < LANES / 2 { task.qos_max } else { QoS::AtLeastOnce };
-        let first = first_number(&task.ledger, lane);
+        let mut number = first_number(&task.ledger, lane);
+        let again = if has_keys(lane) { to_try_again(&task.ledger, lane) } else { Vec::new() };
         local.spawn_local(async move {
             let open = Rc::new(Cell::new(0));
-            let mut number = first;
+            for number in again {
+                ledger.write(&format!("again {number}"));
+                publish_one(&publisher, &ledger, number, qos, &open).await;
+            }
             while !ends.load(std::sync::atomic::Ordering::Relaxed) {
                 if open.get() < WINDOW {
+                    ledger.write(&format!("trying {number} {}", qos as u8));
                     publish_one(&publisher, &ledger, number, qos, &open).await;
                     number += LANES;
                 }
@@ -82,6 +98,20 @@ fn first_number(ledger: &Ledger, lane: u64) -> u64 {
     numbers.filter(|number| number % LANES == lane).max().map_or(lane, |number| number + LANES)
 }
 
+/// Of a lane with keys, those whose acceptance was not told, with a few before them, in their order.
+fn to_try_again(ledger: &Ledger, lane: u64) -> Vec<u64> {
+    let numbers = |word: &'static str| {
+        let rest = ledger.before().filter_map(move |line| line.strip_prefix(word));
+        let numbers = rest.filter_map(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+        numbers.filter(|number| number % LANES == lane).collect::<BTreeSet<_>>()
+    };
+    let accepted = &numbers("accepted ") | &numbers("known ");
+    let unsure = &numbers("trying ") - &accepted;
+    let again = accepted.into_iter().rev().take(KNOWN_AGAIN).chain(unsure).collect::<BTreeSet<_>>();
+    again.into_iter().collect()
+}
+
+/// Publishes a message and, unless it has a key, waits until it is accepted.
 async fn publish_one(
     publisher: &Publisher,
     ledger: &Arc<Ledger>,
@@ -89,22 +119,47 @@ async fn publish_one(
     qos: QoS,
     open: &Rc<Cell<usize>>,
 ) {
-    ledger.write(&format!("trying {number} {}", qos as u8));
     let width = PAYLOAD_BYTES + number / LANES % SIZES;
     let payload = format!("{number:<width$}", width = width as usize);
-    match publisher.publish(format!("crash/{}", number % LANES), payload).qos(qos).send().await {
+    let (publisher, ledger, open) = (publisher.clone(), Arc::clone(ledger), Rc::clone(open));
+    open.set(open.get() + 1);
+    let sending = async move {
+        let publish = publisher.publish(format!("crash/{}", number % LANES), payload).qos(qos);
+        let publish =
+            if has_keys(number % LANES) { publish.key(format!("number {number}")) } else { publish };
+        let sent = publish.send().await;
+        tokio::task::spawn_local(settle(ledger, number, sent, open));
+    };
+    if has_keys(number % LANES) {
+        // Tasks begin in the order in which they are spawned.
+        tokio::task::spawn_local(sending);
+    } else {
+        sending.await;
+    }
+}
+
+/// Writes down what becomes of a message.
+async fn settle(
+    ledger: Arc<Ledger>,
+    number: u64,
+    sent: Result<Receipt, PublishError>,
+    open: Rc<Cell<usize>>,
+) {
+    match sent {
         Ok(receipt) => {
             ledger.write(&format!("accepted {number}"));
-            let (ledger, open) = (Arc::clone(ledger), Rc::clone(open));
-            open.set(open.get() + 1);
-            tokio::task::spawn_local(async move {
-                match receipt.await {
-                    Ok(_) => ledger.write(&format!("acknowledged {number}")),
-                    Err(error) => ledger.write(&format!("failed {number} {error}")),
-                }
-                open.set(open.get() - 1);
-            });
+            match receipt.await {
+                Ok(_) => ledger.write(&format!("acknowledged {number}")),
+                Err(error) => ledger.write(&format!("failed {number} {error}")),
+            }
         }
-        Err(error) => ledger.write(&format!("refused {number} {error}")),
+        Err(error) => match error.kind() {
+            PublishErrorKind::KnownKey(KnownKey::Pending) => ledger.write(&format!("known {number} pending")),
+            PublishErrorKind::KnownKey(KnownKey::Ended(StoredOutcome::Acknowledged { .. })) => {
+                ledger.write(&format!("known {number} acknowledged"));
+            }
+            _ => ledger.write(&format!("refused {number} {error}")),
+        },
     }
+    open.set(open.get() - 1);
 }

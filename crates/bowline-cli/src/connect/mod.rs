@@ -9,14 +9,15 @@ mod version;
 mod websocket;
 
 use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bowline::transport::Scheme;
-use bowline::{Builder, Credentials, QoS, Role, Session, Version, Will};
+use bowline::{Builder, Credentials, QoS, Role, Session, Will};
 use clap::{ArgAction, Args};
 
-use crate::exit::Failure;
+use crate::exit::{Codes, Failure};
 use addresses::AddressArguments;
 use password::PasswordArguments;
 use store::StoreArguments;
@@ -56,6 +57,10 @@ pub(crate) struct ConnectArguments {
     #[arg(short, long)]
     id: Option<String>,
 
+    /// Make up a client identifier that begins like this; the number of the process follows
+    #[arg(short = 'I', long, value_name = "PREFIX", conflicts_with = "id")]
+    id_prefix: Option<String>,
+
     /// Seconds of silence before a PINGREQ; 0 for none
     #[arg(short, long, value_name = "SECS", default_value_t = 60)]
     keepalive: u16,
@@ -64,14 +69,26 @@ pub(crate) struct ConnectArguments {
     #[arg(short = 'c', long, requires = "id")]
     disable_clean_session: bool,
 
-    /// How long the broker keeps the session after the connection is over (5.0); with -c it is never forgotten unless this is
-    /// given
-    #[arg(short = 'x', long, value_name = "SECS")]
+    /// How long the broker keeps the session after the connection is over (5.0), -1: as long as it exists; that is the default
+    /// with -c
+    #[arg(short = 'x', long, value_name = "SECS", allow_negative_numbers = true, value_parser = expiry)]
     session_expiry_interval: Option<u32>,
 
     /// Messages of QoS 1 and 2 on their way at most: 1,024, before 5.0: 20, beyond which Mosquitto closes the connection
     #[arg(short = 'M', long, value_name = "COUNT")]
     max_inflight: Option<u16>,
+
+    /// The local address that the connection comes from
+    #[arg(short = 'A', long, value_name = "ADDRESS", conflicts_with = "unix")]
+    bind_address: Option<IpAddr>,
+
+    /// Small packets are sent at once in any case; Mosquitto's programs do it with this option
+    #[arg(long, hide = true)]
+    nodelay: bool,
+
+    /// Say nothing on stderr but what -d logs; exit codes are the same
+    #[arg(long)]
+    quiet: bool,
 
     /// Log every packet to stderr
     #[arg(short, long)]
@@ -128,12 +145,17 @@ const INBOUND_BYTES_MAX: usize = 320 * 1024 * 1024;
 const INBOUND_MESSAGES_MAX: u16 = 65_535;
 
 impl ConnectArguments {
-    pub(crate) const fn version(&self) -> Version {
-        self.protocol_version.first()
+    /// How the broker says that it refuses.
+    pub(crate) fn codes(&self) -> Codes {
+        self.protocol_version.codes()
     }
 
     pub(crate) const fn is_debug(&self) -> bool {
         self.debug
+    }
+
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Where the session is kept.
@@ -144,7 +166,11 @@ impl ConnectArguments {
     /// Where to connect to, and the topic of the URL.
     pub(crate) fn target(&self) -> Result<Target, Failure> {
         match self.url.as_ref().or(self.url_option.as_ref()) {
-            Some(url) => Target::of_url(url),
+            Some(url) => {
+                let target = Target::of_url(url)?;
+                self.websocket.check_beside(&target)?;
+                Ok(target)
+            }
             None => match &self.unix {
                 Some(path) => Target::of_socket(path),
                 None => Target::of_host(&self.host, self.port, self.tls.is_given(), self.websocket.path()),
@@ -178,10 +204,16 @@ impl ConnectArguments {
         if target.is_websocket() || self.addresses.have([Scheme::Ws, Scheme::Wss]) {
             builder = builder.websocket(self.websocket.options()?);
         } else if self.websocket.is_given() {
-            return Err(Failure::usage("options of WebSocket need a URL with ws:// or wss://, or --ws"));
+            return Err(Failure::usage("--ws-header needs --ws, or a URL with ws:// or wss://"));
         }
         if let Some(id) = &self.id {
             builder = builder.client_id(id);
+        }
+        if let Some(prefix) = &self.id_prefix {
+            builder = builder.client_id(format!("{prefix}{}", std::process::id()));
+        }
+        if let Some(address) = self.bind_address {
+            builder = builder.bind_address(SocketAddr::new(address, 0));
         }
         if let Some(messages) = self.max_inflight {
             builder = builder.in_flight_max(messages);
@@ -224,6 +256,14 @@ impl WillArguments {
         let payload = self.will_payload.clone().map_or_else(Vec::new, OsString::into_encoded_bytes);
         let will = Will::new(topic, payload).qos(self.will_qos);
         Some(if self.will_retain { will.retain() } else { will })
+    }
+}
+
+/// Reads how long a session is kept; what stands for ever is that of 5.0.
+fn expiry(text: &str) -> Result<u32, String> {
+    match text {
+        "-1" | "\u{221e}" => Ok(u32::MAX),
+        secs => secs.parse().map_err(|_| format!("it is 0 to {} seconds, or -1", u32::MAX)),
     }
 }
 

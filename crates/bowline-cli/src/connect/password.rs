@@ -74,6 +74,8 @@ impl PasswordArguments {
             return Ok(Some(password.into()));
         }
         if self.pw_prompt {
+            #[cfg(unix)]
+            check_terminal()?;
             let password = rpassword::prompt_password("Password: ").map_err(|error| {
                 Failure::usage(format!("the password cannot be read from the terminal: {error}"))
             })?;
@@ -81,4 +83,16 @@ impl PasswordArguments {
         }
         Ok(None)
     }
+}
+
+/// Where stdin leads says nothing: it may be what is to be sent.
+#[cfg(unix)]
+fn check_terminal() -> Result<(), Failure> {
+    let terminal = std::fs::File::options().read(true).write(true).open("/dev/tty");
+    terminal.map(drop).map_err(|error| {
+        Failure::usage(format!(
+            "there is no terminal to ask for the password ({error}): give it by --pw-file, or in the environment as \
+             {VARIABLE} (with -u)"
+        ))
+    })
 }

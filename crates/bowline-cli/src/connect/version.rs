@@ -2,6 +2,8 @@
 
 use bowline::{Builder, Role, Version, VersionFallback};
 
+use crate::exit::Codes;
+
 /// What `-V` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum VersionChoice {
@@ -22,8 +24,17 @@ impl VersionChoice {
         }
     }
 
-    /// The version that is tried first. With `auto` the program's exit codes are those of this one, whichever is spoken.
-    pub(super) const fn first(self) -> Version {
+    /// How a refusal is told.
+    pub(super) fn codes(self) -> Codes {
+        match self {
+            Self::Exactly(version) if version.rules().has_properties => Codes::Reason,
+            Self::Exactly(_) => Codes::Return,
+            Self::Auto => Codes::Either,
+        }
+    }
+
+    /// The version that is tried first.
+    const fn first(self) -> Version {
         match self {
             Self::Exactly(version) => version,
             Self::Auto => Version::V5,

@@ -3,7 +3,11 @@
 use bowline::transport::WebSocket;
 use clap::Args;
 
+use crate::connect::target::Target;
 use crate::exit::Failure;
+
+/// Where brokers listen that follow the usual examples.
+const PATH_DEFAULT: &str = "/mqtt";
 
 #[derive(Args)]
 #[command(next_help_heading = "WebSocket")]
@@ -12,9 +16,9 @@ pub(super) struct WebSocketArguments {
     #[arg(long, conflicts_with = "unix")]
     ws: bool,
 
-    /// The path that --ws asks the web server for
-    #[arg(long, value_name = "PATH", default_value = "/mqtt", requires = "ws")]
-    ws_path: String,
+    /// The path that --ws asks the web server for [default: /mqtt]
+    #[arg(long, value_name = "PATH", requires = "ws")]
+    ws_path: Option<String>,
 
     /// A header of the handshake, as `Name: value`; can be repeated. Other users of this machine see it in the list of processes
     #[arg(long, value_name = "HEADER")]
@@ -24,7 +28,18 @@ pub(super) struct WebSocketArguments {
 impl WebSocketArguments {
     /// The path, if WebSocket is to be spoken to a host.
     pub(super) fn path(&self) -> Option<&str> {
-        self.ws.then_some(&self.ws_path)
+        self.ws.then(|| self.ws_path.as_deref().unwrap_or(PATH_DEFAULT))
+    }
+
+    /// Refuses what would have to say something else than the URL does.
+    pub(super) fn check_beside(&self, url: &Target) -> Result<(), Failure> {
+        if self.ws_path.is_some() {
+            return Err(Failure::usage("--ws-path is for --ws with a host: a URL ends with its own path"));
+        }
+        if self.ws && !url.is_websocket() {
+            return Err(Failure::usage("--ws is for a host: a URL says ws:// or wss:// instead"));
+        }
+        Ok(())
     }
 
     /// Whether there are options that only WebSocket has.

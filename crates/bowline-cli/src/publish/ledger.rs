@@ -12,10 +12,19 @@ const RECEIPTS_MAX: usize = 16_384;
 /// Failures that are told one by one; the others are counted.
 const TOLD_MAX: u64 = 10;
 
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noun {
+    /// There is one.
+    OnlyMessage,
+    Message,
+    Line,
+}
+
 /// What was sent, what of it was acknowledged, and what failed.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    has_lines: bool,
+    noun: Noun,
     /// Sent or refused so far: the number of the last line.
     count: u64,
     acknowledged: u64,
@@ -27,10 +36,19 @@ pub(super) struct Ledger {
     open: VecDeque<(u64, Receipt)>,
 }
 
+impl Noun {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::OnlyMessage | Self::Message => "message",
+            Self::Line => "line",
+        }
+    }
+}
+
 impl Ledger {
-    pub(super) const fn new(has_lines: bool) -> Self {
+    pub(super) const fn new(noun: Noun) -> Self {
         Self {
-            has_lines,
+            noun,
             count: 0,
             acknowledged: 0,
             failed: 0,
@@ -103,7 +121,10 @@ impl Ledger {
                 | PublishErrorKind::Indeterminate { limit: None }
         );
         if is_own && self.failed <= TOLD_MAX {
-            let what = if self.has_lines { format!("line {number}") } else { "the message".to_owned() };
+            let what = match self.noun {
+                Noun::OnlyMessage => "the message".to_owned(),
+                noun => format!("{} {number}", noun.word()),
+            };
             say("pub", &format!("{what} was not acknowledged: {error}"));
         }
     }
@@ -121,7 +142,7 @@ impl Ledger {
 
     /// The exit code, when it is known of all messages what became of them.
     pub(super) fn result(self, sent: Result<(), Failure>) -> Result<u8, Failure> {
-        let Self { has_lines, count, acknowledged, first_failed, left_to_store, .. } = self;
+        let Self { noun, count, acknowledged, first_failed, left_to_store, .. } = self;
         let missing = count - acknowledged - left_to_store;
         if missing == 0 {
             return sent.map(|()| 0);
@@ -130,9 +151,10 @@ impl Ledger {
             Ok(()) => (FAILED, String::new()),
             Err(failure) => (failure.code, failure.text + "\n"),
         };
-        if has_lines {
-            let first = first_failed.unwrap_or(acknowledged + 1);
-            text += &format!("{missing} of {count} lines were not acknowledged, the first is line {first}");
+        if noun != Noun::OnlyMessage {
+            let (word, first) = (noun.word(), first_failed.unwrap_or(acknowledged + 1));
+            text +=
+                &format!("{missing} of {count} {word}s were not acknowledged, the first is {word} {first}");
         } else if !text.is_empty() {
             text += "the message was not acknowledged";
         }

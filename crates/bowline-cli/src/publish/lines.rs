@@ -17,11 +17,12 @@ pub(super) struct Lines<R> {
     searched: usize,
     line_bytes_max: usize,
     is_at_end: bool,
+    is_cut: bool,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     pub(super) fn new(reader: R, line_bytes_max: usize) -> Self {
-        Self { reader, buffer: BytesMut::new(), searched: 0, line_bytes_max, is_at_end: false }
+        Self { reader, buffer: BytesMut::new(), searched: 0, line_bytes_max, is_at_end: false, is_cut: false }
     }
 
     /// The next line without its newline; `None` at the end. It shares the memory of its neighbours.
@@ -42,11 +43,17 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             }
             if self.is_at_end {
                 self.searched = 0;
+                self.is_cut |= !self.buffer.is_empty();
                 return Ok((!self.buffer.is_empty()).then(|| self.buffer.split().freeze()));
             }
             self.buffer.reserve(CHUNK_BYTES);
             self.is_at_end = self.reader.read_buf(&mut self.buffer).await? == 0;
         }
+    }
+
+    /// Whether the last line had no newline: the input may have been cut off.
+    pub(super) const fn is_cut(&self) -> bool {
+        self.is_cut
     }
 }
 

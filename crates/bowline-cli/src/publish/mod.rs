@@ -1,32 +1,27 @@
 //! `bowline pub`: publishes one message, or one for each line of its input. Knows no subscription.
 
-mod keyed;
 mod ledger;
 mod lines;
 mod progress;
 mod source;
 mod stored;
+mod storing;
 mod window;
 
-use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bowline::{
-    PublishError, PublishErrorKind, Publisher, QoS, Receipt, SendQueue, Topic, TopicName, Version,
-};
+use bowline::{PublishError, PublishErrorKind, Publisher, QoS, Receipt, SendQueue, Topic, TopicName};
 use bytes::Bytes;
 use clap::Args;
-use tokio::io::AsyncRead;
 
 use crate::connect::{ConnectArguments, Target, qos};
-use crate::exit::{Failure, exit_codes, finish};
-use crate::publish::ledger::Ledger;
+use crate::exit::{Codes, Failure, be_quiet, exit_codes, finish};
+use crate::publish::ledger::{Ledger, Noun};
 use crate::publish::lines::Lines;
 use crate::publish::progress::{Progress, input_name};
-use crate::publish::source::{Input, PAYLOAD_BYTES_MAX, Source};
+use crate::publish::source::{Input, PAYLOAD_BYTES_MAX, Repetition, Source};
 use crate::publish::stored::Stored;
-use crate::publish::window::Window;
 use crate::stop::Stopping;
 use crate::{log, watching};
 
@@ -66,35 +61,38 @@ pub(crate) struct PublishArguments {
     source: Source,
 
     #[command(flatten)]
+    repetition: Repetition,
+
+    #[command(flatten)]
     connect: ConnectArguments,
 }
 
+// A paragraph is one line, so that it is broken where the terminal ends; an item is at most 80 columns wide.
 const AFTER_HELP: &str = concat!(
     exit_codes!(),
     "
   75        with --store: no connection; what was accepted waits in the store
-  130, 143  ended by Ctrl-C or SIGTERM: stderr says how many messages are not acknowledged
+  130, 143  Ctrl-C or SIGTERM; stderr says how many are not acknowledged
 
-The first connection has to succeed. When it is lost later it is made again, and what was not
-acknowledged is sent again. Lines (-l) do not wait for each other; if one of them is not
-acknowledged the exit code is 1 and stderr names it. A second Ctrl-C ends at once.
-
-With --store, messages of QoS 1 and 2 are accepted as soon as they are in the file, whether there
-is a connection or not, and survive a kill of the program and a loss of power. Each run delivers
-first what the runs before it have left; one without a message and a topic delivers that alone,
-and exits with 0 when all of it is acknowledged. It needs the same broker and the same options of
-the connection; the client identifier is in the file. When there is no more input and no
-connection for --wait seconds, the program ends with 75: nothing is lost, run it again. Whenever
-it ends before all is acknowledged, stderr says how many messages wait in the file;
-`bowline store inspect` says more.
-
-With --key-by-line a run that was killed is repeated with the same input from its beginning: lines
-that were accepted are left out, so that each is delivered once with -q 2. An input that grew is
-gone on with; one whose lines have changed, or are fewer, is refused and nothing is sent. Each input
-of a store needs its own name (--key-by-line=NAME). How far an input was accepted is remembered until
-131,072 lines of others are delivered. Each line is in the file before the next one is read, which
-takes a sync of the disk. A line that the broker refused counts as accepted.
-Logs go to stderr; SIGUSR1 raises their level, SIGUSR2 lowers it.
+",
+    "The first connection has to succeed. When it is lost later it is made again, and what was not acknowledged is sent \
+     again. Lines (-l) do not wait for each other; if one of them is not acknowledged the exit code is 1 and stderr names \
+     it. What follows the last newline of the input is a line too. A second Ctrl-C ends at once.\n\n",
+    "With --store, messages of QoS 1 and 2 are accepted as soon as they are in the file, whether there is a connection or \
+     not, and survive a kill of the program and a loss of power. Each run delivers first what the runs before it have \
+     left; one without a message and a topic delivers that alone, and exits with 0 when all of it is acknowledged. It \
+     needs the same broker and the same options of the connection; the client identifier is in the file. When there is \
+     no more input and no connection for --wait seconds, the program ends with 75: nothing is lost, run it again. \
+     Whenever it ends before all is acknowledged, stderr says how many messages wait in the file; \
+     `bowline store inspect` says more. A message of QoS 2 that was on its way when the broker lost the session is not \
+     sent again, as it may have arrived: the run that finds out says so, and exits with 1.\n\n",
+    "With --key-by-line a run that was killed is repeated with the same input from its beginning: lines that were \
+     accepted are left out, so that each is delivered once with -q 2. An input that grew is gone on with; one whose \
+     lines have changed, or are fewer, is refused and nothing is sent. Give it whole lines: one that was cut off at the \
+     end of the input was sent as it was, and is another line when the input has all of it. Each input of a store needs \
+     its own name (--key-by-line=NAME). How far an input was accepted is remembered until 131,072 lines of others are \
+     delivered. A line that the broker refused counts as accepted.\n\n",
+    "Logs go to stderr; SIGUSR1 raises their level, SIGUSR2 lowers it.
 
 Examples:
   bowline pub -t home/lamp -m on
@@ -103,7 +101,7 @@ Examples:
   bowline pub -t log -q 2 -l < lines.csv
   bowline pub --store log.session -t log -q 2 -l < lines.csv
   bowline pub --store log.session --key-by-line -t log -q 2 -l < lines.csv
-  bowline pub --store log.session         delivers what the one above has left"
+  bowline pub --store log.session      delivers what the one above has left"
 );
 
 /// What may wait to be sent: many lines, and room for the largest message.
@@ -116,13 +114,16 @@ pub(crate) async fn run(arguments: PublishArguments) -> ExitCode {
 }
 
 async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
+    if arguments.connect.is_quiet() {
+        be_quiet();
+    }
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
     let topic = arguments.topic(&target)?;
     let stored = arguments.stored();
     let progress = arguments.progress(topic.as_ref())?;
-    let version = arguments.connect.version();
-    let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
+    let codes = arguments.connect.codes();
+    let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, codes);
     let builder = Publisher::builder(&target.url).map_err(wrong)?.send_queue(queue(stored.is_some()));
     let builder = arguments.connect.configure(builder, &target)?;
     // While a password is asked for, Ctrl-C ends the program by itself.
@@ -141,15 +142,21 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
             stop = stopping.wait() => return Ok(stop.exit_code()),
         },
     };
+    // Nothing must happen that is not heard of.
+    let events = client.events();
     let left = stored.as_ref().map_or(0, |stored| stored.tell_left(&client));
-    let telling = tokio::spawn(watching::tell("pub", client.events()));
+    let telling = tokio::spawn(watching::tell("pub", codes, events));
     let topic = topic.map(|topic| {
         let topic = client.topic(topic).expect("it is a topic already").qos(arguments.qos);
         if arguments.retain { topic.retain() } else { topic }
     });
 
-    let mut ledger = Ledger::new(matches!(input, Input::Lines));
-    let how = How { stored: stored.as_ref(), progress, version };
+    let mut ledger = Ledger::new(match input {
+        Input::Lines => Noun::Line,
+        _ if arguments.repetition.repeat > 1 => Noun::Message,
+        _ => Noun::OnlyMessage,
+    });
+    let how = How { stored: stored.as_ref(), progress, repetition: &arguments.repetition, codes };
     let sending = send_all(&client, topic.as_ref(), input, how, &mut ledger);
     let sent = tokio::select! {
         sent = sending => sent,
@@ -165,11 +172,11 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     };
     client.disconnect().await;
     // What it has to say of the end comes before our last word.
-    let failed = telling.await.unwrap_or_default();
+    let unfortunate = telling.await.unwrap_or_default();
     ledger.settle_all().await;
     let result = ledger.result(sent);
     match stored {
-        Some(stored) => stored.result(result, left, failed).await,
+        Some(stored) => stored.result(result, left, unfortunate).await,
         None => result,
     }
 }
@@ -178,7 +185,8 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
 struct How<'a> {
     stored: Option<&'a Stored>,
     progress: Option<Progress>,
-    version: Version,
+    repetition: &'a Repetition,
+    codes: Codes,
 }
 
 /// Sends what there is, and returns when all is acknowledged or cannot be.
@@ -189,14 +197,18 @@ async fn send_all(
     how: How<'_>,
     ledger: &mut Ledger,
 ) -> Result<(), Failure> {
-    let How { stored, progress, version } = how;
+    let How { stored, progress, repetition, codes } = how;
     let mut watch = client.connection();
     let all_taken = match (input, topic) {
-        (Input::Message(payload), Some(topic)) => send_one(topic, payload, ledger).await,
+        (Input::Message(payload), Some(topic)) => tokio::select! {
+            () = send_repeatedly(topic, &payload, repetition, ledger) => Ok(()),
+            // Not before the next is due would the program notice.
+            why = watch.ended() => Err(Failure::of_disconnection(&why, codes)),
+        },
         (Input::Lines, Some(topic)) => tokio::select! {
             taken = send_lines(topic, stored.is_some(), progress, ledger) => taken,
             // No line has to come for the program to notice.
-            why = watch.ended() => Err(Failure::of_disconnection(&why, version)),
+            why = watch.ended() => Err(Failure::of_disconnection(&why, codes)),
         },
         _ => Ok(()),
     };
@@ -204,10 +216,12 @@ async fn send_all(
         ledger.settle_all().await;
         all_taken?;
         // With QoS 0 nothing is waited for until here: it has to be written at least.
-        client.flush().await.map_err(|why| Failure::of_disconnection(&why, version))
+        client.flush().await.map_err(|why| Failure::of_disconnection(&why, codes))
     };
     match stored {
         Some(stored) => tokio::select! {
+            // What has failed is told, also where nothing is waited for.
+            biased;
             settled = settling => settled,
             failure = stored.without_connection(client) => Err(failure),
         },
@@ -225,6 +239,11 @@ fn queue(is_stored: bool) -> SendQueue {
 }
 
 impl PublishArguments {
+    /// Whether nothing must happen in the client between two steps of ours: see [`storing::send`].
+    pub(crate) const fn needs_one_thread(&self) -> bool {
+        self.key_by_line.is_some()
+    }
+
     fn stored(&self) -> Option<Stored> {
         let patience = Duration::from_secs(self.wait.into());
         self.connect.store().map(|path| Stored { path, patience })
@@ -261,9 +280,22 @@ impl PublishArguments {
     }
 }
 
-async fn send_one(topic: &Topic, payload: Bytes, ledger: &mut Ledger) -> Result<(), Failure> {
-    ledger.taken(topic.send(payload).await);
-    Ok(())
+/// Sends the message as often as it is wanted. What became of the ones before is not waited for, unless they are many.
+async fn send_repeatedly(topic: &Topic, payload: &Bytes, how: &Repetition, ledger: &mut Ledger) {
+    for number in 0..how.repeat {
+        if number > 0 && !how.repeat_delay.is_zero() {
+            tokio::time::sleep(how.repeat_delay).await;
+        }
+        while !ledger.has_room() {
+            ledger.settle_next().await;
+        }
+        let sent = topic.send(payload.clone()).await;
+        let is_over = is_over(&sent);
+        ledger.taken(sent);
+        if is_over {
+            return;
+        }
+    }
 }
 
 /// Sends line after line. Only reading waits for input, and only a full queue, or a slow disk, holds it up.
@@ -275,11 +307,8 @@ async fn send_lines(
 ) -> Result<(), Failure> {
     let mut lines = Lines::new(tokio::io::stdin(), PAYLOAD_BYTES_MAX);
     let unreadable = |error| Failure::new(format!("stdin: {error}"));
-    if let Some(mut progress) = progress {
-        return keyed::send(&mut lines, topic, &mut progress, ledger).await;
-    }
     if is_stored {
-        return store_lines(&mut lines, topic, ledger).await.map_err(unreadable);
+        return storing::send(&mut lines, topic, progress, ledger).await;
     }
     loop {
         let line = tokio::select! {
@@ -294,36 +323,6 @@ async fn send_lines(
             return Ok(());
         }
     }
-}
-
-/// The same with a store: as many lines as are there go into it together, and none waits for acknowledgements.
-async fn store_lines(
-    lines: &mut Lines<impl AsyncRead + Unpin>,
-    topic: &Topic,
-    ledger: &mut Ledger,
-) -> io::Result<()> {
-    let mut window = Window::new(topic);
-    let mut end = None;
-    while end.is_none() || !window.is_empty() {
-        tokio::select! {
-            line = lines.next(), if end.is_none() && window.has_room() => match line {
-                Ok(Some(line)) => window.push(line).await,
-                Ok(None) => end = Some(Ok(())),
-                Err(error) => end = Some(Err(error)),
-            },
-            stored = window.next(), if !window.is_empty() => {
-                if is_over(&stored) {
-                    end.get_or_insert(Ok(()));
-                }
-                if !ledger.has_room() {
-                    ledger.leave_oldest_to_store();
-                }
-                ledger.taken(stored);
-            }
-            () = ledger.settle_next(), if !ledger.is_settled() => {}
-        }
-    }
-    end.unwrap_or(Ok(()))
 }
 
 /// Whether nothing more can be sent.

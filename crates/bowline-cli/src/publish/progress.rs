@@ -1,7 +1,7 @@
 //! `--key-by-line`: which lines of an input earlier runs have had accepted, told by the keys in the store. Sends nothing.
 //!
-//! The key of a line has its number and a digest of the topic and all lines up to it. Lines are accepted one after the other, so that the last key
-//! alone tells how far the input was accepted, and whether it is still the same; older ones may be forgotten.
+//! The key of a line has its number and a digest of the topic and all lines up to it. Lines are accepted in their order, so that
+//! the last key alone tells how far the input was accepted, and whether it is still the same; older ones may be forgotten.
 
 use bowline::store::StoreInspection;
 
@@ -52,9 +52,11 @@ impl Progress {
         self.digest.add(line);
         if self.number == self.accepted {
             if self.digest.text() != self.accepted_digest {
-                return Err(
-                    self.differs(&format!("its first {} lines, or its topic, are others", self.accepted))
-                );
+                let last = self.accepted;
+                return Err(self.differs(&format!(
+                    "its first {last} lines, or its topic, are others, or line {last} had no newline then and has gone on \
+                     since"
+                )));
             }
             say("pub", &format!("skipping {} lines that were accepted by an earlier run", self.accepted));
         }
@@ -68,6 +70,13 @@ impl Progress {
             return Ok(());
         }
         Err(self.differs(&format!("it has {} lines, and {} were", self.number, self.accepted)))
+    }
+
+    /// The last line had no newline.
+    pub(super) fn tell_cut(&self) {
+        // A file without one at its end is whole; of a producer that was killed nobody knows how the line goes on.
+        let text = "without a newline: what is there of it was sent";
+        say("pub", &format!("the input ends within line {}, {text}", self.number));
     }
 
     fn differs(&self, how: &str) -> Failure {

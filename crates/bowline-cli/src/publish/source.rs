@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
@@ -28,13 +29,33 @@ pub(super) struct Source {
     #[arg(short, long)]
     stdin_file: bool,
 
-    /// A message for each line of stdin: the bytes between two newlines; an empty line is an empty message
+    /// A message for each line of stdin: the bytes between two newlines; an empty line is an empty message, and the last one
+    /// needs no newline
     #[arg(short = 'l', long)]
     stdin_line: bool,
 
     /// A message without payload; with -r it clears what the broker keeps
     #[arg(short, long)]
     null_message: bool,
+}
+
+/// How often a message is sent.
+#[derive(Args)]
+#[command(next_help_heading = "Repetition")]
+pub(super) struct Repetition {
+    /// Send the message this many times (-m, -f, -s or -n)
+    #[arg(long, value_name = "COUNT", default_value = "1", conflicts_with = "stdin_line",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) repeat: u64,
+
+    /// How long to wait between one and the next, also in parts of a second
+    #[arg(long, value_name = "SECS", default_value = "0", value_parser = seconds, requires = "repeat")]
+    pub(super) repeat_delay: Duration,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let secs = text.parse().ok().and_then(|secs| Duration::try_from_secs_f64(secs).ok());
+    secs.ok_or_else(|| "it is a number of seconds".to_owned())
 }
 
 /// What there is to be sent.

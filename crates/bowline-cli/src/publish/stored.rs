@@ -8,6 +8,10 @@ use tokio::time::sleep;
 
 use crate::connect::StorePath;
 use crate::exit::{Failure, WAITS, say};
+use crate::watching::Unfortunate;
+
+/// How long before the end of the patience the last attempt to connect is made.
+const LAST_ATTEMPT: Duration = Duration::from_secs(1);
 
 /// A store, and what to do without a connection.
 pub(super) struct Stored {
@@ -35,14 +39,15 @@ impl Stored {
         left
     }
 
-    /// Resolves when there was no connection for as long as there is patience.
+    /// Resolves when there was no connection for as long as there is patience. The delays between attempts may have grown longer
+    /// than that: one is made at once, and one shortly before the end.
     pub(super) async fn without_connection(&self, connection: &Connection) -> Failure {
         let mut watch = connection.connection();
         loop {
             if !matches!(watch.state(), ConnectionState::Connected(_)) {
                 tokio::select! {
                     _ = watch.connected() => {}
-                    () = sleep(self.patience) => {
+                    () = self.try_until_the_end(connection) => {
                         let secs = self.patience.as_secs();
                         return Failure { code: WAITS, text: format!("no connection for {secs} s") };
                     }
@@ -52,22 +57,36 @@ impl Stored {
         }
     }
 
+    async fn try_until_the_end(&self, connection: &Connection) {
+        if self.patience.is_zero() {
+            return;
+        }
+        let last = LAST_ATTEMPT.min(self.patience / 2);
+        connection.probe();
+        sleep(self.patience.saturating_sub(last)).await;
+        connection.probe();
+        sleep(last).await;
+    }
+
     /// The exit code of a run that came to its end.
     pub(super) async fn result(
         &self,
         result: Result<u8, Failure>,
         left: usize,
-        failed: u64,
+        unfortunate: Unfortunate,
     ) -> Result<u8, Failure> {
-        match result {
-            Ok(_) if failed > 0 => Err(Failure::new(format!("{} could not be delivered", messages(failed)))),
-            Ok(code) => {
+        match (result, told(unfortunate)) {
+            (Ok(code), None) => {
                 if left > 0 {
                     say("pub", &format!("{} of an earlier run delivered", messages(left as u64)));
                 }
                 Ok(code)
             }
-            Err(failure) => Err(self.with_rest(failure).await),
+            (Ok(_), Some(text)) => Err(Failure::new(text)),
+            (Err(mut failure), text) => {
+                failure.text.extend(text.iter().flat_map(|text| ["\n", text]));
+                Err(self.with_rest(failure).await)
+            }
         }
     }
 
@@ -78,14 +97,31 @@ impl Stored {
         if count > 0 {
             let it = if count == 1 { "it" } else { "them" };
             failure.text += &format!(
-                "\n{} {} in {}: `bowline pub --store` with the same broker and no message delivers {it}",
+                "\n{} {} in {path}: `bowline pub --store {path}` delivers {it}, with the options for the connection and no \
+                 message",
                 messages(count),
                 waits(count),
-                self.path
+                path = self.path
             );
         }
         failure
     }
+}
+
+/// What is to be said of messages of earlier runs that did not end well.
+fn told(Unfortunate { failed, unknown }: Unfortunate) -> Option<String> {
+    let mut lines = Vec::new();
+    if failed > 0 {
+        lines.push(format!("{} could not be delivered", messages(failed)));
+    }
+    if unknown > 0 {
+        let (were, are) = if unknown == 1 { ("it was", "it is") } else { ("they were", "they are") };
+        lines.push(format!(
+            "of {} it is unknown whether {were} delivered; {are} not sent again, as with QoS 2 none may arrive twice",
+            messages(unknown)
+        ));
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 fn messages(count: u64) -> String {

@@ -1,19 +1,21 @@
 //! `bowline store`: looks into the file of a session. Knows no connection, and changes nothing.
 
-mod json;
+mod problem;
+mod text;
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use bowline::PacketId;
-use bowline::store::{DiskStore, StoreContents, StoredPhase, StoredPublication, Wanted};
+use bowline::store::{DiskStore, StoreContents, StoreError, StoredPhase, StoredPublication, Wanted};
 use clap::{ArgAction, Args, Subcommand};
 
 use crate::exit::{Failure, finish};
-use json::Json;
+use crate::json::Json;
+use problem::problem;
+use text::text;
 
 /// Look into the file of a session that `--store` keeps
 #[derive(Args)]
@@ -48,28 +50,36 @@ struct InspectArguments {
     help: Option<bool>,
 }
 
-const AFTER_HELP: &str = "\
-It exits with 0, or with 1 if the file is not there, not a store, damaged, or in use by a program that
-runs: stderr says which. While it looks nobody else can open the file. Payloads are not shown. A store
-has no times but deadlines: publications are numbered in the order in which they were accepted.
+// A paragraph is one line, so that it is broken where the terminal ends; an item is at most 80 columns wide.
+const AFTER_HELP: &str = concat!(
+    "It exits with 0, or with 1 if the file is not there, not a store, damaged, or in use by a program that runs: stderr \
+     says which and what to do. While it looks nobody else can open the file. Payloads are not shown. A store has no \
+     times but deadlines: publications are numbered in the order in which they were accepted.\n\n",
+    "The JSON is an object with these fields; later versions may add some:
+  path, file_bytes, sealed, commits
+  modified_unix_secs     of the file; or null
+  sessions               how many this file has had
+  last_publication       the number of the last one
+  identity               null, or an object: client_id, version (3.1, 3.1.1, 5.0),
+                         session_expiry_secs (4294967295: never), holder (the
+                         address that has the session, or null)
+  waiting                those not sent: messages, bytes, oldest (null, or a
+                         publication)
+  in_flight              publications, with packet_id and phase: sent (perhaps
+                         sent, not answered) or released (PUBREC came)
+  retired_packet_ids     out of use: the broker may know them
+  received_packet_ids    of QoS 2 messages that were taken, and whose PUBREL did
+                         not come
+  subscriptions          filter, qos, no_local, retain_as_published,
+                         retain_handling, subscription_id (or null)
+  outcomes               how many ends of publications with a key are kept
 
-The JSON is an object with these fields; later versions may add some:
-  path, file_bytes, modified_unix_secs (of the file; or null), sealed, commits,
-  sessions (how many this file has had), last_publication (the number of the last one)
-  identity: null, or client_id, version (3.1, 3.1.1, 5.0), session_expiry_secs (4294967295: never),
-    holder (the address that has the session, or null)
-  waiting: messages, bytes, oldest (null, or a publication), those not sent
-  in_flight: publications, with packet_id and phase: sent (perhaps sent, not answered) or released
-    (PUBREC came)
-  retired_packet_ids (out of use: the broker may know them), received_packet_ids (of QoS 2 messages
-    that were taken, and whose PUBREL did not come)
-  subscriptions: filter, qos, no_local, retain_as_published, retain_handling, subscription_id (or null)
-  outcomes: how many ends of publications with a key are kept
-A publication: publication (its number), topic, qos, retain, payload_bytes, deadline_unix_secs (or
-null), key (or null)";
-
-/// Publications and identifiers that are shown one by one; `--json` has all.
-const SHOWN_MAX: usize = 20;
+A publication is an object:
+  publication            its number
+  topic, qos, retain, payload_bytes
+  deadline_unix_secs     or null
+  key                    or null"
+);
 
 /// Looks, tells, and ends.
 pub(crate) fn run(arguments: StoreArguments) -> ExitCode {
@@ -78,7 +88,7 @@ pub(crate) fn run(arguments: StoreArguments) -> ExitCode {
 }
 
 fn inspect(arguments: &InspectArguments) -> Result<u8, Failure> {
-    let wrong = |error: bowline::store::StoreError| Failure::new(error.to_string());
+    let wrong = |error: StoreError| Failure::new(problem(&error));
     let contents = DiskStore::new(&arguments.path).inspect().map_err(wrong)?.contents().map_err(wrong)?;
     let text = match arguments.json {
         true => json(&arguments.path, &contents),
@@ -156,64 +166,6 @@ const fn phase(phase: StoredPhase) -> (&'static str, Option<PacketId>) {
         StoredPhase::Sent { packet_id } => ("sent", Some(packet_id)),
         StoredPhase::Released { packet_id, .. } => ("released", Some(packet_id)),
     }
-}
-
-fn text(path: &Path, contents: &StoreContents) -> String {
-    let mut lines = vec![format!(
-        "{}: {} bytes, {} commits, last publication {}",
-        path.display(),
-        contents.file_bytes,
-        contents.commits,
-        contents.last_publication
-    )];
-    lines.push(match &contents.identity {
-        Some(identity) => {
-            let expiry = match identity.session_expiry_secs {
-                u32::MAX => "never expires".to_owned(),
-                secs => format!("expires {secs} s after a connection"),
-            };
-            let client = &identity.client_id;
-            format!("session {} of client {client}, MQTT {}, {expiry}", contents.generation, identity.version)
-        }
-        None => "no session at a broker that is known".to_owned(),
-    });
-    lines.push(format!("{} messages wait, {} bytes", contents.waiting, contents.waiting_bytes));
-    lines.extend(contents.oldest_waiting.iter().map(|oldest| format!("  oldest: {}", one(oldest))));
-    lines.push(format!("{} messages are in flight", contents.in_flight.len()));
-    lines.extend(contents.in_flight.iter().take(SHOWN_MAX).map(|stored| format!("  {}", one(stored))));
-    if contents.in_flight.len() > SHOWN_MAX {
-        lines.push("  ...".to_owned());
-    }
-    lines.push(format!("retired packet identifiers: {}", ids(&contents.retired)));
-    lines.push(format!("received packet identifiers: {}", ids(&contents.received)));
-    lines.push(format!("{} subscriptions", contents.wanted.len()));
-    let subscribed = |wanted: &Wanted| format!("  {} with QoS {}", wanted.filter, wanted.options.qos.as_u8());
-    lines.extend(contents.wanted.iter().map(subscribed));
-    lines.push(format!("{} ends of publications with a key are kept", contents.outcomes));
-    lines.join("\n")
-}
-
-fn one(stored: &StoredPublication) -> String {
-    let message = &stored.message;
-    let mut text = format!("publication {} to {}", stored.publication.as_u64(), message.topic);
-    let (phase, packet_id) = phase(stored.phase);
-    let bytes = message.payload.len();
-    write!(text, ", QoS {}, {bytes} bytes, {phase}", message.qos.as_u8()).expect("a string takes all");
-    if let Some(packet_id) = packet_id {
-        write!(text, " as {}", packet_id.as_u16()).expect("a string takes all");
-    }
-    text
-}
-
-fn ids(ids: &[PacketId]) -> String {
-    if ids.is_empty() {
-        return "none".to_owned();
-    }
-    let mut shown: Vec<String> = ids.iter().take(SHOWN_MAX).map(|id| id.as_u16().to_string()).collect();
-    if ids.len() > SHOWN_MAX {
-        shown.push(format!("... ({} in all)", ids.len()));
-    }
-    shown.join(" ")
 }
 
 /// When the file was last written.

@@ -1,21 +1,24 @@
 //! `bowline sub`: writes what arrives to stdout. Knows no publication.
 
+mod format;
 mod output;
+mod selection;
+mod time;
 
 use std::future::{Future, poll_fn};
 use std::process::ExitCode;
 use std::task::Poll;
 use std::time::Duration;
 
-use bowline::{
-    Client, ConnectionState, Delivery, QoS, StreamEnd, SubscribeError, Subscription, TopicFilter, Version,
-};
+use bowline::{Client, ConnectionState, Delivery, QoS, StreamEnd, SubscribeError, Subscription, TopicFilter};
 use clap::Args;
 
 use crate::connect::{ConnectArguments, StorePath, qos};
-use crate::exit::{Failure, exit_codes, finish, say};
+use crate::exit::{Codes, Failure, be_quiet, exit_codes, finish, say};
 use crate::stop::{Stop, Stopping};
-use crate::subscribe::output::{Output, Style, WriteEnd};
+use crate::subscribe::format::Format;
+use crate::subscribe::output::{Output, WriteEnd};
+use crate::subscribe::selection::Selection;
 use crate::{log, watching};
 
 /// Subscribe, and write the payloads to stdout
@@ -38,35 +41,55 @@ pub(crate) struct SubscribeArguments {
     #[arg(short = 'W', value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     timeout: Option<u64>,
 
+    /// End as soon as the broker has granted the subscriptions
+    #[arg(short = 'E')]
+    end_when_subscribed: bool,
+
     /// Write the topic and a space before each payload
     #[arg(short, long)]
     verbose: bool,
 
-    /// Write no newline after each payload
+    /// Write each message like this instead: see below
+    #[arg(short = 'F', long, value_name = "FORMAT", value_parser = Format::parse, conflicts_with = "verbose")]
+    format: Option<Format>,
+
+    /// Write no newline after each message
     #[arg(short = 'N')]
     no_newline: bool,
+
+    #[command(flatten)]
+    selection: Selection,
 
     #[command(flatten)]
     connect: ConnectArguments,
 }
 
+// A paragraph is one line, so that it is broken where the terminal ends; an item is at most 80 columns wide.
 const AFTER_HELP: &str = concat!(
     exit_codes!(),
     "
   27        the time of -W is over
-  130, 143  ended by Ctrl-C or SIGTERM before the messages of -C were there; without -C it is 0
+  130, 143  Ctrl-C or SIGTERM before all messages of -C came; without -C it is 0
 
-The first connection has to succeed; when it is lost later it is made again. A message of QoS 1
-or 2 is acknowledged when it is written to stdout. If nobody reads stdout any more the program
-ends with 0. A second Ctrl-C ends at once.
+",
+    "The first connection has to succeed; when it is lost later it is made again. A message of QoS 1 or 2 is acknowledged \
+     when it is written to stdout. If nobody reads stdout any more the program ends with 0. A second Ctrl-C ends at \
+     once.\n\n",
+    "With --store the session survives a kill of the program and a loss of power: the next run with the file gets what it \
+     missed. A message is acknowledged, and with QoS 2 that is in the file, when it is written to stdout. What is killed \
+     in between, some lines at most, comes again. The command line says what is subscribed to: other subscriptions in \
+     the file are ended.\n\n",
+    "Every payload is written as it is, also an empty one. Logs go to stderr; SIGUSR1 raises their level, SIGUSR2 lowers \
+     it.
 
-With --store the session survives a kill of the program and a loss of power: the next run with the
-file gets what it missed. A message is acknowledged, and with QoS 2 that is in the file, when it is
-written to stdout. What is killed in between, some lines at most, comes again. The
-command line says what is subscribed to: other subscriptions in the file are ended.
-
-Every payload is written as it is, also an empty one. Logs go to stderr; SIGUSR1 raises their
-level, SIGUSR2 lowers it.
+A FORMAT of -F is text with these in it, as mosquitto_sub has them:
+  %t %p %x %X        topic; payload; payload in hexadecimal digits (%X: capitals)
+  %q %r %m %l        QoS; whether it was retained (1, 0); packet identifier;
+                     bytes of the payload
+  %C %D %E %F %P %R  properties (5.0): content type, correlation data, expiry
+                     interval, payload format, user properties, response topic
+  %I %U %j           time of arrival (UTC): ISO 8601; seconds since 1970; JSON
+  %% \\\\ \\n \\r \\t \\0  themselves, and the usual control characters
 
 Examples:
   bowline sub -t 'home/#' -v
@@ -86,11 +109,14 @@ pub(crate) async fn run(arguments: SubscribeArguments) -> ExitCode {
 }
 
 async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
+    if arguments.connect.is_quiet() {
+        be_quiet();
+    }
     log::start(arguments.connect.is_debug()).map_err(|error| Failure::new(error.to_string()))?;
     let target = arguments.connect.target()?;
     let filters = filters(target.topic.iter().chain(&arguments.topics))?;
-    let version = arguments.connect.version();
-    let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, version);
+    let codes = arguments.connect.codes();
+    let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, codes);
     let builder = Client::builder(&target.url).map_err(wrong)?;
     let builder = arguments.connect.configure(builder, &target)?;
     // While a password is asked for, Ctrl-C ends the program by itself.
@@ -101,7 +127,7 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
         client = builder.connect() => client.map_err(wrong)?,
         stop = stopping.wait() => return stopped(stop, &arguments),
     };
-    let telling = tokio::spawn(watching::tell("sub", client.events()));
+    let telling = tokio::spawn(watching::tell("sub", codes, client.events()));
 
     let request = client.subscribe_many(filters.into_iter().map(|filter| (filter, arguments.qos)));
     let subscribed = tokio::select! {
@@ -115,7 +141,7 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
         Ok(subscription) => subscription,
         Err(error) => {
             client.disconnect().await;
-            return Err(not_subscribed(&error, &client, version));
+            return Err(not_subscribed(&error, &client, codes));
         }
     };
     for (filter, reason) in subscription.granted().iter().filter(|(_, reason)| reason.is_failure()) {
@@ -132,7 +158,10 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
         unsubscribed.map_err(|error| Failure::new(error.to_string()))?;
         say("sub", &format!("no longer subscribed to {filter}, which the command line does not name"));
     }
-    let end = receive(&mut subscription, &mut stopping, &arguments).await;
+    let end = match arguments.end_when_subscribed {
+        true => End::Complete,
+        false => receive(&mut subscription, &mut stopping, &arguments).await,
+    };
     if !matches!(end, End::Stream) {
         // The acknowledgements have to be on their way.
         _ = tokio::time::timeout(WRITE_PATIENCE, client.flush()).await;
@@ -142,7 +171,7 @@ async fn subscribe(arguments: SubscribeArguments) -> Result<u8, Failure> {
     match end {
         End::Complete => Ok(0),
         End::Stopped(stop) => stopped(stop, &arguments),
-        End::Stream => Err(ended(subscription.end_reason(), version)),
+        End::Stream => Err(ended(subscription.end_reason(), codes)),
         End::Failed(failure) => Err(failure),
     }
 }
@@ -176,12 +205,13 @@ async fn receive(
     stopping: &mut Stopping,
     arguments: &SubscribeArguments,
 ) -> End {
-    let style = Style { has_topic: arguments.verbose, has_newline: !arguments.no_newline };
-    let mut output = Output::new(tokio::io::stdout(), style);
+    let format = arguments.format.clone().unwrap_or_else(|| Format::plain(arguments.verbose));
+    let mut output = Output::new(tokio::io::stdout(), format, !arguments.no_newline);
+    let selection = &arguments.selection;
     let mut missing = arguments.count;
     loop {
         let most = missing.map_or(BATCH_MAX, |missing| missing.min(BATCH_MAX as u64) as usize);
-        let batch = tokio::select! {
+        let mut batch = tokio::select! {
             biased;
             stop = stopping.wait() => return End::Stopped(stop),
             batch = subscription.next_batch(most) => batch,
@@ -189,8 +219,11 @@ async fn receive(
         if batch.is_empty() {
             return End::Stream;
         }
+        let end = batch.iter().position(|delivery| selection.is_ended_by(delivery));
+        batch.truncate(end.unwrap_or(batch.len()));
+        let count = batch.iter().filter(|delivery| selection.wants(delivery)).count() as u64;
         let written = tokio::select! {
-            written = output.write(&batch) => written,
+            written = output.write(batch.iter().filter(|delivery| selection.wants(delivery))) => written,
             // What is begun is finished, unless nobody reads it.
             stop = async { let stop = stopping.wait().await; tokio::time::sleep(WRITE_PATIENCE).await; stop } => {
                 return End::Stopped(stop);
@@ -203,10 +236,9 @@ async fn receive(
                 return End::Failed(Failure::new(format!("stdout cannot be written: {error}")));
             }
         }
-        let count = batch.len() as u64;
         acknowledge(batch).await;
         missing = missing.map(|missing| missing - count);
-        if missing == Some(0) {
+        if missing == Some(0) || end.is_some() {
             return End::Complete;
         }
     }
@@ -246,16 +278,16 @@ fn stopped(stop: Stop, arguments: &SubscribeArguments) -> Result<u8, Failure> {
 }
 
 /// Why there is no subscription: the broker said so, or the client is over.
-fn not_subscribed(error: &SubscribeError, client: &Client, version: Version) -> Failure {
+fn not_subscribed(error: &SubscribeError, client: &Client, codes: Codes) -> Failure {
     match (error, client.state()) {
-        (SubscribeError::Ended, ConnectionState::Ended(why)) => Failure::of_disconnection(&why, version),
+        (SubscribeError::Ended, ConnectionState::Ended(why)) => Failure::of_disconnection(&why, codes),
         (error, _) => Failure::new(error.to_string()),
     }
 }
 
-fn ended(reason: Option<&StreamEnd>, version: Version) -> Failure {
+fn ended(reason: Option<&StreamEnd>, codes: Codes) -> Failure {
     match reason {
-        Some(StreamEnd::ClientEnded(why)) => Failure::of_disconnection(why, version),
+        Some(StreamEnd::ClientEnded(why)) => Failure::of_disconnection(why, codes),
         Some(reason) => Failure::new(reason.to_string()),
         None => Failure::new("the subscription has ended"),
     }

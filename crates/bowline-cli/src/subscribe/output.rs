@@ -1,19 +1,15 @@
 //! Writes messages to a stream of bytes, many at a time. Knows nothing of acknowledgements.
 
 use std::io;
+use std::time::SystemTime;
 
 use bowline::Delivery;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+use crate::subscribe::format::Format;
+
 /// Bytes that are collected before they are written.
 const BUFFER_BYTES: usize = 256 * 1024;
-
-/// What is written around a payload.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Style {
-    pub(super) has_topic: bool,
-    pub(super) has_newline: bool,
-}
 
 /// Why nothing more can be written.
 #[derive(Debug)]
@@ -27,17 +23,21 @@ pub(super) enum WriteEnd {
 #[derive(Debug)]
 pub(super) struct Output<W> {
     writer: W,
-    style: Style,
+    format: Format,
+    has_newline: bool,
     buffer: Vec<u8>,
 }
 
 impl<W: AsyncWrite + Unpin> Output<W> {
-    pub(super) const fn new(writer: W, style: Style) -> Self {
-        Self { writer, style, buffer: Vec::new() }
+    pub(super) const fn new(writer: W, format: Format, has_newline: bool) -> Self {
+        Self { writer, format, has_newline, buffer: Vec::new() }
     }
 
     /// Writes all of them, and returns when they have left the process.
-    pub(super) async fn write(&mut self, batch: &[Delivery]) -> Result<(), WriteEnd> {
+    pub(super) async fn write<'a>(
+        &mut self,
+        batch: impl Iterator<Item = &'a Delivery>,
+    ) -> Result<(), WriteEnd> {
         let written = self.write_all(batch).await;
         written.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => WriteEnd::Closed,
@@ -45,15 +45,10 @@ impl<W: AsyncWrite + Unpin> Output<W> {
         })
     }
 
-    async fn write_all(&mut self, batch: &[Delivery]) -> io::Result<()> {
+    async fn write_all<'a>(&mut self, batch: impl Iterator<Item = &'a Delivery>) -> io::Result<()> {
         for delivery in batch {
-            let message = delivery.message();
-            if self.style.has_topic {
-                self.buffer.extend_from_slice(message.topic().as_bytes());
-                self.buffer.push(b' ');
-            }
-            self.buffer.extend_from_slice(message.payload());
-            if self.style.has_newline {
+            self.format.write(delivery.message(), SystemTime::now(), &mut self.buffer);
+            if self.has_newline {
                 self.buffer.push(b'\n');
             }
             if self.buffer.len() >= BUFFER_BYTES {

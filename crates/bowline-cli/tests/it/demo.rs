@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bowline_broker::Broker;
+use bowline_testkit::ports::free_address;
 
 fn demo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bowline"));
@@ -78,9 +79,7 @@ fn a_payload_that_has_no_room_for_the_stamp_and_no_messages_at_all_are_refused()
 
 #[test]
 fn a_demo_without_a_broker_fails_and_says_why() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    let url = format!("mqtt://{}", listener.local_addr().expect("it is bound"));
-    drop(listener);
+    let url = format!("mqtt://{}", free_address());
     let Output { status, stdout, .. } =
         demo(&["-n", "2", "--url", &url]).output().expect("the program starts");
     let stdout = text(&stdout);

@@ -83,3 +83,27 @@ async fn an_input_that_has_changed_is_refused_and_nothing_of_it_is_sent() {
     assert_eq!(subscriber.finish().successful(), b"one\ntwo\nthree\nother\nfour\nfive\n");
     broker.assert_no_violations();
 }
+
+/// A producer that is killed leaves a piece of a line, which cannot be told from a last line without a newline.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_line_without_a_newline_is_sent_and_with_keys_said_to_be() {
+    let broker = Broker::builder().start().await.unwrap();
+    let folder = Folder::new("keyed-cut");
+    let store = folder.file("session");
+    let subscriber = Process::client("sub", &broker, &["-t", "t", "-q", "2", "-C", "4", "-W", "50"]);
+    until("subscribing", || broker.stats().subscriptions == 1);
+    Process::client("pub", &broker, &["-t", "t", "-q", "2", "-l"]).finish_with("one\ncut").successful();
+    let keyed = ["-t", "t", "-q", "2", "-l", "--key-by-line", "--store", &store];
+    let ended = Process::client("pub", &broker, &keyed).finish_with("one\ncut");
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let told = "the input ends within line 2, without a newline: what is there of it was sent";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    assert_eq!(subscriber.finish().successful(), b"one\ncut\none\ncut\n");
+    // The same input again, whole now: that the line is another one is said with what may have happened.
+    let again = Process::client("pub", &broker, &keyed).finish_with("one\ncut off\n");
+    assert_eq!(again.code, Some(1), "{}", again.stderr);
+    assert!(again.stderr.contains("or line 2 had no newline then and has gone on since"), "{}", again.stderr);
+    let whole = Process::client("pub", &broker, &keyed).finish_with("one\ncut\n");
+    assert_eq!(whole.code, Some(0), "{}", whole.stderr);
+    broker.assert_no_violations();
+}

@@ -2,16 +2,21 @@
 
 mod demo;
 mod ending;
+mod help;
 mod inspecting;
 mod keying;
 mod logging;
+mod lost_sessions;
 mod mosquitto;
+mod patience;
 mod process;
 mod publishing;
+mod selecting;
 mod serving;
 mod several_brokers;
 mod storing;
 mod subscribing;
+mod switching;
 mod telling_secrets;
 mod transports;
 mod versions;

@@ -1,9 +1,10 @@
 //! With a real Mosquitto and its programs on the other side. They must be installed: without them the tests fail.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use bowline_testkit::ports::free_address;
 use rustix::process::Signal;
 
 use crate::process::{Process, until};
@@ -22,8 +23,7 @@ impl Mosquitto {
         // Debian puts it where only root's path looks.
         let debian = Path::new("/usr/sbin/mosquitto");
         let program = if debian.exists() { debian } else { Path::new("mosquitto") };
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-        let port = free.expect("a free port").port();
+        let port = free_address().port();
         let folder =
             std::env::temp_dir().join(format!("bowline-cli-mosquitto-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("the temporary folder can be written");

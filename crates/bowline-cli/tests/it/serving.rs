@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 
 use crate::process::Process;
+use crate::transports::{Authority, Folder};
 
 const URL: &str = "mqtt://127.0.0.1:";
 
@@ -58,4 +59,33 @@ fn a_port_in_use_is_an_error_that_names_the_address() {
     let ended = broker.finish();
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     ended.successful();
+}
+
+#[test]
+fn a_handshake_that_fails_is_told_with_who_and_why() {
+    use std::io::{Read, Write};
+    let folder = Folder::new("handshakes");
+    let [certificate, key] = Authority::new(&folder, "ca.pem").issue(&folder, "localhost");
+    let tls = ["--tls-port", "0", "--cert", &certificate, "--key", &key];
+    let broker = Process::bowline(["broker", "-p", "0", "-v", "--ws-port", "0"].iter().chain(&tls));
+    broker.until_stderr("listening on ws://");
+    let said = broker.stderr();
+    let address = |scheme: &str| {
+        let url = said.lines().find_map(|line| line.split(&format!("listening on {scheme}://")).nth(1));
+        url.expect("it listens there").to_owned()
+    };
+    for (scheme, text) in
+        [("mqtts", "not accepted by tls over tcp"), ("ws", "not accepted by websocket over tcp")]
+    {
+        let mut stream = std::net::TcpStream::connect(address(scheme)).unwrap();
+        let own = stream.local_addr().unwrap();
+        // The beginning of a CONNECT, which is neither TLS nor HTTP.
+        stream.write_all(b"\x10\x0C\x00\x04MQTT\x04\x02\x00\x3C\x00\x00\r\n\r\n").unwrap();
+        _ = stream.read_to_end(&mut Vec::new());
+        broker.until(text, |stderr| {
+            stderr.lines().any(|line| line.contains(text) && line.contains(&own.to_string()))
+        });
+    }
+    broker.signal(Signal::TERM);
+    broker.finish().successful();
 }

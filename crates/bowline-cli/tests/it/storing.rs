@@ -1,7 +1,6 @@
 //! `--store`: that what was accepted survives SIGKILL, comes out once, and does not need a connection to be accepted.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,8 +35,7 @@ impl Drop for Folder {
 
 /// A port at which nobody listens.
 pub(crate) fn closed_port() -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it listens").port().to_string()
+    bowline_testkit::ports::free_address().port().to_string()
 }
 
 /// How often each line is there.
@@ -238,12 +236,13 @@ async fn what_was_acknowledged_does_not_come_again_and_other_subscriptions_of_th
     let broker = Broker::builder().start().await.unwrap();
     let folder = Folder::new("resubscribing");
     let store = folder.file("session");
-    let subscriber = Process::client("sub", &broker, &["-t", "a", "-t", "b", "-q", "2", "--store", &store]);
+    let subscriber =
+        Process::client("sub", &broker, &["-t", "a", "-t", "b", "-q", "2", "--store", &store, "-d"]);
     until("subscribing", || broker.stats().subscriptions == 2);
     Process::client("pub", &broker, &["-t", "a", "-q", "2", "-m", "one"]).finish().successful();
     subscriber.until_stdout(b"one\n");
-    until("acknowledging", || broker.stats().messages_out == 1);
-    std::thread::sleep(Duration::from_millis(200));
+    // The acknowledgement is stored before it is sent.
+    subscriber.until_stderr("==> PUBCOMP");
     subscriber.signal(Signal::KILL);
     subscriber.wait_and_finish();
     until("leaving", || broker.stats().connections == 0);

@@ -3,6 +3,7 @@
 use bowline::proto::types::Message;
 use bowline::{QoS, TopicName};
 use bowline_broker::Broker;
+use bowline_testkit::ports::free_address;
 
 use crate::process::{Process, until};
 use crate::publishing::{VERSIONS, binary};
@@ -108,8 +109,8 @@ async fn a_will_is_published_when_the_program_is_killed_and_not_when_it_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kept_session_that_the_broker_has_lost_is_told() {
-    let broker = Broker::builder().start().await.expect("a free port");
-    let address = broker.address().expect("it listens on TCP");
+    let address = free_address();
+    let broker = Broker::builder().listen(address).start().await.expect("the port is free");
     let subscriber = Process::client("sub", &broker, &["-t", "a", "-q", "1", "-c", "-i", "reader", "-d"]);
     subscriber.until_stderr("<== SUBACK");
     broker.shut_down().await;

@@ -78,6 +78,8 @@ async fn a_password_is_asked_for_on_the_terminal_and_not_shown_there() {
     let program = format!("{} {arguments}", env!("CARGO_BIN_EXE_bowline"));
     let mut terminal = Process::start(command.args(["-qec", &program, "/dev/null"]));
     terminal.until_stdout(b"Password: ");
+    // The prompt stands there before the echo is off.
+    std::thread::sleep(std::time::Duration::from_millis(500));
     terminal.input(format!("{PASSWORD}\n").as_bytes());
     let ended = terminal.wait_and_finish();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -149,4 +151,21 @@ async fn no_error_has_a_password_in_it() {
         Process::client("sub", &broker, &["-t", "a", "-u", "u", "--pw-file", "/no/such/file"]).finish();
     assert_eq!(missing.code, Some(2));
     assert!(missing.stderr.contains("/no/such/file"), "{}", missing.stderr);
+}
+
+/// Without a terminal there is nobody to ask, whatever stdin is.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_prompt_without_a_terminal_fails_at_once_and_says_what_else_there_is() {
+    // Of a session of its own, which has no terminal.
+    let mut command = Command::new("setsid");
+    command.args(["--wait", env!("CARGO_BIN_EXE_bowline"), "pub", "-t", "t", "-m", "x", "-u", "meter"]);
+    let mut process = Process::start(command.arg("--pw-prompt").env_remove("BOWLINE_PASSWORD"));
+    // It does not wait for a line.
+    crate::process::until("ending", || process.has_ended());
+    let ended = process.finish();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    for text in ["there is no terminal to ask for the password", "--pw-file", "BOWLINE_PASSWORD"] {
+        assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
+    }
 }

@@ -9,10 +9,10 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use crate::process::{Ended, Process, until};
 
 /// A folder of this test's own.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("bowline-cli-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).expect("the temporary folder can be written to");
         Self(path)
@@ -35,13 +35,13 @@ impl Drop for Folder {
 }
 
 /// A CA in a folder.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     file: String,
 }
 
 impl Authority {
-    fn new(folder: &Folder, name: &str) -> Self {
+    pub(crate) fn new(folder: &Folder, name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("certificates can be made");
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -51,7 +51,7 @@ impl Authority {
     }
 
     /// Certificate and key as files.
-    fn issue(&self, folder: &Folder, host: &str) -> [String; 2] {
+    pub(crate) fn issue(&self, folder: &Folder, host: &str) -> [String; 2] {
         let key = KeyPair::generate().expect("certificates can be made");
         let certificate = CertificateParams::new(vec![host.to_owned()])
             .expect("certificates can be made")
@@ -230,6 +230,34 @@ async fn websocket_is_a_way_to_the_broker_by_options_and_by_url() {
         assert!(ended.code != Some(0) && !ended.stderr.contains("secret"), "{options:?}: {}", ended.stderr);
     }
     broker.assert_no_violations();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_of_websocket_that_a_url_leaves_no_room_for_are_refused_and_say_where_they_belong() {
+    let broker = Broker::builder().listen_websocket("127.0.0.1:0".parse().unwrap()).start().await.unwrap();
+    let at = |scheme: &str, address: std::net::SocketAddr| format!("{scheme}://{address}/a");
+    let ws = at("ws", broker.websocket_addresses()[0]);
+    let mqtt = at("mqtt", broker.address().expect("it listens on TCP"));
+    let cases: [(&str, &[&str], &str); 4] = [
+        (
+            &ws,
+            &["--ws", "--ws-path", "/x"],
+            "--ws-path is for --ws with a host: a URL ends with its own path",
+        ),
+        (&mqtt, &["--ws", "--ws-path", "/x"], "--ws-path is for --ws with a host"),
+        (&mqtt, &["--ws"], "--ws is for a host: a URL says ws:// or wss:// instead"),
+        (&mqtt, &["--ws-header", "A: b"], "--ws-header needs --ws, or a URL with ws:// or wss://"),
+    ];
+    for (url, options, text) in cases {
+        let topic: &[&str] = if url.starts_with("ws") { &["-t", "a"] } else { &[] };
+        let own = ["pub", url, "-m", "x", "-q", "1"];
+        let ended = Process::bowline(own.iter().chain(topic).chain(options)).finish();
+        assert_eq!(ended.code, Some(2), "{url} {options:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(text), "{url} {options:?}: {}", ended.stderr);
+    }
+    // What says the same as the URL harms nobody.
+    Process::bowline(["pub", &ws, "-t", "a", "-m", "x", "-q", "1", "--ws"]).finish().successful();
+    assert_eq!(broker.stats().messages_in, 1);
 }
 
 #[test]

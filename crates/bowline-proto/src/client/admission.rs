@@ -44,7 +44,7 @@ impl Context {
         if stores {
             let Queued { publication, message, deadline, .. } = queued.clone();
             let deadline = deadline.map(|deadline| self.wall(deadline));
-            let key = self.keys.of(publication);
+            let key = self.keys.enter(publication);
             let accepted = Accepted { publication, message, deadline, packet_id: None, key };
             self.journal.record_before(Entry::Accepted(accepted), Gated::Accepted(publication));
         }
@@ -109,7 +109,6 @@ impl Context {
     fn drop_newest(&mut self, queued: Queued) {
         let Queued { publication, message, .. } = queued;
         self.last_publication = publication;
-        self.keys.remove(publication);
         self.stats.publications_dropped += 1;
         let outcome = Outcome::Dropped { message, why: DropReason::Newest };
         self.emit(Event::PublishEnded { publication, outcome });

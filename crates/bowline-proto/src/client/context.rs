@@ -129,7 +129,8 @@ impl Context {
             return self.end(entry, publication, outcome);
         }
         if self.journal.is_durable() {
-            self.journal.record(Entry::Ended { publication, retired: None, outcome: None });
+            // A resend is harmless, and the next publication is stored soon.
+            self.journal.record_lazily(Entry::Ended { publication, retired: None, outcome: None });
         }
         self.emit(Event::PublishEnded { publication, outcome });
     }
@@ -270,8 +271,8 @@ impl Context {
     }
 
     /// A publication that was not stored and so was never accepted.
-    pub(crate) fn fail_unstored(&mut self, publication: PublicationId, message: Message) {
+    pub(crate) fn fail_unstored(&mut self, publication: PublicationId, outcome: Outcome) {
         self.keys.remove(publication);
-        self.emit(Event::PublishEnded { publication, outcome: Outcome::StoreFailed { message } });
+        self.emit(Event::PublishEnded { publication, outcome });
     }
 }

@@ -21,7 +21,7 @@ use crate::session::journal::Gated;
 use crate::session::outbound::{FlowPhase, OutboundFlow};
 use crate::session::queued::Queued;
 use crate::session::stored::Recovered;
-use crate::session::{DeliveryId, PublicationId};
+use crate::session::{DeliveryId, KnownKey, PublicationId};
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS, Text};
 use crate::version::Version;
@@ -114,6 +114,8 @@ impl ClientEngine {
                 problem: "cannot be set by DISCONNECT if CONNECT had none",
             });
         }
+        // A client that ends does not wait for more to write.
+        context.journal.hurry();
         // What the calls before this one made possible goes first: acknowledgements above all.
         if core::mem::take(&mut context.has_changed) {
             self.state.on_change(context, now);
@@ -209,8 +211,9 @@ impl ClientEngine {
     pub fn handle_input(&mut self, input: Input, now: Timestamp) {
         self.context.drop_due(now);
         match input {
-            Input::Persisted(seq) => {
-                if self.context.journal.on_persisted(seq) {
+            Input::Persisted { last, known } => {
+                if self.context.journal.on_persisted(last) {
+                    self.refuse_known(known);
                     self.release_barriers(now);
                 }
             }
@@ -380,7 +383,9 @@ impl ClientEngine {
             return;
         }
         for publication in self.context.journal.on_failed(now) {
-            self.forget_unstored(publication);
+            if let Some(message) = self.take_unstored(publication) {
+                self.context.fail_unstored(publication, Outcome::StoreFailed { message });
+            }
         }
         self.context.emit(Event::StoreFailed);
         self.context.has_changed = true;
@@ -388,20 +393,30 @@ impl ClientEngine {
         self.release_barriers(now);
     }
 
-    /// A publication could not be stored: it is taken out wherever it is, and ends.
-    fn forget_unstored(&mut self, publication: PublicationId) {
-        let context = &mut self.context;
-        let message = if let Some(queued) = context.queue.remove_unstored(publication) {
-            queued.message
-        } else if let Some(slot) = context.outbound.unsent_slot(publication) {
-            match &mut self.state {
-                ClientState::Active(active) => active.finish(context, slot).message,
-                _ => context.outbound.finish(slot).message,
+    /// The store has not taken these publications of a batch.
+    fn refuse_known(&mut self, known: Vec<KnownKey>) {
+        // What they kept is free for others.
+        self.context.has_changed |= !known.is_empty();
+        for KnownKey { publication, state } in known {
+            self.context.journal.on_refused(publication);
+            // One that was cancelled meanwhile has ended already.
+            if let Some(message) = self.take_unstored(publication) {
+                self.context.fail_unstored(publication, Outcome::KeyKnown { message, state });
             }
-        } else {
-            return;
-        };
-        context.fail_unstored(publication, message);
+        }
+    }
+
+    /// Takes out a publication that is not stored, wherever it is.
+    fn take_unstored(&mut self, publication: PublicationId) -> Option<Message> {
+        let context = &mut self.context;
+        if let Some(queued) = context.queue.remove_unstored(publication) {
+            return Some(queued.message);
+        }
+        let slot = context.outbound.unsent_slot(publication)?;
+        Some(match &mut self.state {
+            ClientState::Active(active) => active.finish(context, slot).message,
+            _ => context.outbound.finish(slot).message,
+        })
     }
 
     fn release_barriers(&mut self, now: Timestamp) {

@@ -11,7 +11,7 @@ use crate::error::ProtocolError;
 use crate::packet::{AckProperties, ConnAck, Disconnect};
 use crate::reason::ReasonCode;
 use crate::routing::StreamId;
-use crate::session::{DeliveryId, PublicationId, StreamSet};
+use crate::session::{DeliveryId, KeyState, PublicationId, StreamSet};
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS, SubscriptionIds, Text, TopicFilter, TopicName};
 use crate::version::Version;
@@ -361,6 +361,13 @@ pub enum Outcome {
     StoreFailed {
         /// The message.
         message: Message,
+    },
+    /// Its key is that of an earlier publication: it was not accepted.
+    KeyKnown {
+        /// The message.
+        message: Message,
+        /// What became of the earlier one; never [`KeyState::Unknown`].
+        state: KeyState,
     },
 }
 

@@ -6,7 +6,7 @@ use crate::client::event::Event;
 use crate::codec::{DecodeError, Outgoing};
 use crate::packet::Packet;
 use crate::session::stored::StoredPublication;
-use crate::session::{Batch, PublicationId, Seq};
+use crate::session::{Batch, KnownKey, PublicationId, Seq};
 use crate::time::Timestamp;
 use crate::version::Version;
 
@@ -30,9 +30,14 @@ pub enum Input {
     Closed,
     /// Reading or writing failed.
     TransportFailed,
-    /// The store has committed everything up to here.
-    Persisted(Seq),
-    /// The store could not commit a batch.
+    /// The store has committed a batch.
+    Persisted {
+        /// Its [`last`](Batch::last).
+        last: Seq,
+        /// Of its publications those that are not stored, because their keys are known: what [`Batch::known_keys`] found before.
+        known: Vec<KnownKey>,
+    },
+    /// The store could not commit a batch, or not be asked for its keys.
     PersistFailed,
     /// The store has read what `Output::Load` asked for; empty if there is nothing.
     Loaded(Vec<StoredPublication>),

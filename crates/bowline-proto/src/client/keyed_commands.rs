@@ -14,28 +14,27 @@ impl ClientEngine {
     /// publication ended, also across restarts. Its end is told once the store has it, success too (B7).
     ///
     /// # Errors
-    /// As [`publish`](Self::publish), and [`PublishErrorKind::KeyPending`] if a publication with this key is in memory and
-    /// has not ended. Whether the store knows the key is for the caller to ask before.
+    /// As [`publish`](Self::publish). Whether the key is known is for the store to say, when it is to store the message: one with a
+    /// known key ends with [`Outcome::KeyKnown`](crate::client::Outcome::KeyKnown) in place of
+    /// [`Event::PublishAccepted`](crate::client::Event::PublishAccepted).
     pub fn publish_keyed(
         &mut self,
         message: Message,
         key: Text,
         now: Timestamp,
     ) -> Result<PublicationId, Box<PublishError>> {
-        let refuse = |message, kind| Err(Box::new(PublishError { message, kind }));
         if let Err(error) = check_key(&key, message.qos, self.context.journal.is_durable()) {
-            return refuse(message, PublishErrorKind::Request(error));
+            return Err(Box::new(PublishError { message, kind: PublishErrorKind::Request(error) }));
         }
-        if let Some(publication) = self.pending(&key) {
-            return refuse(message, PublishErrorKind::KeyPending(publication));
-        }
-        // What records and sends the message looks here for its key.
-        let publication = self.context.last_publication.next();
-        self.context.keys.add(publication, key);
-        self.publish(message, now).inspect_err(|_| _ = self.context.keys.remove(publication))
+        // What records the message takes it from here.
+        self.context.keys.offer(key);
+        let published = self.publish(message, now);
+        self.context.keys.withdraw();
+        published
     }
 
-    /// The publication with this key that is in memory and has not ended. One that is only in the store is not found.
+    /// The publication with this key that is in memory and has not ended. One that is only in the store is not found; one that is
+    /// not stored yet may be refused.
     pub fn pending(&self, key: &Text) -> Option<PublicationId> {
         self.context.keys.find(key)
     }

@@ -12,14 +12,34 @@ use crate::types::{QoS, Text};
 /// Which publication has which key. Those without a key cost one look into an empty map.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
+    /// That of the message which is being admitted.
+    offered: Option<Text>,
     by_publication: BTreeMap<PublicationId, Text>,
+    /// The first one with this key: further ones are there until the store refuses them.
     by_key: BTreeMap<Text, PublicationId>,
 }
 
 impl Keys {
+    /// The next message that is recorded has this key.
+    pub(crate) fn offer(&mut self, key: Text) {
+        self.offered = Some(key);
+    }
+
+    /// The message that is recorded under this name has the key that was offered, if one was.
+    pub(crate) fn enter(&mut self, publication: PublicationId) -> Option<Text> {
+        let key = self.offered.take()?;
+        self.add(publication, key.clone());
+        Some(key)
+    }
+
+    /// The message was recorded and has its key, or it was not accepted.
+    pub(crate) fn withdraw(&mut self) {
+        self.offered = None;
+    }
+
     /// A publication with a key is in memory.
     pub(crate) fn add(&mut self, publication: PublicationId, key: Text) {
-        self.by_key.insert(key.clone(), publication);
+        self.by_key.entry(key.clone()).or_insert(publication);
         self.by_publication.insert(publication, key);
     }
 
@@ -38,12 +58,7 @@ impl Keys {
         Some(key)
     }
 
-    /// The key of a publication.
-    pub(crate) fn of(&self, publication: PublicationId) -> Option<Text> {
-        self.by_publication.get(&publication).cloned()
-    }
-
-    /// The publication in memory that has this key.
+    /// The publication in memory that has this key; of several the first.
     pub(crate) fn find(&self, key: &Text) -> Option<PublicationId> {
         self.by_key.get(key).copied()
     }
@@ -87,6 +102,9 @@ fn stored_outcome(outcome: &Outcome) -> Option<StoredOutcome> {
         Outcome::Cancelled { .. } => StoredOutcome::Cancelled,
         Outcome::Indeterminate { .. } => StoredOutcome::Indeterminate,
         Outcome::Poison { closes } => StoredOutcome::Poison { closes: *closes },
-        Outcome::NotSent { .. } | Outcome::Stored | Outcome::StoreFailed { .. } => return None,
+        Outcome::NotSent { .. }
+        | Outcome::Stored
+        | Outcome::StoreFailed { .. }
+        | Outcome::KeyKnown { .. } => return None,
     })
 }

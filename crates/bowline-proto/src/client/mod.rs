@@ -7,7 +7,7 @@
 //!     match engine.poll_output(now) {
 //!         Output::Dial { .. }      => open the transport, make a Decoder; handle_input(Connected or DialFailed)
 //!         Output::Transmit(buffer) => write all of it;                    handle_input(Transmitted(buffer))
-//!         Output::Persist(batch)   => hand it to the store;               handle_input(Persisted(seq)) when committed
+//!         Output::Persist(batch)   => hand it to the store;               handle_input(Persisted { .. }) when committed
 //!         Output::Load { .. }      => read from the store;                handle_input(Loaded(..))
 //!         Output::Event(event)     => tell the application
 //!         Output::Close            => drop the transport

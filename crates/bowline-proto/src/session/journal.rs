@@ -68,6 +68,10 @@ pub(crate) struct Journal {
     /// What a store has to begin with, until something is recorded.
     first: Option<Entry>,
     pending: Vec<(Seq, Entry)>,
+    /// Later than all that is pending, and not worth a commit of their own for a while.
+    lazy: Vec<Entry>,
+    /// When they are written at the latest.
+    lazy_until: Option<Timestamp>,
     with_store: Option<Batch>,
     gated: VecDeque<(Seq, Gated)>,
 }
@@ -92,6 +96,10 @@ enum StoreHealth {
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// How long a lazy entry waits for one that is not, and how many wait at most.
+const LAZY_MAX: Duration = Duration::from_millis(50);
+const LAZY_ENTRIES_MAX: usize = 1_000;
+
 impl Journal {
     pub(crate) const fn volatile() -> Self {
         Self::with_mode(Mode::Volatile)
@@ -102,7 +110,16 @@ impl Journal {
     }
 
     const fn with_mode(mode: Mode) -> Self {
-        Self { mode, next: 1, first: None, pending: Vec::new(), with_store: None, gated: VecDeque::new() }
+        Self {
+            mode,
+            next: 1,
+            first: None,
+            pending: Vec::new(),
+            lazy: Vec::new(),
+            lazy_until: None,
+            with_store: None,
+            gated: VecDeque::new(),
+        }
     }
 
     pub(crate) const fn is_durable(&self) -> bool {
@@ -116,7 +133,7 @@ impl Journal {
 
     /// Whether everything that was recorded is durable.
     pub(crate) const fn is_settled(&self) -> bool {
-        self.pending.is_empty() && self.with_store.is_none()
+        self.pending.is_empty() && self.lazy.is_empty() && self.with_store.is_none()
     }
 
     /// Whether a store failed and is not to be tried yet.
@@ -134,7 +151,26 @@ impl Journal {
         if !self.is_durable() {
             return;
         }
-        for entry in self.first.take().into_iter().chain([entry]) {
+        let first = self.first.take();
+        self.hurry();
+        for entry in first.into_iter().chain([entry]) {
+            self.next += 1;
+            self.pending.push((Seq(self.next), entry));
+        }
+    }
+
+    /// Records an entry that nothing waits for, and that does no harm if it is lost: it is written together with the next one that
+    /// is not such, or after a while.
+    pub(crate) fn record_lazily(&mut self, entry: Entry) {
+        if self.is_durable() {
+            self.lazy.push(entry);
+        }
+    }
+
+    /// Has what was recorded lazily written at once.
+    pub(crate) fn hurry(&mut self) {
+        self.lazy_until = None;
+        for entry in self.lazy.drain(..) {
             self.next += 1;
             self.pending.push((Seq(self.next), entry));
         }
@@ -182,13 +218,22 @@ impl Journal {
 
     fn not_durable(&self, which: impl Fn(&Entry) -> Option<PublicationId>) -> BTreeMap<PublicationId, bool> {
         let at_store = self.with_store.iter().flat_map(|batch| batch.entries.iter()).filter_map(&which);
-        let pending = self.pending.iter().filter_map(|(_, entry)| which(entry));
+        let pending = self.pending.iter().map(|(_, entry)| entry).chain(&self.lazy).filter_map(&which);
         at_store.map(|one| (one, true)).chain(pending.map(|one| (one, false))).collect()
     }
 
     /// The next batch for the store, if there is one, none is with the store, and the store is not failed.
     pub(crate) fn poll_batch(&mut self, now: Timestamp) -> Option<Batch> {
-        if self.pending.is_empty() || self.with_store.is_some() || self.is_failed(now) {
+        if self.with_store.is_some() || self.is_failed(now) {
+            return None;
+        }
+        if !self.lazy.is_empty() {
+            let until = *self.lazy_until.get_or_insert(now + LAZY_MAX);
+            if !self.pending.is_empty() || self.lazy.len() >= LAZY_ENTRIES_MAX || now >= until {
+                self.hurry();
+            }
+        }
+        if self.pending.is_empty() {
             return None;
         }
         let last = self.pending.last().map(|(seq, _)| *seq)?;
@@ -273,15 +318,35 @@ impl Journal {
         failed
     }
 
-    /// When the failed store is to be tried again, if something waits for it.
+    /// The store has not taken a publication of the batch that it has committed. Nothing waits for it any more, and what was recorded
+    /// of it meanwhile says nothing.
+    pub(crate) fn on_refused(&mut self, refused: PublicationId) {
+        for (_, entry) in &mut self.pending {
+            // In its place, as positions are counted.
+            if let Entry::Ended { publication, outcome, .. } = entry
+                && *publication == refused
+            {
+                *outcome = None;
+            }
+        }
+        self.gated.retain(|(_, gated)| match gated {
+            Gated::Accepted(publication)
+            | Gated::Publish { publication, .. }
+            | Gated::Pubrel { publication, .. } => *publication != refused,
+            _ => true,
+        });
+    }
+
+    /// When the failed store is to be tried again, if something waits for it, or what was recorded lazily is to be written.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match &self.mode {
-            Mode::Durable(StoreHealth::Failed { retry_at, .. })
-                if !self.pending.is_empty() && self.with_store.is_none() =>
-            {
-                Some(*retry_at)
+            Mode::Durable(_) if self.with_store.is_some() => None,
+            Mode::Durable(StoreHealth::Failed { retry_at, .. }) => {
+                let waits = !self.pending.is_empty() || !self.lazy.is_empty();
+                waits.then(|| self.lazy_until.map_or(*retry_at, |until| until.max(*retry_at)))
             }
-            _ => None,
+            Mode::Durable(StoreHealth::Well) => self.lazy_until,
+            Mode::Volatile => None,
         }
     }
 

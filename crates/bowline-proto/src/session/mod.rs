@@ -7,6 +7,7 @@ pub(crate) mod held;
 mod id_table;
 pub(crate) mod inbound;
 pub mod journal;
+mod known_keys;
 pub(crate) mod lane;
 pub(crate) mod outbound;
 pub mod outcomes;
@@ -25,6 +26,7 @@ pub(crate) mod subscriptions;
 use core::fmt;
 
 pub use journal::{Batch, Seq};
+pub use known_keys::KnownKey;
 pub use outcomes::{KeyState, KeyedOutcome, StoredOutcome};
 pub use queue_limits::QueueLimits;
 pub use stored::{Entry, Recovered, StoredSession};

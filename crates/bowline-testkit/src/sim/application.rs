@@ -2,13 +2,14 @@
 //! engine what a driver would; looks at no wire.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
-use bowline_proto::client::{Delivery, Qos0Dropped, Qos0Limits, UNROUTED, Unmatched};
+use bowline_proto::client::{Delivery, Qos0Limits, UNROUTED, Unmatched};
 use bowline_proto::packet::Subscription;
 use bowline_proto::routing::StreamId;
 use bowline_proto::session::DeliveryId;
 use bowline_proto::types::{SubscriptionOptions, TopicName};
-use bowline_proto::{PacketId, QoS, ReasonCode};
+use bowline_proto::{PacketId, QoS, ReasonCode, Timestamp};
 
 use crate::sim::World;
 use crate::sim::held::Held;
@@ -19,7 +20,7 @@ use crate::sim::wire::number_of;
 /// What an application has open and in its hands.
 #[derive(Debug, Default)]
 pub(super) struct Application {
-    streams: BTreeMap<StreamId, Stream>,
+    pub(super) streams: BTreeMap<StreamId, Stream>,
     /// QoS 1 and 2 messages that not all of their streams have finished with.
     held: BTreeMap<DeliveryId, Held>,
     /// Messages that the application has finished with and whose acknowledgement is not stored.
@@ -28,34 +29,36 @@ pub(super) struct Application {
     by_id: BTreeMap<PacketId, (DeliveryId, u64)>,
     /// How many acknowledgements are due for messages that were finished with on this connection.
     finished: BTreeMap<(PacketId, u64), u32>,
-    /// A message was abandoned: unless it comes again under its identifier, it is held until the process ends.
-    pub(super) has_abandoned: bool,
+    /// Identifiers of messages that were handed out, as they came last.
+    handed_out: BTreeSet<PacketId>,
+    /// Whose turn it is to be acknowledged, of QoS 1 and of QoS 2, and since when nothing but the engine is waited for.
+    turns: [Option<(PacketId, Timestamp)>; 2],
     /// The QoS 1 or 2 message that came last and was not handed out.
     came: Option<u64>,
     connections: u64,
-    qos0_dropped: u64,
+    pub(super) qos0_dropped: u64,
     /// The QoS 0 message that came last, and the streams that must get it or lose it.
-    qos0_due: (u64, BTreeSet<StreamId>),
+    pub(super) qos0_due: (u64, BTreeSet<StreamId>),
 }
 
 #[derive(Debug)]
-struct Stream {
-    filters: BTreeSet<usize>,
+pub(super) struct Stream {
+    pub(super) filters: BTreeSet<usize>,
     /// Whether messages are acknowledged when the application has finished with them, not when it takes them.
     is_manual: bool,
-    qos0_max: usize,
-    qos0: VecDeque<u64>,
+    pub(super) qos0_max: usize,
+    pub(super) qos0: VecDeque<u64>,
 }
 
 impl Application {
     /// Whether nothing waits for the application.
     pub(super) fn is_idle(&self) -> bool {
-        self.held.values().all(Held::is_settled)
+        self.held.values().all(|held| held.is_settled(self.connections))
     }
 
     /// The messages that wait for the application.
     pub(super) fn unsettled(&self) -> Vec<u64> {
-        self.held.values().filter(|held| !held.is_settled()).map(|held| held.number).collect()
+        self.held.values().filter(|held| !held.is_settled(self.connections)).map(|held| held.number).collect()
     }
 
     /// A connection begins.
@@ -64,6 +67,7 @@ impl Application {
         for held in self.held.values_mut() {
             held.is_let_go |= is_new_session;
         }
+        self.turns = [None; 2];
     }
 
     pub(super) fn on_stream_ended(&mut self, stream: StreamId) {
@@ -74,7 +78,7 @@ impl Application {
 
     /// What a kill takes from the application, and must come again in a session that goes on.
     pub(super) fn unfinished(&self) -> Vec<u64> {
-        let is_unfinished = |held: &&Held| !held.is_let_go && (held.is_abandoned || !held.is_loose());
+        let is_unfinished = |held: &&Held| !held.is_let_go && (held.is_abandoned() || !held.is_loose());
         let unfinished = self.held.values().filter(is_unfinished);
         unfinished.map(|held| held.number).collect()
     }
@@ -85,10 +89,13 @@ impl Application {
         }
     }
 
-    fn has_stream_for(&self, filter: usize) -> bool {
+    pub(super) fn has_stream_for(&self, filter: usize) -> bool {
         self.streams.values().any(|stream| stream.filters.contains(&filter))
     }
 }
+
+/// Writing takes less.
+const TURN_MAX: Duration = Duration::from_secs(20);
 
 impl World {
     /// Opens a stream.
@@ -165,6 +172,7 @@ impl World {
             let is_passed_over = may_be_passed_over[self.ledger.topic_of(held.number)];
             if held.is_loose() && (acknowledges || is_passed_over) {
                 held.is_let_go = true;
+                held.is_due |= acknowledges;
                 self.ledger.taken(index, held.number);
                 // It may come again before that acknowledgement is written.
                 if let Some(packet_id) = held.packet_id {
@@ -202,22 +210,35 @@ impl World {
         client.application.drop_filter(one);
         client.wire.unsubscribes(filter(one));
         client.active.remove(&one);
-        let client = &self.clients[index];
-        // What is held for nobody is held for filters without a stream.
-        let is_over = |number: u64| {
-            let topic = TopicName::from_static(TOPICS[self.ledger.topic_of(number)]).expect("a legal topic");
-            let mut later = client.wanted.iter().filter(|&&one| !client.application.has_stream_for(one));
-            filter(one).matches(&topic) && !later.any(|&one| filter(one).matches(&topic))
-        };
-        let held = client.application.held.iter().filter(|(_, held)| held.is_loose() && is_over(held.number));
-        let over: Vec<DeliveryId> = held.map(|(delivery, _)| *delivery).collect();
-        for delivery in over {
-            if let Some(held) = self.clients[index].application.held.get_mut(&delivery) {
-                held.is_let_go = true;
-            }
-        }
+        self.let_go_of_held(index, one);
         let client = &self.clients[index];
         self.ledger.unsubscribed(index, |topic| client.expects(topic));
+    }
+
+    /// What is held for nobody is held for filters without a stream. This one is wanted no longer.
+    fn let_go_of_held(&mut self, index: usize, one: usize) {
+        let client = &mut self.clients[index];
+        let application = &mut client.application;
+        for held in application.held.values_mut() {
+            let topic = TOPICS[self.ledger.topic_of(held.number)];
+            let topic = TopicName::from_static(topic).expect("a legal topic");
+            let matches = |one: usize| filter(one).matches(&topic);
+            let has_stream =
+                |one: usize| application.streams.values().any(|open| open.filters.contains(&one));
+            let is_for_later = client.wanted.iter().any(|&one| !has_stream(one) && matches(one));
+            if !matches(one) || is_for_later {
+                continue;
+            }
+            // Who abandoned it gets it again while its stream is there for it.
+            held.abandoned.retain(|stream| {
+                let open = application.streams.get(stream);
+                open.is_some_and(|open| *stream == UNROUTED || open.filters.iter().any(|&one| matches(one)))
+            });
+            if held.is_loose() && !held.is_abandoned() {
+                held.is_let_go = true;
+                held.is_due = true;
+            }
+        }
     }
 
     pub(super) fn on_delivery(&mut self, index: usize, delivery: Delivery) {
@@ -235,6 +256,7 @@ impl World {
         let is_new = !application.held.contains_key(&id);
         application.came = application.came.filter(|came| *came != number);
         application.by_id.extend(delivery.packet_id.map(|packet_id| (packet_id, (id, number))));
+        application.handed_out.extend(delivery.packet_id);
         let came_in = application.connections;
         let held = application.held.entry(id).or_insert_with(|| Held {
             number,
@@ -242,10 +264,12 @@ impl World {
             waiting: Vec::new(),
             in_hand: Vec::new(),
             is_let_go: false,
-            is_abandoned: false,
+            is_due: false,
+            abandoned: Vec::new(),
             came_in,
         });
-        held.is_abandoned = false;
+        held.is_due = false;
+        held.abandoned.retain(|stream| !streams.contains(stream));
         let twice =
             streams.iter().find(|stream| held.waiting.contains(stream) || held.in_hand.contains(stream));
         let twice = twice.copied();
@@ -257,6 +281,8 @@ impl World {
         if is_new {
             let verdict = self.ledger.handed(index, number, delivery.message.qos);
             self.judge(verdict);
+        } else {
+            self.ledger.handed_again(index, number);
         }
         for stream in streams {
             let (after, life) = (self.taking_time(index), self.clients[index].life);
@@ -266,17 +292,25 @@ impl World {
 
     /// The filter of a message is unsubscribed: nobody gets it any more.
     pub(super) fn on_withdrawn(&mut self, index: usize, stream: StreamId, delivery: DeliveryId) {
-        if let Some(held) = self.clients[index].application.held.get_mut(&delivery) {
-            held.waiting.retain(|one| *one != stream);
-            if held.is_loose() {
-                held.is_let_go = true;
-                self.ledger.taken(index, held.number);
-                let due = held.packet_id.map(|packet_id| (packet_id, held.number));
-                if let Some(due) = due {
-                    *self.clients[index].application.finished.entry(due).or_default() += 1;
-                }
-            }
+        let client = &mut self.clients[index];
+        let Some(held) = client.application.held.get_mut(&delivery) else { return };
+        held.waiting.retain(|one| *one != stream);
+        held.abandoned.retain(|one| *one != stream);
+        if !held.is_loose() || held.is_abandoned() {
+            return;
         }
+        held.is_let_go = true;
+        let (number, packet_id) = (held.number, held.packet_id);
+        let topic = TopicName::from_static(TOPICS[self.ledger.topic_of(number)]).expect("a legal topic");
+        let is_for_later = client.is_wanted_without_stream(&topic);
+        let application = &mut client.application;
+        if let Some(held) = application.held.get_mut(&delivery) {
+            held.is_due = !is_for_later;
+        }
+        if let Some(packet_id) = packet_id {
+            *application.finished.entry((packet_id, number)).or_default() += 1;
+        }
+        self.ledger.taken(index, number);
     }
 
     /// What was acknowledged was taken by the application, or withdrawn from it, which is told after the wire has it.
@@ -300,6 +334,37 @@ impl World {
             let verdict = self.prove(index, id, number);
             self.judge(verdict);
         }
+        let verdict = self.look_at_turns(index);
+        self.judge(verdict);
+    }
+
+    /// Nothing that an application has finished with, or that nobody wants, holds up acknowledgements. A durable client may
+    /// have to wait for its disk.
+    fn look_at_turns(&mut self, index: usize) -> Result<(), String> {
+        let (now, client) = (self.now, &mut self.clients[index]);
+        let is_active = client.engine.state_name() == "Active" && !client.is_durable();
+        let application = &mut client.application;
+        for (turn, first) in application.turns.iter_mut().zip(client.wire.first_due()) {
+            let is_due = |&(id, number): &(PacketId, u64)| {
+                let of_id = application.by_id.get(&id).filter(|_| application.handed_out.contains(&id));
+                let of_id = of_id.filter(|(_, handed_out)| *handed_out == number);
+                of_id.is_some_and(|(delivery, _)| {
+                    application.held.get(delivery).is_none_or(|held| held.is_due)
+                })
+            };
+            let first = first.filter(|first| is_active && is_due(first)).map(|(id, _)| id);
+            match (*turn, first) {
+                (Some((id, since)), Some(same)) if id == same => {
+                    if now > since + TURN_MAX {
+                        return Err(format!(
+                            "client {index}: the acknowledgement of {id} holds up others for nobody"
+                        ));
+                    }
+                }
+                _ => *turn = first.map(|id| (id, now)),
+            }
+        }
+        Ok(())
     }
 
     fn prove(&mut self, index: usize, id: PacketId, number: u64) -> Result<(), String> {
@@ -362,14 +427,14 @@ impl World {
             let abandoned = client.engine.abandon(delivery, stream);
             // In a lost session nothing comes again.
             held.is_let_go |= abandoned.is_err();
-            held.is_abandoned |= abandoned.is_ok();
-            client.application.has_abandoned = true;
+            held.abandoned.extend(abandoned.ok().map(|()| stream));
+            self.ledger.must_come_again(index, held.number);
             self.counts.abandoned += 1;
             self.log.note(self.now, || format!("client {index}: abandons {delivery:?} in {stream:?}"));
             return;
         }
         let (number, packet_id, is_last) =
-            (held.number, held.packet_id, held.is_loose() && !held.is_abandoned);
+            (held.number, held.packet_id, held.is_loose() && !held.is_abandoned());
         let rejects = client.plan.rejects && self.random.once_in(4);
         let reason = if rejects { ReasonCode::UnspecifiedError } else { ReasonCode::Success };
         if is_last {
@@ -391,7 +456,7 @@ impl World {
         }
     }
 
-    fn taking_time(&mut self, index: usize) -> std::time::Duration {
+    pub(super) fn taking_time(&mut self, index: usize) -> std::time::Duration {
         let most = self.clients[index].plan.takes_within;
         self.random.up_to(most)
     }
@@ -404,12 +469,19 @@ impl World {
         client.application.came = Some(number);
         // What came under this identifier before has no acknowledgement any more, and comes under another one.
         let connection = client.application.connections;
+        let mut is_held = false;
         if let Some((delivery, before)) = client.application.by_id.get(&packet_id)
             && let Some(held) = client.application.held.get_mut(delivery)
         {
-            held.is_let_go |= *before != number;
+            is_held = *before == number;
+            held.is_let_go |= !is_held;
             // Whoever abandoned it gets it again, or it goes to others, or is held for whoever comes.
-            held.is_abandoned &= std::mem::replace(&mut held.came_in, connection) == connection;
+            if std::mem::replace(&mut held.came_in, connection) != connection {
+                held.abandoned.clear();
+            }
+        }
+        if !is_held {
+            client.application.handed_out.remove(&packet_id);
         }
         let mut streams = client.application.streams.values().flat_map(|stream| &stream.filters);
         let is_for_nobody = !streams.any(|&one| filter(one).matches(&name));
@@ -419,70 +491,6 @@ impl World {
         }
         if is_for_nobody && (is_acknowledged || client.has_unwanted(topic)) {
             *client.application.finished.entry((packet_id, number)).or_default() += 1;
-        }
-    }
-
-    /// A QoS 0 message is on the wire: every stream that it matches has to get it, or to be told that it is lost.
-    pub(super) fn expect_qos0(&mut self, index: usize, number: u64) {
-        let topic = TopicName::from_static(TOPICS[self.ledger.topic_of(number)]).expect("a legal topic");
-        let client = &mut self.clients[index];
-        if client.engine.state_name() != "Active" {
-            return;
-        }
-        let matches = |one: &usize| client.active.contains(one) && filter(*one).matches(&topic);
-        let streams = client.application.streams.iter();
-        let due = streams.filter(|(_, stream)| stream.filters.iter().any(matches)).map(|(id, _)| *id);
-        client.application.qos0_due = (number, due.collect());
-    }
-
-    fn on_qos0(&mut self, index: usize, number: u64, streams: &[StreamId]) {
-        for &id in streams {
-            let (after, life) = (self.taking_time(index), self.clients[index].life);
-            let application = &mut self.clients[index].application;
-            application.qos0_due.1.remove(&id);
-            let Some(stream) = application.streams.get_mut(&id) else { continue };
-            stream.qos0.push_back(number);
-            let (waiting, most) = (stream.qos0.len(), stream.qos0_max.max(1));
-            self.schedule(after, Task::TakeQos0 { client: index, life, stream: id });
-            if waiting > most {
-                self.judge(Err(format!(
-                    "client {index}: {waiting} QoS 0 messages wait in {id:?}, at most {most} may"
-                )));
-            }
-        }
-        let topic = TOPICS[self.ledger.topic_of(number)];
-        let application = &self.clients[index].application;
-        let is_for_others =
-            streams.contains(&UNROUTED) && application.qos0_due.1.iter().any(|id| *id != UNROUTED);
-        if is_for_others {
-            self.judge(Err(format!(
-                "client {index} got message {number} to {topic} unrouted, and has a stream"
-            )));
-        }
-    }
-
-    pub(super) fn on_qos0_dropped(&mut self, index: usize, id: StreamId, which: Qos0Dropped) {
-        self.counts.qos0_dropped += 1;
-        let application = &mut self.clients[index].application;
-        application.qos0_dropped += 1;
-        let Some(stream) = application.streams.get_mut(&id) else { return };
-        let (waiting, most) = (stream.qos0.len(), stream.qos0_max.max(1));
-        match which {
-            Qos0Dropped::Newest => _ = application.qos0_due.1.remove(&id),
-            Qos0Dropped::Oldest => _ = stream.qos0.pop_front(),
-        }
-        if waiting < most {
-            let what = format!("client {index}: {id:?} lost a QoS 0 message with {waiting} of {most} in it");
-            self.judge(Err(what));
-        }
-    }
-
-    /// The application takes the oldest QoS 0 message of a stream.
-    pub(super) fn take_qos0(&mut self, index: usize, id: StreamId) {
-        let client = &mut self.clients[index];
-        let Some(stream) = client.application.streams.get_mut(&id) else { return };
-        if stream.qos0.pop_front().is_some() {
-            client.engine.take_qos0(id);
         }
     }
 }

@@ -145,6 +145,12 @@ impl Client {
         self.active.iter().any(|&index| filter(index).matches(&topic))
     }
 
+    /// Whether a filter that has no stream at the moment matches.
+    pub(super) fn is_wanted_without_stream(&self, topic: &TopicName) -> bool {
+        let mut idle = self.wanted.iter().filter(|&&one| !self.application.has_stream_for(one));
+        idle.any(|&one| filter(one).matches(topic))
+    }
+
     /// The limit on unanswered publications, where the broker's is this.
     pub(super) fn quota(&self, receive_maximum: Option<NonZeroU16>) -> usize {
         let granted = receive_maximum.map_or(u16::MAX, NonZeroU16::get);

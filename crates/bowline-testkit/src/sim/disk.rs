@@ -67,7 +67,7 @@ impl Disk {
             self.doubtful.clear();
         }
         self.apply(&batch.entries, batch.entries.len());
-        Some(Input::Persisted(last))
+        Some(Input::Persisted { last, known: Vec::new() })
     }
 
     /// The batch under way fails, and nothing of it is on the disk.

@@ -122,9 +122,6 @@ impl World {
         self.new_limits(0);
         for index in 0..self.clients.len() {
             self.open_unrouted(index);
-            if self.clients[index].application.has_abandoned {
-                self.stop(index);
-            }
         }
         // A direction that ended alone, or that is to be cut some bytes later, would stay so for ever.
         let links: Vec<usize> = self.links.keys().copied().collect();

@@ -14,8 +14,10 @@ pub(super) struct Held {
     pub(super) in_hand: Vec<StreamId>,
     /// Nobody needs to get it any more: its session is gone, or its filter.
     pub(super) is_let_go: bool,
-    /// An application dropped it without finishing with it: it comes again, and is not acknowledged before.
-    pub(super) is_abandoned: bool,
+    /// Nobody but the engine is waited for: it has to acknowledge it when its turn comes.
+    pub(super) is_due: bool,
+    /// Streams whose application dropped it without finishing with it: it comes again, and is not acknowledged before.
+    pub(super) abandoned: Vec<StreamId>,
     /// On which connection it came last.
     pub(super) came_in: u64,
 }
@@ -25,7 +27,13 @@ impl Held {
         self.waiting.is_empty() && self.in_hand.is_empty()
     }
 
-    pub(super) const fn is_settled(&self) -> bool {
-        self.is_loose() && self.is_let_go
+    pub(super) const fn is_abandoned(&self) -> bool {
+        !self.abandoned.is_empty()
+    }
+
+    /// Whether nothing is to be done about it on the connection of this number. What was abandoned, and has not come on it,
+    /// waits for the broker; the books know whether it must come.
+    pub(super) const fn is_settled(&self, connection: u64) -> bool {
+        self.is_loose() && (self.is_let_go || self.is_abandoned() && self.came_in < connection)
     }
 }

@@ -248,6 +248,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// A client's application is handed a message again that it had let go of.
+    pub(super) fn handed_again(&mut self, client: usize, number: u64) {
+        self.awaited.remove(&(client, number));
+    }
+
     /// The application has finished with a message, or was told that it will not get it.
     pub(super) fn taken(&mut self, client: usize, number: u64) {
         self.got.entry((client, number)).or_default().is_taken = true;
@@ -279,7 +284,7 @@ impl Ledger {
         self.got.entry((client, number)).or_default().is_expected = false;
     }
 
-    /// The application had not finished with a message when its process ended: it comes again.
+    /// The application had not finished with a message when its process ended, or let go of it: it comes again.
     pub(super) fn must_come_again(&mut self, client: usize, number: u64) {
         let must_come = |got: &Got| got.is_expected && !got.is_taken && !got.is_acknowledged;
         if self.got.get(&(client, number)).is_some_and(must_come) {

@@ -14,6 +14,7 @@ mod log;
 mod manners;
 mod network;
 mod plan;
+mod qos0;
 mod tasks;
 mod wire;
 

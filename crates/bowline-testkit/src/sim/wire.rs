@@ -87,6 +87,16 @@ impl Wire {
         self.came_as.insert(number, id).filter(|before| *before != id).map(|_| number)
     }
 
+    /// The identifiers whose PUBACK and PUBREC are due first, and which message came last under each. One that came again may
+    /// have its answer already.
+    pub(super) fn first_due(&self) -> [Option<(PacketId, u64)>; 2] {
+        let first = |due: &Vec<Due>| {
+            let id = due.first().filter(|due| !due.is_repeated)?.id;
+            Some((id, self.inbound.get(&id).copied()?))
+        };
+        [first(&self.arrived[0]), first(&self.arrived[1])]
+    }
+
     /// The application does not want a filter any more.
     pub(super) fn unsubscribes(&mut self, filter: TopicFilter) {
         self.unsubscribing.push(filter.clone());

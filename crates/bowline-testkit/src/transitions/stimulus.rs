@@ -111,7 +111,7 @@ impl Stimulus {
             Self::Transmitted => scene.input(Input::Transmitted(Outgoing::new())),
             Self::Closed => scene.input(Input::Closed),
             Self::TransportFailed => scene.input(Input::TransportFailed),
-            Self::Persisted => scene.input(Input::Persisted(Seq::default())),
+            Self::Persisted => scene.input(Input::Persisted { last: Seq::default(), known: Vec::new() }),
             Self::PersistFailed => scene.input(Input::PersistFailed),
             Self::Loaded => scene.input(Input::Loaded(Vec::new())),
             Self::LoadFailed => scene.input(Input::LoadFailed),

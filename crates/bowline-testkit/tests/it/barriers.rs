@@ -1,8 +1,10 @@
 //! The barriers B1 to B9 of a durable session: what must be in the store before something else may happen. In each test
 //! nothing happens before the commit, and it happens after.
 
+use core::time::Duration;
+
 use bowline_proto::client::{Event, Outcome, Qos0Limits};
-use bowline_proto::packet::{Ack, Packet};
+use bowline_proto::packet::{Ack, Disconnect, Packet};
 use bowline_proto::session::Entry;
 use bowline_proto::types::QoS;
 use bowline_proto::{ReasonCode, Version};
@@ -335,6 +337,37 @@ fn b9_who_we_are_to_the_broker_is_stored_before_the_session_is_used() {
     assert_eq!((connect.client_id.as_str(), connect.clean_start), ("assigned-1", false));
 }
 
+#[test]
+fn the_end_of_a_success_is_stored_with_what_comes_next_or_after_a_while_or_when_the_client_ends() {
+    for version in Version::ALL {
+        let mut rig = connected_on_demand(durable(version));
+        let acknowledged = |rig: &mut ClientRig, payload: &'static str| {
+            publish1(rig, payload);
+            rig.commit();
+            let id = published_id(rig);
+            rig.broker(puback(id));
+            assert_eq!(rig.outcomes().len(), 1, "it is told at once");
+            assert_eq!(rig.store.waiting(), [], "and is worth no commit");
+        };
+        acknowledged(&mut rig, "1");
+        publish1(&mut rig, "2");
+        assert!(matches!(rig.store.waiting()[..], [Entry::Ended { .. }, Entry::Accepted(_)]));
+        rig.commit();
+        let id = published_id(&mut rig);
+        rig.broker(puback(id));
+        assert_eq!(rig.outcomes().len(), 1);
+        rig.advance(Duration::from_millis(49));
+        assert_eq!(rig.store.waiting(), []);
+        rig.advance(Duration::from_millis(1));
+        assert!(matches!(rig.store.waiting()[..], [Entry::Ended { .. }]));
+        rig.commit();
+        acknowledged(&mut rig, "3");
+        rig.engine.disconnect(Disconnect::new(ReasonCode::Success), rig.now).unwrap();
+        rig.settle();
+        assert!(matches!(rig.store.waiting()[..], [Entry::Ended { .. }]));
+    }
+}
+
 /// Subscribes, publishes and receives at every QoS, loses the connection and comes back.
 fn do_everything(rig: &mut ClientRig) {
     let stream = rig.subscribed("in", QoS::ExactlyOnce);
@@ -395,6 +428,7 @@ fn what_is_stored_for_a_message_does_not_grow_with_the_window() {
         rig.broker(pubrec(id));
         rig.broker(pubcomp(id));
     }
+    rig.advance(Duration::from_secs(1));
     assert_eq!(rig.store.log().len() - before, 3_000, "one for PUBREC, one for the end");
 }
 

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use bowline_proto::client::Outcome;
 use bowline_proto::error::{PublishErrorKind, RequestError};
 use bowline_proto::packet::{Ack, Packet};
 use bowline_proto::session::{Entry, KeyState, KeyedOutcome, PublicationId, StoredOutcome};
 use bowline_proto::types::{Message, QoS};
 use bowline_proto::{ReasonCode, Text, Version};
-use bowline_testkit::{ClientRig, Commit};
+use bowline_testkit::ClientRig;
 
 use crate::script::{
     accepted, acknowledged, clean, connect_durably, connected_on_demand, durable, expiring, kept, message,
@@ -158,30 +157,4 @@ fn a_key_needs_a_durable_session_a_qos_above_zero_and_a_legal_length() {
     }
     let longest = Text::try_from("k".repeat(1_024)).unwrap();
     assert!(rig.engine.publish_keyed(message("x", QoS::AtLeastOnce), longest, rig.now).is_ok());
-}
-
-#[test]
-fn a_key_is_refused_while_its_publication_goes_on_and_free_when_it_could_not_be_stored() {
-    let mut rig = connected_on_demand(durable(Version::V5));
-    let publication = publish_keyed(&mut rig, message("x", QoS::AtLeastOnce), "k");
-    let pending = PublishErrorKind::KeyPending(publication);
-    assert_eq!(refusal(&mut rig, QoS::AtLeastOnce, text("k")), pending);
-    rig.commit();
-    assert_eq!(refusal(&mut rig, QoS::AtLeastOnce, text("k")), pending);
-    let id = published_id(&mut rig);
-    rig.broker(puback(id));
-    rig.commit();
-    publish_keyed(&mut rig, message("once more", QoS::AtLeastOnce), "k");
-    rig.commit();
-    rig.events();
-
-    let failed = publish_keyed(&mut rig, message("y", QoS::AtLeastOnce), "other");
-    let answer = rig.store.fail_next().unwrap();
-    rig.input(answer);
-    let message = message("y", QoS::AtLeastOnce);
-    assert_eq!(rig.outcomes(), [(failed, Outcome::StoreFailed { message: message.clone() })]);
-    rig.store.commit = Commit::AtOnce;
-    rig.advance(Duration::from_secs(1));
-    publish_keyed(&mut rig, message, "other");
-    assert!(matches!(rig.store.outcome("other"), KeyState::Pending(_)));
 }

@@ -18,6 +18,8 @@ mod holders;
 mod inbound_model;
 mod keep_alive;
 mod keyed;
+mod keyed_lives;
+mod known_keys;
 mod leniency;
 mod loss_classes;
 mod paging;

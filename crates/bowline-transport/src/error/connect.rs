@@ -87,6 +87,8 @@ pub enum ConnectError {
     BrokenOff {
         /// Who.
         peer: String,
+        /// What carried the bytes, as [`StreamDescription::transport`](crate::StreamDescription::transport) says it.
+        transport: &'static str,
         /// What the operating system said.
         source: io::Error,
     },
@@ -94,6 +96,36 @@ pub enum ConnectError {
     SpeaksTls {
         /// Who.
         peer: String,
+    },
+    /// The other side answered in HTTP what was said to it in MQTT: a web server, or a broker's port for WebSocket.
+    SpeaksHttp {
+        /// Who.
+        peer: String,
+        /// What carried the bytes, as [`StreamDescription::transport`](crate::StreamDescription::transport) says it.
+        transport: &'static str,
+        /// The status of the answer, if it has one.
+        status: Option<u16>,
+    },
+    /// What the other side said first can be no MQTT.
+    NotMqtt {
+        /// Who.
+        peer: String,
+        /// What it is, if it can be told. What was sent is not shown: it might repeat a secret that it was sent.
+        protocol: Option<&'static str>,
+    },
+    /// The other side took the connection, and ended it before it had said anything.
+    Closed {
+        /// Who.
+        peer: String,
+        /// What carried the bytes, as [`StreamDescription::transport`](crate::StreamDescription::transport) says it.
+        transport: &'static str,
+    },
+    /// The other side took the connection, and said nothing as long as it was waited for.
+    Silent {
+        /// Who.
+        peer: String,
+        /// What carried the bytes, as [`StreamDescription::transport`](crate::StreamDescription::transport) says it.
+        transport: &'static str,
     },
     /// The Unix socket cannot be connected to.
     Socket {
@@ -141,6 +173,14 @@ pub enum ConnectErrorKind {
     BrokenOff,
     /// The other side wants TLS.
     SpeaksTls,
+    /// The other side speaks HTTP, and wants WebSocket if it is a broker.
+    SpeaksHttp,
+    /// The other side speaks neither MQTT, nor TLS, nor HTTP.
+    NotMqtt,
+    /// The other side took the connection, and ended it before it had said anything.
+    Closed,
+    /// The other side took the connection, and said nothing in time.
+    Silent,
     /// TLS could not be agreed on, or its settings cannot be used. A handshake that takes too long is
     /// [`TimedOut`](Self::TimedOut).
     #[cfg(feature = "tls")]
@@ -173,6 +213,10 @@ impl ConnectError {
             }
             Self::BrokenOff { .. } => ConnectErrorKind::BrokenOff,
             Self::SpeaksTls { .. } => ConnectErrorKind::SpeaksTls,
+            Self::SpeaksHttp { .. } => ConnectErrorKind::SpeaksHttp,
+            Self::NotMqtt { .. } => ConnectErrorKind::NotMqtt,
+            Self::Closed { .. } => ConnectErrorKind::Closed,
+            Self::Silent { .. } => ConnectErrorKind::Silent,
             Self::Socket { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ConnectErrorKind::Refused,
                 io::ErrorKind::TimedOut => ConnectErrorKind::TimedOut,
@@ -219,7 +263,13 @@ impl Error for ConnectError {
             #[cfg(feature = "websocket")]
             Self::WebSocket { source } => source.source(),
             Self::Custom { source } => source.source(),
-            Self::NoAddress { .. } | Self::TimedOut { .. } | Self::SpeaksTls { .. } => None,
+            Self::NoAddress { .. }
+            | Self::TimedOut { .. }
+            | Self::SpeaksTls { .. }
+            | Self::SpeaksHttp { .. }
+            | Self::NotMqtt { .. }
+            | Self::Closed { .. }
+            | Self::Silent { .. } => None,
         }
     }
 }

@@ -58,11 +58,6 @@ impl fmt::Display for ConnectError {
                     List(attempts)
                 )
             }
-            Self::BrokenOff { peer, source } => write!(
-                f,
-                "{peer} broke off the connection before it said anything ({source}): check that it speaks MQTT there, and whether it wants TLS (mqtts://)"
-            ),
-            Self::SpeaksTls { peer } => write!(f, "{peer} speaks TLS: {SPEAKS_TLS_ADVICE}"),
             Self::Socket { path, source } => {
                 write!(f, "connecting to the socket {} failed ({source}): ", path.display())?;
                 f.write_str(socket_advice(source))
@@ -72,11 +67,67 @@ impl fmt::Display for ConnectError {
             #[cfg(feature = "websocket")]
             Self::WebSocket { source } => source.fmt(f),
             Self::Custom { source } => source.fmt(f),
+            answered => answered.fmt_answer(f),
         }
     }
 }
 
-const SPEAKS_TLS_ADVICE: &str = "connect with mqtts://, or to the broker's port without TLS, usually 1883";
+impl ConnectError {
+    /// What came of a connection that the other side has taken.
+    fn fmt_answer(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BrokenOff { peer, transport, source } => write!(
+                f,
+                "{peer} broke off the connection before it said anything ({source}): check {}",
+                who_is_there(transport)
+            ),
+            Self::SpeaksTls { peer } => write!(
+                f,
+                "{peer} speaks TLS: connect with mqtts:// (wss:// for WebSocket), or to the broker's port without TLS, usually 1883"
+            ),
+            Self::SpeaksHttp { peer, transport, status } => {
+                write!(f, "{peer} answered in HTTP")?;
+                if let Some(status) = status {
+                    write!(f, ", with the status {status}")?;
+                }
+                f.write_str(match *transport {
+                    "tls" => ": connect with wss://, or to the broker's port for mqtts://, usually 8883",
+                    _ => ": connect with ws:// (wss:// if it wants TLS), or to the broker's port for mqtt://, usually 1883",
+                })
+            }
+            Self::NotMqtt { peer, protocol: Some(protocol) } => {
+                write!(f, "{peer} speaks {protocol}: {NOT_MQTT_ADVICE}")
+            }
+            Self::NotMqtt { peer, protocol: None } => {
+                write!(f, "{peer} sent something that is not MQTT: {NOT_MQTT_ADVICE}")
+            }
+            Self::Closed { peer, transport } => write!(
+                f,
+                "{peer} closed the connection without a word: check that it takes this version of MQTT and this client (its log may say so), {}",
+                who_is_there(transport)
+            ),
+            Self::Silent { peer, transport } => write!(
+                f,
+                "{peer} took the connection and said nothing within the connect timeout: check {}, or raise the timeout",
+                who_is_there(transport)
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+const NOT_MQTT_ADVICE: &str = "connect to the port of an MQTT broker, usually 1883, or 8883 for mqtts://";
+
+/// What to look at if the other side does not say who it is.
+const fn who_is_there(transport: &str) -> &'static str {
+    match transport.as_bytes() {
+        b"tls" => {
+            "that an MQTT broker listens there, and whether it wants WebSocket (wss://) or a client certificate"
+        }
+        b"websocket" => "port and path, and that they lead to an MQTT broker",
+        _ => "that an MQTT broker listens there, and whether it wants TLS (mqtts://) or WebSocket (ws://)",
+    }
+}
 
 /// What to do about it.
 fn socket_advice(source: &io::Error) -> &'static str {

@@ -27,7 +27,7 @@ impl TlsError {
             None => {
                 let text = match side {
                     Side::Client => format!(
-                        "{peer} closed the connection during the TLS handshake ({error}): check that its port speaks TLS, usually 8883"
+                        "{peer} closed the connection during the TLS handshake ({error}): check that its port speaks TLS, usually 8883, or 443 for wss://"
                     ),
                     Side::Server => {
                         format!("the client {peer} closed the connection during the TLS handshake ({error})")
@@ -87,7 +87,7 @@ fn explained(side: Side, peer: &str, error: &Error) -> (Kind, String) {
                     "{peer} does not speak TLS: connect with mqtt:// (ws:// instead of wss://), or to the port where the broker speaks TLS, usually 8883"
                 ),
                 Side::Server => {
-                    format!("the client {peer} does not speak TLS: it has to connect with mqtts://")
+                    format!("the client {peer} does not speak TLS: it has to connect with mqtts:// or wss://")
                 }
             };
             (Kind::NotTls, text)

@@ -11,13 +11,16 @@ use tokio::net::{UnixListener, UnixStream};
 use crate::error::{AcceptError, ListenError};
 use crate::listener::{AcceptFuture, Listener};
 use crate::stream::Stream;
+use crate::unix::turn::Turn;
 
 /// Listens on a Unix socket.
 ///
 /// **The file.** Binding makes the file of the socket, with the permissions that the process's umask leaves: who may write
 /// to it may connect. A socket file that a server has left behind when it was killed is taken over: if nobody answers on
 /// it, it is removed and made anew. A socket on which somebody does answer, and anything that is no socket, is never
-/// touched; binding fails instead. Dropping the acceptor removes the file, if it is still its own.
+/// touched; binding fails instead. Of several acceptors that want the same path at the same time, in whatever processes, one gets it
+/// and the others fail; this holds on Linux and Android, where they take turns by a name in the network namespace. Elsewhere two that
+/// take over a socket at the same moment can remove each other's. Dropping the acceptor removes the file, if it is still its own.
 #[derive(Debug)]
 pub struct UnixAcceptor {
     listener: UnixListener,
@@ -83,6 +86,8 @@ impl Listener for UnixAcceptor {
 
 fn bound(path: &Path) -> io::Result<(UnixListener, FileId)> {
     let address = SockAddr::unix(path)?;
+    // A socket that is not yet listened on looks as if it were left behind.
+    let _turn = Turn::take(path)?;
     if let Ok(found) = symlink_metadata(path) {
         remove_stale(path, &address, &found)?;
     }

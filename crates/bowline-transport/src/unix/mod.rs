@@ -2,6 +2,7 @@
 
 mod acceptor;
 mod connector;
+mod turn;
 
 pub use acceptor::UnixAcceptor;
 pub use connector::UnixConnector;

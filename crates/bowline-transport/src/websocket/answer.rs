@@ -1,8 +1,10 @@
 //! The server's side of the handshake: judges the request and answers. Knows no time limit.
 
-use std::io;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 use crate::stream::{Side, Stream};
 use crate::sub_protocol::SubProtocol;
@@ -10,6 +12,15 @@ use crate::websocket::head::{self, HEADERS_MAX, Head};
 use crate::websocket::options::Limits;
 use crate::websocket::upgrade::framed;
 use crate::websocket_error::WebSocketError;
+
+/// The first byte of an MQTT client.
+const CONNECT: u8 = 0x10;
+
+/// The first byte of a TLS client.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// How much of what is not taken is read all the same.
+const DRAINED_BYTES_MAX: usize = 256 * 1024;
 
 /// What a server says to a request that it does not take.
 struct Refusal {
@@ -27,13 +38,17 @@ pub(super) async fn answer(
 ) -> Result<Stream, WebSocketError> {
     let peer = stream.description().peer().to_owned();
     let failed = |source| WebSocketError::Io { peer: peer.clone(), source };
-    let judged = match head::read(&mut stream).await.map_err(failed)? {
+    let judged = match head::read(&mut stream, head::can_begin_request).await.map_err(failed)? {
         Head::Whole(request, rest) => judge(&request, path).and_then(|accepted| {
             // A client has to wait for the answer; what comes before it was meant for something between.
             if rest.is_empty() { Ok(accepted) } else { Err(Refusal::bad("it goes on without an answer")) }
         }),
         Head::TooLong => Err(Refusal::bad("it is longer than 16 KiB")),
-        Head::Ended(_) => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
+        Head::NotHttp(start) => Err(Refusal::bad(what_it_is(&start))),
+        Head::Ended => {
+            let problem = "it ended the connection before its request was whole";
+            return Err(WebSocketError::Handshake { peer, problem });
+        }
     };
     match judged {
         Ok((accept, sub_protocol)) => {
@@ -50,9 +65,35 @@ pub(super) async fn answer(
                 "HTTP/1.1 {status}\r\n{headers}Content-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{problem}\n",
                 problem.len() + 1
             );
+            drain(&mut stream).await;
             stream.write_all(response.as_bytes()).await.map_err(failed)?;
             stream.shutdown().await.map_err(failed)?;
             Err(WebSocketError::Handshake { peer, problem })
+        }
+    }
+}
+
+/// What somebody says who does not speak HTTP.
+fn what_it_is(start: &[u8]) -> &'static str {
+    match start {
+        [CONNECT, ..] => "it is MQTT without WebSocket; connect with ws:// or wss://",
+        [TLS_HANDSHAKE, ..] => "it is TLS, which is not spoken here; connect with ws://",
+        _ => "it is not HTTP",
+    }
+}
+
+/// Reads what is there without waiting for more: a socket that is closed with unread bytes is reset, and with that the client
+/// would lose the answer.
+async fn drain(stream: &mut Stream) {
+    let mut bytes = [0; 1024];
+    for _ in 0..DRAINED_BYTES_MAX / bytes.len() {
+        let is_there = poll_fn(|cx| {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = Pin::new(&mut *stream).poll_read(cx, &mut buffer);
+            Poll::Ready(matches!(read, Poll::Ready(Ok(()))) && !buffer.filled().is_empty())
+        });
+        if !is_there.await {
+            return;
         }
     }
 }

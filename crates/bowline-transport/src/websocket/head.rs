@@ -16,6 +16,12 @@ pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Most headers.
 pub(super) const HEADERS_MAX: usize = 64;
 
+/// The longest name of a method that is waited for.
+const METHOD_BYTES_MAX: usize = 16;
+
+/// How a server that expects TLS answers what is not TLS: with an alert.
+pub(super) const TLS_ALERT: [u8; 2] = [0x15, 0x03];
+
 /// What every server appends to the key, by RFC 6455.
 const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -25,19 +31,24 @@ pub(super) enum Head {
     Whole(BytesMut, Bytes),
     /// More than a head can have.
     TooLong,
-    /// The end of the stream, after this.
-    Ended(BytesMut),
+    /// What is no head, as far as it was read.
+    NotHttp(BytesMut),
+    /// The end of the stream.
+    Ended,
 }
 
-/// Reads a head.
+/// Reads a head. `can_begin` says whether a head can begin with these bytes; what cannot is not waited for.
 ///
 /// # Errors
 ///
 /// What the stream says.
-pub(super) async fn read(stream: &mut Stream) -> io::Result<Head> {
+pub(super) async fn read(stream: &mut Stream, can_begin: impl Fn(&[u8]) -> bool) -> io::Result<Head> {
     let mut head = BytesMut::new();
     let mut searched = 0;
     loop {
+        if !can_begin(&head) {
+            return Ok(Head::NotHttp(head));
+        }
         if let Some(at) = head[searched..].windows(4).position(|window| window == b"\r\n\r\n") {
             let rest = head.split_off(searched + at + 4).freeze();
             return Ok(Head::Whole(head, rest));
@@ -48,8 +59,27 @@ pub(super) async fn read(stream: &mut Stream) -> io::Result<Head> {
         }
         head.reserve(1024);
         if stream.read_buf(&mut head).await? == 0 {
-            return Ok(Head::Ended(head));
+            return Ok(Head::Ended);
         }
+    }
+}
+
+/// Whether an answer in HTTP can begin like this. One byte may also be that of a TLS alert, of which the second tells more.
+pub(super) fn can_begin_answer(bytes: &[u8]) -> bool {
+    const START: &[u8] = b"HTTP/";
+    let count = bytes.len().min(START.len());
+    bytes[..count] == START[..count] || bytes == [TLS_ALERT[0]]
+}
+
+/// Whether a request in HTTP can begin like this: with the name of a method and a space, after empty lines.
+pub(super) fn can_begin_request(bytes: &[u8]) -> bool {
+    let lines = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let line = &bytes[lines..];
+    let letters = line.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    match line.get(letters) {
+        Some(b' ') => letters > 0,
+        Some(_) => false,
+        None => letters <= METHOD_BYTES_MAX,
     }
 }
 

@@ -13,8 +13,7 @@ use crate::websocket_error::WebSocketError;
 /// Most characters of a server's sub-protocol that an error shows.
 const SHOWN_MAX: usize = 64;
 
-/// How a server that expects TLS answers what is not TLS: with an alert.
-const TLS_ALERT: [u8; 2] = [0x15, 0x03];
+const NOT_HTTP: &str = "its answer is not HTTP; check the port";
 
 /// Makes a WebSocket of an open stream.
 pub(super) async fn upgrade(
@@ -24,19 +23,26 @@ pub(super) async fn upgrade(
 ) -> Result<Stream, WebSocketError> {
     let peer = || handshake.endpoint().host_and_port();
     let failed = |source| WebSocketError::Io { peer: peer(), source };
+    let is_encrypted = stream.description().transport() == "tls";
     let key = head::new_key().map_err(failed)?;
     stream.write_all(handshake.request(&key).as_bytes()).await.map_err(failed)?;
     stream.flush().await.map_err(failed)?;
     let wrong = |problem| WebSocketError::Handshake { peer: peer(), problem };
-    let (answer, rest) = match head::read(&mut stream).await.map_err(failed)? {
+    let (answer, rest) = match head::read(&mut stream, head::can_begin_answer).await.map_err(failed)? {
         Head::Whole(answer, rest) => (answer, rest),
         Head::TooLong => return Err(wrong("its answer is longer than 16 KiB")),
-        Head::Ended(start) if start.starts_with(&TLS_ALERT) => {
+        Head::NotHttp(start) if start.starts_with(&head::TLS_ALERT) && !is_encrypted => {
             return Err(WebSocketError::SpeaksTls { peer: peer() });
         }
-        Head::Ended(_) => {
+        Head::NotHttp(_) => return Err(wrong(NOT_HTTP)),
+        Head::Ended if is_encrypted => {
             return Err(wrong(
-                "it closed the connection without an answer; check the port, and whether it is for ws:// or wss://",
+                "it closed the connection without an answer; check the port, which may be one for mqtts://",
+            ));
+        }
+        Head::Ended => {
+            return Err(wrong(
+                "it closed the connection without an answer; check the port, which may be one for mqtt:// or wss://",
             ));
         }
     };
@@ -56,7 +62,7 @@ fn judge(answer: &[u8], key: &str, wanted: SubProtocol, peer: &str) -> Result<()
     let mut response = httparse::Response::new(&mut headers);
     // The end of the head was found, so a part of a head is as wrong as none.
     if !response.parse(answer).is_ok_and(|parsed| parsed.is_complete()) {
-        return Err(wrong("its answer is not HTTP; check the port"));
+        return Err(wrong(NOT_HTTP));
     }
     match response.code {
         Some(101) => {}

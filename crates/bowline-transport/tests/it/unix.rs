@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::PathBuf;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -110,6 +111,37 @@ async fn a_socket_that_a_killed_server_left_behind_is_taken_over() {
     assert_eq!(error.kind(), ConnectErrorKind::Refused);
     assert!(error.to_string().contains("runs no more"), "{error}");
     connected(&UnixAcceptor::bind(&path).unwrap()).await;
+}
+
+/// Without taking turns two of them remove each other's sockets within a few rounds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), ignore = "turns are taken on Linux alone")]
+async fn of_many_that_want_a_left_behind_socket_at_once_one_gets_it_and_is_reached() {
+    let directory = Directory::new();
+    let path = directory.socket();
+    let runtime = tokio::runtime::Handle::current();
+    for round in 0..200 {
+        drop(StdListener::bind(&path).unwrap());
+        let start = Barrier::new(4);
+        let bound: Vec<_> = std::thread::scope(|scope| {
+            let bind = || {
+                let _runtime = runtime.enter();
+                start.wait();
+                UnixAcceptor::bind(&path)
+            };
+            let binding = [scope.spawn(bind), scope.spawn(bind), scope.spawn(bind), scope.spawn(bind)];
+            binding.map(|thread| thread.join().unwrap()).into_iter().collect()
+        });
+        let (taken, refused): (Vec<_>, Vec<_>) = bound.into_iter().partition(Result::is_ok);
+        let [Ok(acceptor)] = &taken[..] else { panic!("round {round}: {taken:?} {refused:?}") };
+        for error in refused {
+            let text = error.unwrap_err().to_string();
+            assert!(text.contains("stop the program that does"), "{text}");
+        }
+        connected(acceptor).await;
+        drop(taken);
+        assert!(!path.exists());
+    }
 }
 
 #[tokio::test]

@@ -35,12 +35,28 @@ impl<R: Role> Builder<R> {
     }
 
     /// Makes a client that connects in the background, again and again by the reconnect policy. Messages can be published and
-    /// subscriptions asked for at once. With a durable session it blocks until the store is open.
+    /// subscriptions asked for at once.
+    ///
+    /// With a durable session it blocks the thread until the store is open: the client begins with what is in it. That may take a
+    /// second if a long queue is read after a kill; [`start`](Self::start) does the same and waits without holding up the thread.
     ///
     /// # Errors
     /// [`ConnectError`] if an option is not legal, or the store of a durable session cannot be used.
     pub fn connect_lazy(self) -> Result<R, ConnectError> {
         let (connection, _driver) = start(Opened::open_now(self)?, false, |_| {})?;
+        Ok(Self::handle(connection))
+    }
+
+    /// Makes a client that connects in the background, as [`connect_lazy`](Self::connect_lazy) does, and resolves when the store of its
+    /// durable session is open. Without one there is nothing to wait for.
+    ///
+    /// # Errors
+    /// As [`connect_lazy`](Self::connect_lazy).
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the store again, at the latest when it is open, and leaves nothing else behind.
+    pub async fn start(self) -> Result<R, ConnectError> {
+        let (connection, _driver) = start(Opened::open(self).await?, false, |_| {})?;
         Ok(Self::handle(connection))
     }
 
@@ -79,6 +95,19 @@ impl<R: Role> BuilderWithUnrouted<R> {
     /// As [`Builder::connect_lazy`].
     pub fn connect_lazy(self) -> Result<(R, Unrouted), ConnectError> {
         let opened = Opened::open_now(self.builder)?;
+        let (connection, unrouted, _driver) = start_with_unrouted(opened, self.messages_max, false)?;
+        Ok((Builder::<R>::handle(connection), unrouted))
+    }
+
+    /// As [`Builder::start`].
+    ///
+    /// # Errors
+    /// As [`Builder::start`].
+    ///
+    /// # Cancel safety
+    /// As [`Builder::start`].
+    pub async fn start(self) -> Result<(R, Unrouted), ConnectError> {
+        let opened = Opened::open(self.builder).await?;
         let (connection, unrouted, _driver) = start_with_unrouted(opened, self.messages_max, false)?;
         Ok((Builder::<R>::handle(connection), unrouted))
     }

@@ -28,7 +28,7 @@ use crate::io::target::Target;
 use crate::io::timer::Timer;
 use crate::shared::{Effects, Inner, Shared, wall_clock};
 use crate::state::ConnectionState;
-use crate::store::StoreLink;
+use crate::store::{StoreError, StoreLink};
 
 /// Rounds before others get their turn on this thread.
 const ROUNDS_MAX: usize = 64;
@@ -137,7 +137,10 @@ impl Driver {
         link.incoming.fill(&mut buffer.packets);
         if buffer.packets.is_empty() && !link.incoming.has_failed() {
             match link.poll_read(cx, &mut buffer.bytes) {
-                Poll::Ready(Ok(0)) => self.inputs.push(Input::Closed),
+                Poll::Ready(Ok(0)) => match link.closed_without_a_word() {
+                    Some(error) => return self.fail(Input::Closed, error.into()),
+                    None => self.inputs.push(Input::Closed),
+                },
                 Poll::Ready(Ok(_)) => {
                     link.incoming.fill(&mut buffer.packets);
                     self.inputs.push(Input::BytesReceived);
@@ -177,9 +180,13 @@ impl Driver {
         let shared = self.shared.clone();
         let mut outputs = Outputs::default();
         shared.take_advanced(&mut self.advanced);
-        self.take_answers();
+        let error = self.take_answers();
+        let mut error_before = None;
         let why = {
             let mut inner = shared.lock();
+            if let Some(error) = error {
+                error_before = inner.on_store_failed(error);
+            }
             for stream in self.advanced.drain(..) {
                 inner.settle(stream);
             }
@@ -193,6 +200,7 @@ impl Driver {
         self.act(outputs);
         buffer.spent.clear();
         self.written.clear();
+        drop(error_before);
         self.effects.apply(&shared);
         match why {
             Some((_, true)) => _ = self.last_writes.get_or_insert_with(LastWrites::new),
@@ -201,13 +209,13 @@ impl Driver {
         }
     }
 
-    /// Fetches what the store has answered.
-    fn take_answers(&mut self) {
-        let Some(store) = &self.shared.store else { return };
+    /// Fetches what the store has answered, and why it failed if it has.
+    fn take_answers(&mut self) -> Option<StoreError> {
+        let store = self.shared.store.as_ref()?;
         store.take_answers(&mut self.inputs, &mut self.written);
-        if let Some(error) = store.take_error() {
-            self.effects.store_failed(error);
-        }
+        let error = store.take_error()?;
+        self.effects.store_failed(error.clone());
+        Some(error)
     }
 
     /// A store that takes too long is not waited for any more.
@@ -265,6 +273,9 @@ impl Driver {
                     outputs.transmit = None;
                     outputs.dial = None;
                     outputs.closes = true;
+                    if let Some(link) = &self.link {
+                        inner.silence = link.silence();
+                    }
                     outputs.closed = self.link.take().or_else(|| outputs.closed.take());
                 }
                 Output::Dial { version, packet_bytes_max } => {

@@ -3,6 +3,7 @@
 mod dial;
 mod driver;
 mod farewell;
+mod greeting;
 mod incoming;
 mod last_writes;
 mod link;

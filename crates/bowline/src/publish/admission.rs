@@ -111,9 +111,14 @@ impl Admission<'_> {
         }
     }
 
-    /// Whether the engine has the message, and the store not yet.
-    pub(super) const fn is_storing(&self) -> bool {
-        self.storing.is_some()
+    /// Whether the engine had no room for the message, and it waits for some.
+    pub(super) const fn waits_for_room(&self) -> bool {
+        self.place.is_some() && self.message.is_some()
+    }
+
+    /// Takes a message back that was handed back, to be given to the engine at the next poll.
+    pub(super) fn put_back(&mut self, message: Option<Message>) {
+        self.message = message;
     }
 
     fn poll_stored(

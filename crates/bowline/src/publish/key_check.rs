@@ -1,70 +1,50 @@
-//! Whether a key is free, before a message with it is accepted: asked of what is in memory, and then of the store. Publishes
-//! nothing.
+//! Whether the key of a message that finds no room is known: then it has not to wait for room. One that finds room is judged when
+//! it is stored, by the store. Publishes nothing.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bowline_proto::Text;
 use bowline_proto::session::KeyState;
 use tokio::sync::oneshot;
 
-use crate::outcome::{KnownKey, PublishErrorKind};
-use crate::shared::Lease;
-use crate::store::StoreError;
+use crate::outcome::KnownKey;
+use crate::store::{StoreError, StoreLink};
 
-/// A key on its way to a publication. While this lives nobody else gets the key: between the store's answer and the acceptance of
-/// the message another one with the same key would not be seen by either.
+/// The key of a message on its way into the send queue.
 #[derive(Debug)]
-pub(super) struct KeyCheck<'a> {
-    lease: &'a Arc<Lease>,
+pub(super) struct KeyCheck {
     key: Text,
     step: Step,
 }
 
 #[derive(Debug)]
 enum Step {
-    Reserve,
-    Ask(oneshot::Receiver<Result<KeyState, StoreError>>),
-    Free,
+    Ask,
+    Asked(oneshot::Receiver<Result<KeyState, StoreError>>),
+    NotKnown,
 }
 
-impl<'a> KeyCheck<'a> {
-    pub(super) const fn new(lease: &'a Arc<Lease>, key: Text) -> Self {
-        Self { lease, key, step: Step::Reserve }
+impl KeyCheck {
+    pub(super) const fn new(key: Text) -> Self {
+        Self { key, step: Step::Ask }
     }
 
     pub(super) const fn key(&self) -> &Text {
         &self.key
     }
 
-    /// Whether the key is free, once that is known.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PublishErrorKind>> {
-        if matches!(self.step, Step::Reserve) {
-            // Without a store there is nothing to ask; the engine says what is wrong with the key.
-            let Some(store) = &self.lease.store else { return Poll::Ready(Ok(())) };
-            if !self.lease.lock().reserve_key(&self.key) {
-                return Poll::Ready(Err(PublishErrorKind::KnownKey(KnownKey::Pending)));
-            }
-            self.step = Step::Ask(store.outcome(self.key.as_str().to_owned()));
+    /// What became of the earlier message with the key, once the store has said so; it is asked once. `None` if it knows of none
+    /// or cannot be asked.
+    pub(super) fn poll(&mut self, store: Option<&StoreLink>, cx: &mut Context<'_>) -> Poll<Option<KnownKey>> {
+        let Some(store) = store else { return Poll::Ready(None) };
+        if matches!(self.step, Step::Ask) {
+            self.step = Step::Asked(store.outcome(self.key.as_str().to_owned()));
         }
-        let Step::Ask(told) = &mut self.step else { return Poll::Ready(Ok(())) };
+        let Step::Asked(told) = &mut self.step else { return Poll::Ready(None) };
         let answer = ready!(Pin::new(told).poll(cx));
-        self.step = Step::Free;
-        Poll::Ready(match answer {
-            Ok(Ok(KeyState::Unknown)) => Ok(()),
-            Ok(Ok(KeyState::Pending(_))) => Err(PublishErrorKind::KnownKey(KnownKey::Pending)),
-            Ok(Ok(KeyState::Ended(outcome))) => Err(PublishErrorKind::KnownKey(KnownKey::Ended(outcome))),
-            Ok(Err(_)) | Err(_) => Err(PublishErrorKind::StoreFailed),
-        })
-    }
-}
-
-impl Drop for KeyCheck<'_> {
-    fn drop(&mut self) {
-        if !matches!(self.step, Step::Reserve) {
-            self.lease.lock().release_key(&self.key);
-        }
+        self.step = Step::NotKnown;
+        Poll::Ready(answer.ok().and_then(Result::ok).and_then(KnownKey::of_state))
     }
 }

@@ -1,15 +1,15 @@
-//! Getting a message accepted that may have a key: the key is asked for first. Knows neither queue nor engine.
+//! Getting a message accepted that may have a key. Knows neither queue nor engine.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bowline_proto::Text;
 use bowline_proto::session::PublicationId;
 use bowline_proto::types::Message;
 
-use crate::outcome::PublishError;
+use crate::outcome::{PublishError, PublishErrorKind};
 use crate::publish::admission::{Admission, Until};
 use crate::publish::key_check::KeyCheck;
 use crate::shared::Lease;
@@ -18,13 +18,12 @@ use crate::shared::Lease;
 #[derive(Debug)]
 pub(super) struct KeyedAdmission<'a> {
     admission: Admission<'a>,
-    /// `None` also once the engine knows the key.
-    check: Option<Box<KeyCheck<'a>>>,
+    check: Option<Box<KeyCheck>>,
 }
 
 impl<'a> KeyedAdmission<'a> {
     pub(super) fn new(lease: &'a Arc<Lease>, message: Message, until: Until, key: Option<Text>) -> Self {
-        let check = key.map(|key| Box::new(KeyCheck::new(lease, key)));
+        let check = key.map(|key| Box::new(KeyCheck::new(key)));
         Self { admission: Admission::new(lease, message, until), check }
     }
 
@@ -43,18 +42,28 @@ impl Future for KeyedAdmission<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let Some(check) = &mut this.check else { return Pin::new(&mut this.admission).poll(cx) };
-        if let Err(kind) = ready!(check.poll(cx)) {
-            return Poll::Ready(Err(PublishError::new(kind, this.admission.take_message())));
-        }
+        let admission = &mut this.admission;
+        let Some(check) = &mut this.check else { return Pin::new(admission).poll(cx) };
         let key = check.key();
-        let polled = this
-            .admission
+        let polled = admission
             .poll_by(cx, |inner, message, clock| inner.publish_keyed(message, key.clone(), clock()));
-        if polled.is_ready() || this.admission.is_storing() {
-            // From here on the engine knows the key, or nobody wants it.
-            this.check = None;
+        let full = match polled {
+            Poll::Ready(Err(error)) if error.is_full() => Some(error),
+            Poll::Pending if admission.waits_for_room() => None,
+            polled => return polled,
+        };
+        // One whose key is known has not to wait for room.
+        match (check.poll(admission.lease().store.as_ref(), cx), full) {
+            (Poll::Ready(Some(known)), full) => {
+                let message = full.map_or_else(|| admission.take_message(), PublishError::into_message);
+                Poll::Ready(Err(PublishError::new(PublishErrorKind::KnownKey(known), message)))
+            }
+            (Poll::Ready(None), Some(full)) => Poll::Ready(Err(full)),
+            (Poll::Pending, Some(full)) => {
+                admission.put_back(full.into_message());
+                Poll::Pending
+            }
+            (_, None) => Poll::Pending,
         }
-        polled
     }
 }

@@ -69,8 +69,10 @@ impl<'a> Publish<'a> {
     ///
     /// A message whose key is known is not accepted: the error is
     /// [`PublishErrorKind::KnownKey`](crate::PublishErrorKind::KnownKey) and says what became of the earlier one. So a program that
-    /// does not know whether it had published before it was killed just publishes again. As the store has to be asked for that,
-    /// [`try_send`](Self::try_send) takes no message with a key.
+    /// does not know whether it had published before it was killed just publishes again. The store says so when it is to store the
+    /// message, so that messages with and without keys keep the order in which they were published; with
+    /// [`try_send`](Self::try_send) it is the receipt that ends with it. Where the send queue is full, one whose key is known does not
+    /// wait for room.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         match Text::try_from(key.into()) {
             Ok(key) => self.key = Some(key),
@@ -124,19 +126,20 @@ impl<'a> Publish<'a> {
     /// # Errors
     /// [`PublishError`] as with [`send`](Self::send), and [`PublishErrorKind::Full`](crate::PublishErrorKind::Full), with
     /// the message in it, if the send queue is full. In a durable session the receipt says
-    /// [`PublishErrorKind::StoreFailed`](crate::PublishErrorKind::StoreFailed) if it could not be stored.
+    /// [`PublishErrorKind::StoreFailed`](crate::PublishErrorKind::StoreFailed) if it could not be stored, and
+    /// [`PublishErrorKind::KnownKey`](crate::PublishErrorKind::KnownKey) if its [`key`](Self::key) is known.
     pub fn try_send(self) -> Result<Receipt, PublishError> {
-        let (lease, has_key) = (self.lease, self.key.is_some());
+        let (lease, key) = (self.lease, self.key.clone());
         let message = self.into_message()?;
-        if has_key {
-            let problem = "needs `send` or an await: whether it is known is for the store to say".to_owned();
-            let kind = PublishErrorKind::Option { option: "key", problem };
-            return Err(PublishError::new(kind, Some(message)));
-        }
         let qos = message.qos;
         let mut message = Some(message);
-        let (publication, spent) =
-            lease.command_by_clock(|inner, clock| (inner.publish(&mut message, clock), inner.take_spent()));
+        let (publication, spent) = lease.command_by_clock(|inner, clock| {
+            let publication = match key {
+                None => inner.publish(&mut message, clock),
+                Some(key) => inner.publish_keyed(&mut message, key, clock()),
+            };
+            (publication, inner.take_spent())
+        });
         // Without the lock.
         drop((message, spent));
         let publication = publication?;

@@ -6,7 +6,7 @@ use bowline_proto::client::{self, Delivery, DisconnectCause, Qos0Dropped};
 use bowline_proto::routing::StreamId;
 use bowline_proto::session::StreamSet;
 
-use crate::disconnection::Disconnection;
+use crate::disconnection::{Disconnection, TransportError};
 use crate::event::Event;
 use crate::message::Message;
 use crate::shared::effects::{Effects, Stall};
@@ -177,7 +177,9 @@ impl Inner {
     }
 
     fn on_disconnected(&mut self, cause: DisconnectCause, effects: &mut Effects) {
-        let why = Disconnection::new(cause, self.transport_error.take());
+        let silence = self.silence.take().filter(|_| cause == DisconnectCause::ConnectTimeout);
+        let silence = silence.map(|error| -> Arc<TransportError> { Arc::new(error) });
+        let why = Disconnection::new(cause, self.transport_error.take().or(silence));
         effects.outdated.extend(self.last.replace(why.clone()).and_then(Disconnection::into_transport_error));
         effects.events.push(Event::Disconnected(why));
     }

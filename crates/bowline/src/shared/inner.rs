@@ -11,10 +11,10 @@ use bowline_proto::routing::StreamId;
 use bowline_proto::session::{DeliveryId, PublicationId, QueueLimits};
 use bowline_proto::types::{Message, UserProperties};
 use bowline_proto::{QoS, ReasonCode, Timestamp, TopicFilter};
-use bowline_transport::Endpoint;
+use bowline_transport::{ConnectError, Endpoint};
 
 use crate::disconnection::{Disconnection, TransportError};
-use crate::outcome::{KnownKey, PublishError, PublishErrorKind};
+use crate::outcome::{PublishError, PublishErrorKind};
 use crate::shared::effects::Effects;
 use crate::shared::inbox::{Given, Inbox};
 use crate::shared::keys::Keys;
@@ -22,6 +22,7 @@ use crate::shared::number_map::NumberMap;
 use crate::shared::receipts::Receipts;
 use crate::shared::wakers::Wakers;
 use crate::shared::wall_clock::wall_clock;
+use crate::store::StoreError;
 
 /// Of a message that is published: it is there until it was.
 pub(super) const NOT_TWICE: &str = "a message is published once";
@@ -51,6 +52,8 @@ pub(crate) struct Inner {
     pub(crate) must_connect: bool,
     /// What the transport said last, until the engine says what it makes of it.
     pub(crate) transport_error: Option<Arc<TransportError>>,
+    /// What the other side of the connection that was closed last has failed to say.
+    pub(crate) silence: Option<ConnectError>,
     /// Where the last transport led.
     pub(crate) endpoint: Endpoint,
     /// Attempts since the last connection.
@@ -103,6 +106,7 @@ impl Inner {
             is_durable,
             must_connect: false,
             transport_error: None,
+            silence: None,
             endpoint,
             attempts: 0,
             last: None,
@@ -166,9 +170,15 @@ impl Inner {
             }
             Err(refused) => {
                 let kind = self.refusal(&refused.message, refused.kind);
-                Err(PublishError::new(kind, Some(refused.message)))
+                let error = PublishError::new(kind, Some(refused.message));
+                Err(error.of_store(self.receipts.store_error.as_ref()))
             }
         }
+    }
+
+    /// The store has failed. What it said before is returned, to be dropped without the lock.
+    pub(crate) const fn on_store_failed(&mut self, error: StoreError) -> Option<StoreError> {
+        self.receipts.store_error.replace(error)
     }
 
     /// Whether a publication was accepted, once that is known; else the task is woken when it is. At once where nothing is stored.
@@ -220,7 +230,6 @@ impl Inner {
                 PublishErrorKind::Full { messages, bytes }
             }
             Refusal::Request(error) => PublishErrorKind::Request(error),
-            Refusal::KeyPending(_) => PublishErrorKind::KnownKey(KnownKey::Pending),
             _ => PublishErrorKind::StoreFailed,
         }
     }

@@ -22,17 +22,6 @@ impl Inner {
         self.publish_by(message, now, |engine, message, now| engine.publish_keyed(message, key, now))
     }
 
-    /// Keeps a key for one who is about to publish with it; false if it is in use.
-    pub(crate) fn reserve_key(&mut self, key: &Text) -> bool {
-        let is_pending = self.engine.as_ref().is_some_and(|engine| engine.pending(key).is_some());
-        !is_pending && self.keys.reserve(key)
-    }
-
-    /// Nobody is about to publish with it any more.
-    pub(crate) fn release_key(&mut self, key: &Text) {
-        self.keys.release(key);
-    }
-
     /// The publication in memory that has this key, if there is one; `None` outside if the client has ended.
     pub(crate) fn pending_key(&self, key: &Text) -> Option<Option<PublicationId>> {
         self.engine.as_ref().map(|engine| engine.pending(key))

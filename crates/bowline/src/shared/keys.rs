@@ -1,9 +1,8 @@
-//! Keys of publications: which are about to be used, and who waits for an end. Knows no engine.
+//! Who waits for the end of a publication with a key. Knows no engine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::task::Waker;
 
-use bowline_proto::Text;
 use bowline_proto::session::PublicationId;
 
 use crate::shared::wakers::{Place, Wakers};
@@ -11,22 +10,10 @@ use crate::shared::wakers::{Place, Wakers};
 /// What the client, beside the engine, knows of keys.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    /// Asked for at the store, and not yet with the engine.
-    reserved: BTreeSet<Text>,
     ends: BTreeMap<PublicationId, Wakers>,
 }
 
 impl Keys {
-    /// Keeps a key for one who is about to publish with it; false if another one is.
-    pub(super) fn reserve(&mut self, key: &Text) -> bool {
-        self.reserved.insert(key.clone())
-    }
-
-    /// Nobody is about to publish with it any more.
-    pub(super) fn release(&mut self, key: &Text) {
-        self.reserved.remove(key);
-    }
-
     /// Has a task wait for the end of a publication.
     pub(super) fn watch(&mut self, publication: PublicationId, place: &mut Option<Place>, waker: &Waker) {
         self.ends.entry(publication).or_default().wait(place, waker);

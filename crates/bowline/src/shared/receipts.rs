@@ -9,11 +9,14 @@ use bowline_proto::session::PublicationId;
 
 use crate::outcome::{Acknowledgement, PublishError, PublishErrorKind, result_of};
 use crate::shared::publication_map::PublicationMap;
+use crate::store::StoreError;
 
 /// One small entry for each publication with a receipt: no channel and no box on the way of an acknowledged one.
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
     entries: PublicationMap<Entry>,
+    /// Why the store failed last.
+    pub(super) store_error: Option<StoreError>,
 }
 
 /// What is known of one publication.
@@ -73,12 +76,15 @@ impl Receipts {
         publication: PublicationId,
         outcome: Outcome,
     ) -> Result<Option<Waker>, Result<Acknowledgement, PublishError>> {
-        let Some(entry) = self.entries.get_mut(publication) else { return Err(result_of(outcome)) };
+        let Some(entry) = self.entries.get_mut(publication) else {
+            let said = self.store_error.as_ref();
+            return Err(result_of(outcome).map_err(|error| error.of_store(said)));
+        };
         let ended = match outcome {
             Outcome::Acknowledged { reason, properties, downgraded } => {
                 Entry::Acknowledged { reason, is_downgraded: downgraded, properties }
             }
-            outcome => match result_of(outcome) {
+            outcome => match result_of(outcome).map_err(|error| error.of_store(self.store_error.as_ref())) {
                 Err(error) if matches!(entry, Entry::Storing(_)) => Entry::Refused(error),
                 Err(error) => Entry::Failed(error),
                 Ok(_) => unreachable!("only an acknowledgement is a success"),

@@ -40,7 +40,7 @@ pub enum StoreErrorKind {
     OtherFormat {
         /// The format that was found.
         found: u32,
-        /// The latest one that is known.
+        /// The one that is read and written.
         known: u32,
     },
     /// It is damaged.
@@ -134,7 +134,7 @@ impl fmt::Display for StoreError {
             ),
             StoreErrorKind::OtherFormat { found, known } => write!(
                 f,
-                " has format {found}, and this version of the library knows formats up to {known}: update it, or use another store"
+                " has format {found}, and this version of the library reads format {known}: use the version that wrote it, or another store"
             ),
             StoreErrorKind::Damaged { set_aside: Some(path) } => write!(
                 f,

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bowline_proto::client::Input;
-use bowline_proto::session::{Batch, KeyState, PublicationId, Recovered};
+use bowline_proto::session::{Batch, KeyState, KnownKey, PublicationId, Recovered};
 use tokio::sync::oneshot;
 
 use crate::store::error::{StoreError, StoreErrorKind};
@@ -65,12 +65,11 @@ impl StoreLink {
     /// The answer, if there is no thread to give it.
     pub(crate) fn persist(&self, batch: Batch, done: impl FnOnce() + Send + 'static) -> Result<(), Input> {
         let work = move |slot: &Slot| {
-            let answer = slot.ask(|store| store.commit(&batch.entries));
-            let input = match &answer {
-                Ok(()) => Input::Persisted(batch.last),
-                Err(_) => Input::PersistFailed,
+            let (input, error) = match slot.ask(|store| commit(store, &batch)) {
+                Ok(known) => (Input::Persisted { last: batch.last, known }, None),
+                Err(error) => (Input::PersistFailed, Some(error)),
             };
-            (input, answer.err(), Some(batch))
+            (input, error, Some(batch))
         };
         self.submit(work, done).map_err(|()| Input::PersistFailed)
     }
@@ -187,4 +186,18 @@ impl Slot {
     fn answers(&self) -> MutexGuard<'_, Answers> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes a batch durable, but for the publications whose keys are known. These are returned.
+fn commit(store: &mut dyn SessionStore, batch: &Batch) -> Result<Vec<KnownKey>, StoreError> {
+    let known = batch.known_keys(|key| store.outcome(key.as_str()))?;
+    if known.is_empty() {
+        store.commit(&batch.entries)?;
+        return Ok(known);
+    }
+    let rest = batch.without(&known);
+    if !rest.is_empty() {
+        store.commit(&rest)?;
+    }
+    Ok(known)
 }

@@ -61,8 +61,11 @@ pub trait SessionStore: Send + 'static {
     /// [`StoreError`].
     fn load(&mut self, after: PublicationId, bytes_max: usize) -> Result<Vec<StoredPublication>, StoreError>;
 
-    /// What is known of a key. How a publication with it ended is kept for the last so many that have ended, at least until
-    /// they are too many; how many is the store's to say.
+    /// What is known of a key, after the last commit. How a publication with it ended is kept for the last so many that have ended,
+    /// at least until they are too many; how many is the store's to say.
+    ///
+    /// Asked for each publication with a key just before the commit that is to keep it: if the key is known, the publication is
+    /// not among what is committed. So no store has to judge keys itself.
     ///
     /// # Errors
     /// [`StoreError`].

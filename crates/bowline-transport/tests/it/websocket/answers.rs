@@ -71,7 +71,12 @@ async fn a_request_that_is_not_right_is_answered_with_why() {
         (request(line, &format!("{upgrade}Sec-WebSocket-Version: 13\r\n")), 400, "its key"),
         (request("POST /mqtt HTTP/1.1", ""), 400, "no GET"),
         (request("GET /mqtt HTTP/1.0", ""), 400, "no GET"),
-        ("\x10\x0c\0\x04MQTT\r\n\r\n".to_owned(), 400, "not HTTP"),
+        ("\x10".to_owned(), 400, "MQTT without WebSocket; connect with ws://"),
+        ("\x16\x03\x01".to_owned(), 400, "TLS, which is not spoken here"),
+        ("SSH-2.0-OpenSSH_9.2\r\n".to_owned(), 400, "not HTTP"),
+        (" GET".to_owned(), 400, "not HTTP"),
+        ("A".repeat(17), 400, "not HTTP"),
+        ("\r\nget / HTTP/1.1".to_owned(), 400, "not HTTP"),
         (request(line, &long), 400, "longer than 16 KiB"),
         (good("Sec-WebSocket-Protocol: mqtt\r\n") + "early", 400, "without an answer"),
     ] {

@@ -145,6 +145,10 @@ async fn an_answer_that_is_no_answer_is_told_as_such() {
     let long_accept = "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\r\n\r\n";
     for (answer, problem) in [
         (&b"SSH-2.0-OpenSSH\r\n\r\n"[..], "not HTTP"),
+        // Those who send no more of it are not waited for.
+        (b"SSH-2.0-OpenSSH\r\n", "not HTTP"),
+        (b"HTTPS", "not HTTP"),
+        (b"\x15\x04", "not HTTP"),
         (&long, "longer than 16 KiB"),
         (&other_key, "another key"),
         (long_accept.as_bytes(), "another key"),
@@ -161,7 +165,7 @@ async fn an_answer_that_is_no_answer_is_told_as_such() {
 #[tokio::test]
 async fn a_server_that_closes_instead_of_answering_is_told_with_what_to_check() {
     for (answer, kind, advice) in [
-        (&b""[..], ConnectErrorKind::WebSocket, "check the port, and whether it is for ws:// or wss://"),
+        (&b""[..], ConnectErrorKind::WebSocket, "check the port, which may be one for mqtt:// or wss://"),
         (b"HTTP/1.1 101 X", ConnectErrorKind::WebSocket, "check the port"),
         // The alert of a server that expects TLS.
         (b"\x15\x03\x03\x00\x02\x02\x32", ConnectErrorKind::SpeaksTls, "connect with wss://"),
@@ -180,6 +184,12 @@ async fn a_server_that_closes_instead_of_answering_is_told_with_what_to_check() 
         let text = text_of(&error);
         assert!(text.contains("broker.example:80") && text.contains(advice), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_tls_alert_is_known_although_the_server_does_not_close() {
+    let error = refused(&b"\x15\x03\x03\x00\x02\x02\x32"[..]).await;
+    assert_eq!(error.kind(), ConnectErrorKind::SpeaksTls, "{error}");
 }
 
 #[tokio::test]

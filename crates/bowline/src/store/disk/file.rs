@@ -65,101 +65,103 @@ pub enum SyncPolicy {
     OsBuffer,
 }
 
-/// A file with redb's locks, and with syncs or without.
+/// What is below a store, with syncs or without.
 #[derive(Debug)]
-pub(super) struct LockedFile {
-    file: FileBackend,
+pub(super) struct Synced<B> {
+    below: B,
     policy: SyncPolicy,
 }
 
-impl LockedFile {
-    pub(super) fn new(file: File, policy: SyncPolicy) -> Result<Self, redb::DatabaseError> {
-        Ok(Self { file: FileBackend::new(file)?, policy })
+impl Synced<FileBackend> {
+    /// A file with redb's locks.
+    pub(super) fn locked(file: File, policy: SyncPolicy) -> Result<Self, redb::DatabaseError> {
+        Ok(Self { below: FileBackend::new(file)?, policy })
     }
 }
 
-impl StorageBackend for LockedFile {
+impl Synced<Brought> {
+    /// What the application brought in place of a file.
+    pub(super) const fn brought(file: Box<dyn StoreFile>, policy: SyncPolicy) -> Self {
+        Self { below: Brought(file), policy }
+    }
+}
+
+impl<B: StorageBackend> StorageBackend for Synced<B> {
     fn len(&self) -> io::Result<u64> {
-        self.file.len()
+        self.below.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read(offset, out)
+        self.below.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
+        self.below.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
         match self.policy {
-            SyncPolicy::EveryBatch => self.file.sync_data(),
+            SyncPolicy::EveryBatch => self.below.sync_data(),
             SyncPolicy::OsBuffer => Ok(()),
         }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.file.write(offset, data)
+        self.below.write(offset, data)
     }
 
     fn close(&self) -> io::Result<()> {
-        self.file.close()
+        self.below.close()
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_range(start, end)
+        self.below.try_lock_range(start, end)
     }
 
     fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_shared_range(start, end)
+        self.below.try_lock_shared_range(start, end)
     }
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_range(start, end)
+        self.below.lock_range(start, end)
     }
 
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_shared_range(start, end)
+        self.below.lock_shared_range(start, end)
     }
 
     fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.unlock_range(start, end)
+        self.below.unlock_range(start, end)
     }
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.query_lock_range(start, end)
+        self.below.query_lock_range(start, end)
     }
 }
 
-/// What the application brought in place of a file.
+/// What the application brought, as redb wants it. It has no locks.
 #[derive(Debug)]
-pub(super) struct Brought {
-    pub(super) file: Box<dyn StoreFile>,
-    pub(super) policy: SyncPolicy,
-}
+pub(super) struct Brought(Box<dyn StoreFile>);
 
 impl StorageBackend for Brought {
     fn len(&self) -> io::Result<u64> {
-        self.file.len()
+        self.0.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read(offset, out)
+        self.0.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
+        self.0.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        match self.policy {
-            SyncPolicy::EveryBatch => self.file.sync(),
-            SyncPolicy::OsBuffer => Ok(()),
-        }
+        self.0.sync()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.file.write(offset, data)
+        self.0.write(offset, data)
     }
 }
 

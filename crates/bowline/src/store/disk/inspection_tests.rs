@@ -116,10 +116,8 @@ fn a_file_that_can_only_be_read_is_looked_into_too() {
     let scratch = Scratch::new();
     drop(filled(&scratch.path()));
     let file = fs::File::open(scratch.path()).expect("it works");
-    let file = overlay::Overlay::new(file::Brought {
-        file: Box::new(file::ReadOnlyFile::new(file)),
-        policy: SyncPolicy::OsBuffer,
-    });
+    let file = file::Synced::brought(Box::new(file::ReadOnlyFile::new(file)), SyncPolicy::OsBuffer);
+    let file = overlay::Overlay::new(file);
     let opened = Opened::new(file.expect("it works"), &Envelope::default(), 10, false).expect("it works");
     assert_eq!(opened.meta.waiting, 2);
 }

@@ -10,10 +10,10 @@ use crate::store::disk::failure::Failure;
 use crate::store::disk::fields::Reader;
 use crate::store::disk::record;
 
-/// The format that this version writes, and the latest that it reads.
-pub(super) const FORMAT: u32 = 1;
+/// The format that this version writes, and the only one that it reads: no release has written another.
+pub(super) const FORMAT: u32 = 2;
 
-/// What is large and never rewritten: the contents of publications.
+/// The contents of publications, in groups.
 pub(super) const BODIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("bowline.bodies");
 
 /// What is small and changes.
@@ -27,7 +27,8 @@ pub(super) const IDENTITY: &[u8] = b"i";
 pub(super) const CANARY: &[u8] = b"c";
 pub(super) const CANARY_CONTENT: &[u8] = b"bowline";
 
-pub(super) const PHASE: u8 = b'p';
+/// How far the members of a group got.
+pub(super) const PHASES: u8 = b'p';
 pub(super) const RETIRED: u8 = b'r';
 pub(super) const RECEIVED: u8 = b'q';
 pub(super) const WANTED: u8 = b'w';
@@ -38,11 +39,12 @@ pub(super) const ENDED: u8 = b'e';
 /// From the age of an end to its key.
 pub(super) const AGE: u8 = b'o';
 
-/// The head of a body: its kind of record, whether it has a key, and what queue limits count of it.
-pub(super) const BODY_HEAD_BYTES: usize = 10;
-const BODY: u8 = 1;
+pub(super) fn group_place(key: u64) -> Vec<u8> {
+    numbered(b'g', key)
+}
 
-pub(super) fn body_place(publication: u64) -> Vec<u8> {
+/// Where a content belongs, wherever it stands.
+pub(super) fn content_place(publication: u64) -> Vec<u8> {
     numbered(b'b', publication)
 }
 
@@ -84,31 +86,6 @@ pub(super) fn slot_in(key: &[u8]) -> Result<u32, Failure> {
     number.map(u32::from_be_bytes).ok_or_else(|| Failure::damaged("a key has the wrong length"))
 }
 
-/// The readable head of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BodyHead {
-    pub(super) has_key: bool,
-    pub(super) content_bytes: u64,
-}
-
-impl BodyHead {
-    pub(super) fn to_bytes(self) -> Vec<u8> {
-        [&[BODY, u8::from(self.has_key)][..], &self.content_bytes.to_le_bytes()].concat()
-    }
-
-    /// Reads the head of a whole record, whose checksum is checked.
-    pub(super) fn of(place: &[u8], record: &[u8]) -> Result<Self, Failure> {
-        let mut reader = Reader::new(open_plain(place, record)?);
-        let read = |reader: &mut Reader| Ok((reader.u8()?, reader.u8()?, reader.u64()?));
-        let (kind, flags, content_bytes) =
-            read(&mut reader).map_err(|error| Failure::record(place, error))?;
-        if kind != BODY || flags > 1 {
-            return Err(Failure::damaged("a publication has a form that is not known"));
-        }
-        Ok(Self { has_key: flags == 1, content_bytes })
-    }
-}
-
 /// What is known of the whole store without looking at all of it. Rewritten by each commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Meta {
@@ -119,6 +96,12 @@ pub(super) struct Meta {
     pub(super) last_publication: PublicationId,
     /// The order of the last PUBREC.
     pub(super) releases: u64,
+    /// Groups of publications.
+    pub(super) groups: u64,
+    /// Publications with a packet identifier.
+    pub(super) flows: u64,
+    /// The last publication that ever had one.
+    pub(super) last_flow: u64,
     /// Publications without a packet identifier.
     pub(super) waiting: u64,
     pub(super) waiting_bytes: u64,
@@ -136,6 +119,9 @@ impl Meta {
             self.generation,
             self.last_publication.as_u64(),
             self.releases,
+            self.groups,
+            self.flows,
+            self.last_flow,
             self.waiting,
             self.waiting_bytes,
             self.outcomes,
@@ -150,7 +136,7 @@ impl Meta {
         let content = open_plain(META, record)?;
         let mut reader = Reader::new(Bytes::clone(&content));
         let found = reader.u32().map_err(|error| Failure::record(META, error))?;
-        if found > FORMAT {
+        if found != FORMAT {
             return Err(Failure::OtherFormat { found, known: FORMAT });
         }
         let read = |mut reader: Reader| {
@@ -160,6 +146,9 @@ impl Meta {
                 generation: reader.u64()?,
                 last_publication: PublicationId::new(reader.u64()?),
                 releases: reader.u64()?,
+                groups: reader.u64()?,
+                flows: reader.u64()?,
+                last_flow: reader.u64()?,
                 waiting: reader.u64()?,
                 waiting_bytes: reader.u64()?,
                 outcomes: reader.u64()?,

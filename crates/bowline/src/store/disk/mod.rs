@@ -9,6 +9,7 @@
 //! reading    tables -> what an engine starts from failure    what went wrong, as people are told
 //! layout     the tables, their keys, counters     envelope   checksum and seal around each record
 //! record     values <-> bytes                     fields     numbers, lengths, CRC
+//! group      publications that came together      grouping   which of them a batch is about
 //! inspection looks into a store                   overlay    keeps what is written off the file
 //! ```
 //!
@@ -18,6 +19,8 @@ mod envelope;
 mod failure;
 mod fields;
 mod file;
+mod group;
+mod grouping;
 mod inspection;
 #[cfg(test)]
 mod inspection_tests;
@@ -33,6 +36,7 @@ mod tests;
 mod writing;
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -75,7 +79,8 @@ pub use seal::{Seal, SealError};
 /// # What happens to a damaged store
 /// [`recover`](SessionStore::recover) gives it another name in the same directory, `<name>.damaged-1`, and fails with
 /// [`Damaged`](StoreErrorKind::Damaged), which has that name: the client does not start, and whoever reads the error knows. The next
-/// start begins with an empty store. Nothing is ever deleted. A file that was never a store is not touched
+/// start begins with an empty store. Of several who find the same damage at once, one sets the file aside. Where the path is a link,
+/// the link stays, and what it leads to gets the new name. Nothing is ever deleted. A file that was never a store is not touched
 /// ([`NotAStore`](StoreErrorKind::NotAStore)), nor is one of a later version or with another seal. Damage that is found while the
 /// store is in use is reported by every call, and the file stays where it is until the next start.
 ///
@@ -94,6 +99,8 @@ pub struct DiskStore {
     envelope: Envelope,
     outcomes_max: usize,
     opened: Option<Opened>,
+    /// Another handle of the file that was opened last, so that no other is set aside in its place.
+    found: Option<File>,
     /// How many commits the file has to have, once it was recovered.
     commits: Option<u64>,
     /// Publications of batches that failed. They may be in the file all the same, and must not be found there.
@@ -124,6 +131,7 @@ impl DiskStore {
             envelope: Envelope::default(),
             outcomes_max: OUTCOMES_MAX,
             opened: None,
+            found: None,
             commits: None,
             doubtful: Vec::new(),
         }
@@ -171,6 +179,7 @@ impl DiskStore {
     /// not there, and what a start can fail with.
     pub fn inspect(&mut self) -> Result<StoreInspection, StoreError> {
         self.close();
+        self.found = None;
         let envelope = self.envelope.clone();
         let inspected = self.guarded(|store| store.place.inspect(&envelope));
         let (opened, file_bytes) = inspected.map_err(|failure| self.told(failure))?;
@@ -184,7 +193,9 @@ impl DiskStore {
             outcomes_max: self.outcomes_max as u64,
             may_create,
         };
-        self.opened = Some(self.place.open(&manner)?);
+        // While it is there, the locks of the file may be too.
+        self.found = None;
+        self.opened = Some(self.place.open(&manner, &mut self.found)?);
         Ok(())
     }
 
@@ -233,9 +244,10 @@ impl DiskStore {
     }
 
     /// The file of a damaged store gets another name.
-    fn set_aside(&self, failure: Failure) -> StoreError {
-        let Place::Path(path) = &self.place else { return self.told(failure) };
-        match place::set_aside(path) {
+    fn set_aside(&mut self, failure: Failure) -> StoreError {
+        let found = self.found.take();
+        let (Place::Path(path), Some(found)) = (&self.place, found) else { return self.told(failure) };
+        match place::set_aside(path, &found) {
             Ok(aside) => StoreError::new(StoreErrorKind::Damaged { set_aside: Some(aside) })
                 .of_store(self.place.name())
                 .because(failure.text()),

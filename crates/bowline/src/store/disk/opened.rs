@@ -80,7 +80,7 @@ impl Opened {
         }
         let transaction = self.database.begin_write()?;
         if self.envelope.seal.is_some() {
-            let record = self.envelope.close(CANARY, &[], CANARY_CONTENT)?;
+            let record = self.envelope.close(CANARY, CANARY_CONTENT)?;
             transaction.open_table(STATE)?.insert(CANARY, &record[..])?;
         }
         self.write(transaction, &[], &[])

@@ -9,12 +9,18 @@ use std::time::Duration;
 
 use crate::store::disk::envelope::Envelope;
 use crate::store::disk::failure::Failure;
-use crate::store::disk::file::{Brought, LockedFile, ReadOnlyFile, StoreFile, SyncPolicy};
+use crate::store::disk::file::{ReadOnlyFile, StoreFile, SyncPolicy, Synced};
 use crate::store::disk::opened::Opened;
 use crate::store::disk::overlay::Overlay;
 
 /// So many names are tried for a store that is set aside.
 const ASIDE_MAX: u32 = 10_000;
+
+/// What the first of these names ends with.
+const ASIDE_FIRST: &str = ".damaged-1";
+
+/// As many links after each other as operating systems follow.
+const LINKS_MAX: u32 = 40;
 
 /// A store that has not got its name yet has one commit, the one that makes it a store.
 const COMMITS_OF_UNFINISHED: u64 = 1;
@@ -42,11 +48,12 @@ pub(super) struct Manner<'a> {
 }
 
 impl Place {
-    pub(super) fn open(&mut self, manner: &Manner<'_>) -> Result<Opened, Failure> {
+    /// `found` becomes another handle of the file that is opened, also if what is in it cannot be used.
+    pub(super) fn open(&mut self, manner: &Manner<'_>, found: &mut Option<File>) -> Result<Opened, Failure> {
         match self {
-            Self::Path(path) => open_path(path, manner),
+            Self::Path(path) => open_path(path, manner, found),
             Self::Brought(bring) => {
-                let file = Brought { file: bring()?, policy: manner.policy };
+                let file = Synced::brought(bring()?, manner.policy);
                 Opened::new(file, manner.envelope, manner.outcomes_max, manner.may_create)
             }
         }
@@ -59,7 +66,7 @@ impl Place {
             Self::Brought(bring) => {
                 let file = bring()?;
                 let bytes = file.len()?;
-                let file = Overlay::new(Brought { file, policy: SyncPolicy::OsBuffer })?;
+                let file = Overlay::new(Synced::brought(file, SyncPolicy::OsBuffer))?;
                 Ok((Opened::new(file, envelope, u64::MAX, false)?, bytes))
             }
         }
@@ -73,22 +80,39 @@ impl Place {
     }
 }
 
-fn open_path(path: &Path, manner: &Manner<'_>) -> Result<Opened, Failure> {
+fn open_path(path: &Path, manner: &Manner<'_>, found: &mut Option<File>) -> Result<Opened, Failure> {
     match fs::metadata(path) {
-        Ok(metadata) => open_existing(path, &metadata, manner),
+        Ok(metadata) => open_existing(path, &metadata, manner, found),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if path.is_symlink() {
-                // Its disk may not be mounted: a store in place of the link would begin anew in silence.
+            let place = linked(path);
+            // Its disk may not be mounted: a store in place of the link would begin anew in silence. If it is, and what the link led
+            // to was set aside, that stands there.
+            if path.is_symlink() && !fs::exists(with_ending(&place, ASIDE_FIRST))? {
                 let nowhere = "it is a link to a file that does not exist";
                 return Err(Failure::Io(io::Error::new(io::ErrorKind::NotFound, nowhere)));
             }
-            if manner.may_create { create(path, manner) } else { Err(Failure::Gone) }
+            if manner.may_create { create(&place, manner, found) } else { Err(Failure::Gone) }
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn open_existing(path: &Path, metadata: &Metadata, manner: &Manner<'_>) -> Result<Opened, Failure> {
+/// What a link leads to, whether it is there or not; a path that is no link leads to itself.
+fn linked(path: &Path) -> PathBuf {
+    let mut place = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(target) = fs::read_link(&place) else { break };
+        place = place.parent().map_or_else(|| target.clone(), |directory| directory.join(&target));
+    }
+    place
+}
+
+fn open_existing(
+    path: &Path,
+    metadata: &Metadata,
+    manner: &Manner<'_>,
+    found: &mut Option<File>,
+) -> Result<Opened, Failure> {
     if metadata.is_dir() {
         return Err(Failure::Io(io::ErrorKind::IsADirectory.into()));
     }
@@ -100,7 +124,7 @@ fn open_existing(path: &Path, metadata: &Metadata, manner: &Manner<'_>) -> Resul
     }
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     // A store has bytes before it gets its name: see `create`.
-    open_file(file, manner, false)
+    open_file(file, manner, false, found)
 }
 
 /// The lock of a store needs a file that can be written. One that cannot be is locked as well as that is possible.
@@ -118,7 +142,7 @@ fn inspect_path(path: &Path, envelope: &Envelope) -> Result<(Opened, u64), Failu
     }
     let opened = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => {
-            let file = Overlay::new(LockedFile::new(file, SyncPolicy::OsBuffer)?)?;
+            let file = Overlay::new(Synced::locked(file, SyncPolicy::OsBuffer)?)?;
             Opened::new(file, envelope, u64::MAX, false)?
         }
         Err(error) if is_unwritable(&error) => {
@@ -129,7 +153,7 @@ fn inspect_path(path: &Path, envelope: &Envelope) -> Result<(Opened, u64), Failu
                 Err(TryLockError::WouldBlock) => return Err(Failure::Locked),
                 Err(TryLockError::Error(error)) => return Err(error.into()),
             }
-            let file = Brought { file: Box::new(ReadOnlyFile::new(file)), policy: SyncPolicy::OsBuffer };
+            let file = Synced::brought(Box::new(ReadOnlyFile::new(file)), SyncPolicy::OsBuffer);
             let file = Overlay::new(file)?;
             Opened::new(file, envelope, u64::MAX, false)?
         }
@@ -142,25 +166,32 @@ fn is_unwritable(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
-fn open_file(file: File, manner: &Manner<'_>, may_create: bool) -> Result<Opened, Failure> {
-    let file = LockedFile::new(file, manner.policy)?;
+fn open_file(
+    file: File,
+    manner: &Manner<'_>,
+    may_create: bool,
+    found: &mut Option<File>,
+) -> Result<Opened, Failure> {
+    *found = Some(file.try_clone()?);
+    let file = Synced::locked(file, manner.policy)?;
     Opened::new(file, manner.envelope, manner.outcomes_max, may_create)
 }
 
 /// Makes the store under another name and gives it its own when it is complete and on the disk: whatever has the name is a
 /// store, and a loss of power on the way leaves nothing that could be taken for a damaged one.
-fn create(path: &Path, manner: &Manner<'_>) -> Result<Opened, Failure> {
+fn create(path: &Path, manner: &Manner<'_>, found: &mut Option<File>) -> Result<Opened, Failure> {
     let _making = lock_directory(path)?;
     if fs::exists(path)? {
-        return open_existing(path, &fs::metadata(path)?, manner);
+        return open_existing(path, &fs::metadata(path)?, manner, found);
     }
     let unfinished = with_ending(path, ".new");
-    let opened = match open_unfinished(&unfinished, manner) {
+    let opened = match open_unfinished(&unfinished, manner, found) {
         // What is left of an attempt that was cut off, or something else that has this name by chance: nobody can tell, and so
         // it is kept.
         Err(Failure::Damaged(_) | Failure::NotAStore(_) | Failure::SealMissing(_) | Failure::Seal(_)) => {
-            set_aside(&unfinished)?;
-            open_unfinished(&unfinished, manner)?
+            *found = None;
+            rename_aside(&unfinished)?;
+            open_unfinished(&unfinished, manner, found)?
         }
         other => other?,
     };
@@ -171,19 +202,20 @@ fn create(path: &Path, manner: &Manner<'_>) -> Result<Opened, Failure> {
     // Its lock is held now. Where no directory can be locked, another process may have made the store in the meantime.
     if fs::exists(path)? {
         drop(opened);
+        *found = None;
         _ = fs::remove_file(&unfinished);
-        return open_existing(path, &fs::metadata(path)?, manner);
+        return open_existing(path, &fs::metadata(path)?, manner, found);
     }
     fs::rename(&unfinished, path)?;
     sync_directory(path)?;
     Ok(opened)
 }
 
-fn open_unfinished(path: &Path, manner: &Manner<'_>) -> Result<Opened, Failure> {
+fn open_unfinished(path: &Path, manner: &Manner<'_>, found: &mut Option<File>) -> Result<Opened, Failure> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     owned(&mut options);
-    open_file(options.open(path)?, manner, true)
+    open_file(options.open(path)?, manner, true, found)
 }
 
 /// What is made is for its owner only: it holds payloads. Elsewhere than on Unix its directory decides.
@@ -194,7 +226,7 @@ fn owned(options: &mut OpenOptions) {
     let _ = options;
 }
 
-/// Keeps others from making a store in the same directory until this is dropped. The lock of the unfinished file is not enough:
+/// Keeps others from making a store in the same directory, and from setting one aside, until this is dropped. The lock of the unfinished file is not enough:
 /// who takes it may have opened what another is just setting aside, and would then give that one's file the name. Elsewhere than
 /// on Unix a file that somebody has open gets no other name anyway, and where directories cannot be locked they are not.
 #[expect(clippy::incompatible_msrv, reason = "the feature needs what redb needs, which is later")]
@@ -213,8 +245,33 @@ fn lock_directory(path: &Path) -> Result<Option<File>, Failure> {
     Err(Failure::Locked)
 }
 
-/// Gives a damaged store another name in the same directory, `<name>.damaged-1` or the next that is free, and says which.
-pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+/// Gives a damaged store another name in the same directory, `<name>.damaged-1` or the next that is free, and says which. `found` is
+/// the file that was found damaged: whoever else has found it too may have set it aside meanwhile, and made a new one. It is still
+/// open, so that no other file is taken for it. A link stays, and what it leads to gets the name.
+pub(super) fn set_aside(path: &Path, found: &File) -> Result<PathBuf, Failure> {
+    let place = linked(path);
+    let _moving = lock_directory(&place)?;
+    if !is_same_file(&fs::metadata(&place)?, &found.metadata()?) {
+        return Err(Failure::Gone);
+    }
+    Ok(rename_aside(&place)?)
+}
+
+/// Elsewhere than on Unix it cannot be told.
+fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        (one.dev(), one.ino()) == (other.dev(), other.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (one, other);
+        true
+    }
+}
+
+fn rename_aside(path: &Path) -> io::Result<PathBuf> {
     for number in 1..=ASIDE_MAX {
         let aside = with_ending(path, &format!(".damaged-{number}"));
         // Made first, so that no file with that name is replaced.

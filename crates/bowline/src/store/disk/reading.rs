@@ -2,17 +2,18 @@
 
 use bowline_proto::Text;
 use bowline_proto::session::KeyState;
-use redb::{Range, ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
+use redb::{AccessGuard, Range, ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 
 use crate::store::disk::envelope::{Envelope, open_plain};
 use crate::store::disk::failure::Failure;
 use crate::store::disk::fields::Reader;
+use crate::store::disk::group::{self, Member};
 use crate::store::disk::layout::{
-    BODIES, BODY_HEAD_BYTES, ENDED, IDENTITY, META, Meta, OWNER, PENDING, PHASE, RECEIVED, RETIRED, STATE,
-    WANTED, all_of, body_place, number_in, numbered, of_key, packet_id_in, slot_in,
+    BODIES, ENDED, IDENTITY, META, Meta, OWNER, PENDING, PHASES, RECEIVED, RETIRED, STATE, WANTED, all_of,
+    content_place, number_in, numbered, of_key, packet_id_in, slot_in,
 };
-use crate::store::disk::record::{self, Content};
-use crate::store::disk::writing::{Slots, phase_in};
+use crate::store::disk::record;
+use crate::store::disk::writing::Slots;
 use crate::store::{Identity, PublicationId, Recovered, StoredPhase, StoredPublication, Wanted};
 
 /// The tables as they were when it began.
@@ -37,17 +38,24 @@ impl<'a> Reading<'a> {
     /// What is stored in this place, if it can be unsealed.
     pub(super) fn sealed(&self, place: &[u8]) -> Result<Option<bytes::Bytes>, Failure> {
         let record = self.state.get(place)?;
-        record.map(|record| self.envelope.open(place, 0, record.value())).transpose()
+        record.map(|record| self.envelope.open(place, record.value())).transpose()
     }
 
     /// Costs what the flows and the head of the queue cost, however long the queue is.
     pub(super) fn recover(&self, meta: &Meta, queue_bytes_max: usize) -> Result<Recovered, Failure> {
         let queue = self.waiting(meta, PublicationId::default(), queue_bytes_max)?;
         let head_bytes: usize = queue.iter().map(|stored| stored.message.content_bytes()).sum();
-        let flows = self.flows()?;
+        let flows = self.flows(meta)?;
         // The table knows its length, so that this costs nothing.
-        if self.bodies.len()? != meta.waiting.saturating_add(flows.len() as u64) {
+        let is_one_missing = queue.is_empty() && meta.waiting > 0;
+        if self.bodies.len()? != meta.groups || flows.len() as u64 != meta.flows || is_one_missing {
             return Err(Failure::damaged("it has not as many publications as were counted"));
+        }
+        // Those before it are found on the way.
+        if let Some((place, _)) = self.all(PHASES)?.next_back().transpose()?
+            && self.bodies.get(number_in(place.value())?)?.is_none()
+        {
+            return Err(nobody());
         }
         let rest = |all: u64, head: usize| {
             let rest = usize::try_from(all).ok().and_then(|all| all.checked_sub(head));
@@ -80,18 +88,19 @@ impl<'a> Reading<'a> {
     }
 
     /// Sent ones in send order, then released ones in the order of their PUBRECs.
-    fn flows(&self) -> Result<Vec<StoredPublication>, Failure> {
+    fn flows(&self, meta: &Meta) -> Result<Vec<StoredPublication>, Failure> {
         let mut flows = Vec::new();
-        for item in self.all(PHASE)? {
-            let (place, phase) = item?;
-            let number = number_in(place.value())?;
-            let phase = phase_in(place.value(), phase.value())?;
-            if phase.is_waiting() {
-                continue;
-            }
-            let body = self.bodies.get(number)?;
-            let body = body.ok_or_else(|| Failure::damaged("the content of a publication is missing"))?;
-            flows.push(self.content(number, body.value())?.with(PublicationId::new(number), phase));
+        let mut walk = self.walk(0)?;
+        // Behind the last one that ever had a packet identifier there is none that has.
+        while let Some(group) = walk.next(meta.last_flow)? {
+            self.contents(
+                &group,
+                |_, phase| !phase.is_waiting(),
+                |stored| {
+                    flows.push(stored);
+                    true
+                },
+            )?;
         }
         flows.sort_by_key(|stored| match stored.phase {
             StoredPhase::Released { order, .. } => (1, order),
@@ -102,8 +111,7 @@ impl<'a> Reading<'a> {
         Ok(flows)
     }
 
-    /// Publications without a packet identifier, later than `after`. Walks along both tables, so that flows in between cost
-    /// no look-up.
+    /// Publications without a packet identifier, later than `after`.
     pub(super) fn waiting(
         &self,
         meta: &Meta,
@@ -112,33 +120,67 @@ impl<'a> Reading<'a> {
     ) -> Result<Vec<StoredPublication>, Failure> {
         let mut found: Vec<StoredPublication> = Vec::new();
         let Some(first) = after.as_u64().checked_add(1) else { return Ok(found) };
-        let mut flows = self.state.range(&numbered(PHASE, first)[..]..&all_of(PHASE).1[..])?;
-        let mut next_flow = next_phase(&mut flows)?;
+        let mut walk = self.walk(first)?;
         let mut bytes = 0_usize;
-        for item in self.bodies.range(first..)? {
-            // Behind the last one that waits there may be many flows.
-            if found.len() as u64 == meta.waiting {
-                break;
-            }
-            let (number, body) = item?;
-            let number = number.value();
-            while next_flow.is_some_and(|(flow, _)| flow < number) {
-                next_flow = next_phase(&mut flows)?;
-            }
-            let own = next_flow.filter(|(flow, _)| *flow == number);
-            let phase = own.map_or(StoredPhase::Waiting, |(_, phase)| phase);
-            if !phase.is_waiting() {
-                continue;
-            }
-            let content = self.content(number, body.value())?;
-            let is_first = bytes == 0;
-            bytes = bytes.saturating_add(content.message.content_bytes());
-            if !is_first && bytes > bytes_max {
-                break;
-            }
-            found.push(content.with(PublicationId::new(number), phase));
+        let mut has_room = true;
+        // Behind the last one that waits there may be many flows.
+        while has_room
+            && (found.len() as u64) < meta.waiting
+            && let Some(group) = walk.next(u64::MAX)?
+        {
+            self.contents(
+                &group,
+                |number, phase| number >= first && phase.is_waiting(),
+                |stored| {
+                    let is_first = bytes == 0;
+                    bytes = bytes.saturating_add(stored.message.content_bytes());
+                    has_room = is_first || bytes <= bytes_max;
+                    if has_room {
+                        found.push(stored);
+                    }
+                    has_room
+                },
+            )?;
         }
         Ok(found)
+    }
+
+    /// Groups from the one on that may have this publication.
+    fn walk(&self, first: u64) -> Result<Walk<'_>, Failure> {
+        let before = self.bodies.range(..=first)?.next_back().transpose()?;
+        let first = before.map_or(first, |(key, _)| key.value());
+        let bodies = self.bodies.range(first..)?;
+        let phases = self.state.range(&numbered(PHASES, first)[..]..&all_of(PHASES).1[..])?;
+        let mut walk = Walk { bodies, phases, next_phases: None };
+        walk.next_phases = next_phases(&mut walk.phases)?;
+        Ok(walk)
+    }
+
+    /// Hands on what is wanted of a group, until that says that it is enough. Contents of others are not looked at.
+    fn contents(
+        &self,
+        group: &Found<'_>,
+        is_wanted: impl Fn(u64, StoredPhase) -> bool,
+        mut hand_on: impl FnMut(StoredPublication) -> bool,
+    ) -> Result<(), Failure> {
+        let mut contents = None;
+        let mut start = 0;
+        for member in &group.members {
+            let range = start..start + member.stored_bytes;
+            start = range.end;
+            let Some(phase) = member.phase.filter(|phase| is_wanted(member.number, *phase)) else { continue };
+            let contents = match contents {
+                Some(contents) => contents,
+                None => *contents.insert(group::contents(group.key, group.record.value())?),
+            };
+            let place = content_place(member.number);
+            let content = self.envelope.unseal(&place, &member.content_head(), &contents[range])?;
+            let content = record::content(content).map_err(|error| Failure::record(&place, error))?;
+            if !hand_on(content.with(PublicationId::new(member.number), phase)) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn outcome(&self, key: &str) -> Result<KeyState, Failure> {
@@ -177,7 +219,7 @@ impl<'a> Reading<'a> {
         let mut all = Vec::new();
         for item in self.all(WANTED)? {
             let (place, stored) = item?;
-            let content = self.envelope.open(place.value(), 0, stored.value())?;
+            let content = self.envelope.open(place.value(), stored.value())?;
             let wanted = record::wanted(content).map_err(|error| Failure::record(place.value(), error))?;
             all.push((slot_in(place.value())?, wanted));
         }
@@ -199,21 +241,59 @@ impl<'a> Reading<'a> {
         Ok(ids)
     }
 
-    fn content(&self, number: u64, body: &[u8]) -> Result<Content, Failure> {
-        let place = body_place(number);
-        let content = self.envelope.open(&place, BODY_HEAD_BYTES, body)?;
-        record::content(content).map_err(|error| Failure::record(&place, error))
-    }
-
     fn all(&self, kind: u8) -> Result<Range<'static, &'static [u8], &'static [u8]>, Failure> {
         let (from, to) = all_of(kind);
         Ok(self.state.range(&from[..]..&to[..])?)
     }
 }
 
-fn next_phase(
-    phases: &mut Range<'_, &'static [u8], &'static [u8]>,
-) -> Result<Option<(u64, StoredPhase)>, Failure> {
-    let Some((place, phase)) = phases.next().transpose()? else { return Ok(None) };
-    Ok(Some((number_in(place.value())?, phase_in(place.value(), phase.value())?)))
+/// Goes along both tables, so that how far publications got costs no look-up.
+struct Walk<'a> {
+    bodies: Range<'a, u64, &'static [u8]>,
+    phases: Range<'a, &'static [u8], &'static [u8]>,
+    next_phases: Option<Phases<'a>>,
+}
+
+type Phases<'a> = (u64, AccessGuard<'a, &'static [u8]>);
+
+/// A group on the way.
+struct Found<'a> {
+    key: u64,
+    record: AccessGuard<'a, &'static [u8]>,
+    members: Vec<Member>,
+}
+
+impl<'a> Walk<'a> {
+    /// The next group, if its key is not beyond `last`.
+    fn next(&mut self, last: u64) -> Result<Option<Found<'a>>, Failure> {
+        let Some((key, record)) = self.bodies.next().transpose()? else {
+            return if self.next_phases.is_none() { Ok(None) } else { Err(nobody()) };
+        };
+        let key = key.value();
+        if key > last {
+            return Ok(None);
+        }
+        let mut members = group::members(key, record.value())?;
+        if let Some((of, phases)) = &self.next_phases
+            && *of <= key
+        {
+            if *of < key {
+                return Err(nobody());
+            }
+            group::open_phases(key, &mut members, phases.value())?;
+            self.next_phases = next_phases(&mut self.phases)?;
+        }
+        Ok(Some(Found { key, record, members }))
+    }
+}
+
+fn next_phases<'a>(
+    phases: &mut Range<'a, &'static [u8], &'static [u8]>,
+) -> Result<Option<Phases<'a>>, Failure> {
+    let Some((place, record)) = phases.next().transpose()? else { return Ok(None) };
+    Ok(Some((number_in(place.value())?, record)))
+}
+
+fn nobody() -> Failure {
+    Failure::damaged("it is stored how far publications got that are not there")
 }

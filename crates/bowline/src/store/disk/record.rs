@@ -152,27 +152,33 @@ fn properties(reader: &mut Reader) -> Result<MessageProperties, BadRecord> {
     Ok(properties)
 }
 
-pub(super) fn phase_record(phase: StoredPhase) -> Option<Vec<u8>> {
+/// `None` is that of a publication that has ended.
+pub(super) fn put_phase(record: &mut Vec<u8>, phase: Option<StoredPhase>) {
     match phase {
-        StoredPhase::Waiting => None,
-        StoredPhase::Requeued => Some(vec![3]),
-        StoredPhase::Sent { packet_id } => Some([&[1][..], &packet_id.as_u16().to_le_bytes()].concat()),
-        StoredPhase::Released { packet_id, order } => {
-            Some([&[2][..], &packet_id.as_u16().to_le_bytes(), &order.to_le_bytes()].concat())
+        None => record.push(0),
+        Some(StoredPhase::Sent { packet_id }) => {
+            record.push(1);
+            record.extend_from_slice(&packet_id.as_u16().to_le_bytes());
         }
+        Some(StoredPhase::Released { packet_id, order }) => {
+            record.push(2);
+            record.extend_from_slice(&packet_id.as_u16().to_le_bytes());
+            record.extend_from_slice(&order.to_le_bytes());
+        }
+        Some(StoredPhase::Requeued) => record.push(3),
+        Some(StoredPhase::Waiting) => record.push(4),
     }
 }
 
-pub(super) fn phase(bytes: Bytes) -> Result<StoredPhase, BadRecord> {
-    let mut reader = Reader::new(bytes);
-    let phase = match reader.u8()? {
-        1 => StoredPhase::Sent { packet_id: packet_id(reader.u16()?)? },
-        2 => StoredPhase::Released { packet_id: packet_id(reader.u16()?)?, order: reader.u64()? },
-        3 => StoredPhase::Requeued,
+pub(super) fn phase(reader: &mut Reader) -> Result<Option<StoredPhase>, BadRecord> {
+    Ok(match reader.u8()? {
+        0 => None,
+        1 => Some(StoredPhase::Sent { packet_id: packet_id(reader.u16()?)? }),
+        2 => Some(StoredPhase::Released { packet_id: packet_id(reader.u16()?)?, order: reader.u64()? }),
+        3 => Some(StoredPhase::Requeued),
+        4 => Some(StoredPhase::Waiting),
         _ => return Err(BadRecord("its phase does not exist")),
-    };
-    reader.end()?;
-    Ok(phase)
+    })
 }
 
 pub(super) fn put_identity(record: &mut Vec<u8>, identity: &Identity) {

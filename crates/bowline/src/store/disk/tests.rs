@@ -10,10 +10,11 @@ use proptest::prelude::*;
 use redb::{Database, ReadableTable, TableDefinition};
 
 use super::envelope::close_plain;
-use super::layout::{BODIES, META, PHASE, STATE, body_place, numbered};
+use super::group::{self, Member};
+use super::layout::{BODIES, META, PHASES, STATE, numbered};
 use super::*;
 use crate::TopicName;
-use crate::store::Accepted;
+use crate::store::{Accepted, StoredSession};
 
 /// A directory that is removed at the end.
 pub(super) struct Scratch(PathBuf);
@@ -62,13 +63,15 @@ fn refusal(path: &std::path::Path) -> StoreErrorKind {
 }
 
 #[test]
-fn a_store_of_a_later_format_is_refused_and_not_touched() {
-    let scratch = Scratch::new();
-    let path = scratch.path();
-    made(&path);
-    put(&path, META, &close_plain(META, &[2, 0, 0, 0, 1, 2, 3]));
-    assert_eq!(refusal(&path), StoreErrorKind::OtherFormat { found: 2, known: 1 });
-    assert!(path.exists());
+fn a_store_of_another_format_is_refused_and_not_touched() {
+    for found in [1, 3] {
+        let scratch = Scratch::new();
+        let path = scratch.path();
+        made(&path);
+        put(&path, META, &close_plain(META, &[found, 0, 0, 0, 1, 2, 3]));
+        assert_eq!(refusal(&path), StoreErrorKind::OtherFormat { found: found.into(), known: 2 });
+        assert!(path.exists());
+    }
 }
 
 #[test]
@@ -87,17 +90,22 @@ fn a_database_of_somebody_else_is_refused_and_not_touched() {
 #[test]
 fn records_that_contradict_each_other_are_damage() {
     let scratch = Scratch::new();
-    let phase_of = |number| numbered(PHASE, number);
-    let sent = [1, 7, 0];
-    let cases: [(Vec<u8>, Vec<u8>); 5] = [
-        // A phase of a publication that is not there.
-        (phase_of(9), close_plain(&phase_of(9), &sent)),
+    let phases_of = |number| numbered(PHASES, number);
+    let sent = [0, 0, 1, 7, 0];
+    let cases: [(Vec<u8>, Vec<u8>); 8] = [
+        // Phases of publications that are not there, before and behind all that are.
+        (phases_of(0), close_plain(&phases_of(0), &sent)),
+        (phases_of(9), close_plain(&phases_of(9), &sent)),
         // The one that waits has a phase, so that none waits.
-        (phase_of(1), close_plain(&phase_of(1), &sent)),
+        (phases_of(1), close_plain(&phases_of(1), &sent)),
+        // It has ended, and is there.
+        (phases_of(1), close_plain(&phases_of(1), &[0, 0, 0])),
+        // There is no second one.
+        (phases_of(1), close_plain(&phases_of(1), &[1, 0, 1, 7, 0])),
         // A record that belongs elsewhere.
-        (phase_of(1), close_plain(&phase_of(2), &sent)),
+        (phases_of(1), close_plain(&phases_of(2), &sent)),
         // A packet identifier that does not exist.
-        (phase_of(1), close_plain(&phase_of(1), &[1, 0, 0])),
+        (phases_of(1), close_plain(&phases_of(1), &[0, 0, 1, 0, 0])),
         (META.to_vec(), Vec::new()),
     ];
     for (key, record) in cases {
@@ -132,7 +140,7 @@ fn a_phase_change_leaves_the_body_as_it_is() {
         .expect("it works");
     drop(store);
     assert_eq!(body(), before);
-    assert_eq!(envelope::open_plain(&body_place(1), &before).expect("it works")[0], 1, "it is a body");
+    assert_eq!(group::members(1, &before).expect("it works").len(), 1, "it is a group of one");
 }
 
 proptest! {
@@ -140,14 +148,21 @@ proptest! {
     fn no_bytes_make_reading_a_record_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let bytes = Bytes::from(bytes);
         _ = record::content(bytes.clone());
-        _ = record::phase(bytes.clone());
+        _ = record::phase(&mut fields::Reader::new(bytes.clone()));
+        _ = group::members(1, &bytes);
+        _ = group::contents(1, &bytes);
         _ = record::identity(bytes.clone());
         _ = record::wanted(bytes.clone());
         _ = record::outcome(bytes.clone());
         _ = layout::Meta::from_record(&bytes);
         _ = layout::Meta::from_record(&close_plain(META, &bytes));
-        _ = layout::BodyHead::of(b"b", &close_plain(b"b", &bytes));
-        _ = Envelope::default().open(b"b", 10, &bytes);
+        _ = Envelope::default().open(b"b", &bytes);
+        let mut members = [Member { number: 1, has_key: false, packet_id: None, counted_bytes: 0, stored_bytes: 0, phase: None }];
+        _ = group::open_phases(1, &mut members, &close_plain(&numbered(PHASES, 1), &bytes));
+        let mut head = bytes.to_vec();
+        fields::seal_with_checksum(&layout::group_place(1), &mut head);
+        _ = group::members(1, &head);
+        _ = group::contents(1, &head);
     }
 
     /// A valid record with some bytes changed gets further than noise does.
@@ -174,4 +189,73 @@ proptest! {
         }
         _ = record::content(Bytes::from(bytes));
     }
+}
+
+/// A store that remembers nothing but publications, and what it has to have.
+struct Twin {
+    store: DiskStore,
+    model: StoredSession,
+}
+
+impl Twin {
+    fn commit(&mut self, batch: &[Entry]) {
+        self.store.commit(batch).expect("it works");
+        batch.iter().for_each(|entry| self.model.apply(entry));
+    }
+
+    fn compare(&mut self, path: &std::path::Path) {
+        self.store = DiskStore::on(|| Err(std::io::ErrorKind::NotFound.into()));
+        self.store = DiskStore::new(path);
+        assert_eq!(self.store.recover(usize::MAX).expect("it works"), self.model.recover(usize::MAX));
+        for after in 0..12 {
+            let after = PublicationId::new(after);
+            assert_eq!(self.store.load(after, 1).expect("it works"), self.model.load(after, 1));
+        }
+    }
+}
+
+/// The engine counts upwards and gives nothing twice. A store has to cope with both all the same.
+#[test]
+fn publications_that_are_given_twice_or_out_of_order_end_up_where_they_belong() {
+    let scratch = Scratch::new();
+    let path = scratch.path();
+    let numbered = |number: u64, id: u16| {
+        let topic = TopicName::from_static("a/b").expect("it works");
+        let message = Message::new(topic, format!("content {number} {id}"));
+        let (publication, packet_id) = (PublicationId::new(number), bowline_proto::PacketId::new(id));
+        Entry::Accepted(Accepted { publication, message, deadline: None, packet_id, key: None })
+    };
+    let ended =
+        |number| Entry::Ended { publication: PublicationId::new(number), retired: None, outcome: None };
+    let mut twin = Twin { store: DiskStore::new(&path), model: StoredSession::default() };
+    twin.store.recover(0).expect("it works");
+    twin.commit(&[numbered(2, 1), numbered(4, 0), numbered(6, 2), numbered(8, 0)]);
+    twin.commit(&[ended(6)]);
+    twin.compare(&path);
+    // Between two of a group, and in place of one.
+    twin.commit(&[numbered(3, 7), numbered(8, 9), numbered(9, 3)]);
+    twin.compare(&path);
+    // In place of the first, before all of them, in place of one that has ended, and one that ends at once.
+    twin.commit(&[ended(2), numbered(2, 0), numbered(1, 5), numbered(6, 6), ended(9), numbered(9, 4)]);
+    twin.compare(&path);
+    twin.commit(&[numbered(10, 1), numbered(11, 0), numbered(10, 0), ended(11), numbered(12, 0), ended(12)]);
+    twin.compare(&path);
+    twin.commit(&(1..=12).map(ended).collect::<Vec<_>>());
+    twin.compare(&path);
+    assert_eq!(twin.store.inspect().expect("it works").contents().expect("it works").waiting, 0);
+}
+
+#[test]
+fn a_store_that_another_process_has_made_meanwhile_is_not_set_aside_in_place_of_the_damaged_one() {
+    let scratch = Scratch::new();
+    let path = scratch.path();
+    fs::write(&path, b"damaged").expect("it works");
+    let found = File::open(&path).expect("it works");
+    // The other one has found it too, was faster, and has begun anew.
+    let aside = place::set_aside(&path, &File::open(&path).expect("it works")).expect("it works");
+    made(&path);
+    let store = fs::read(&path).expect("it works");
+    assert!(matches!(place::set_aside(&path, &found), Err(Failure::Gone)));
+    assert!(fs::read(&path).expect("it works") == store);
+    assert_eq!(fs::read(aside).expect("it works"), b"damaged");
 }

@@ -8,22 +8,29 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use crate::store::disk::envelope::{Envelope, close_plain, open_plain};
 use crate::store::disk::failure::Failure;
 use crate::store::disk::fields::Reader;
+use crate::store::disk::group::{Group, Member, Tail};
 use crate::store::disk::layout::{
-    AGE, BODIES, BODY_HEAD_BYTES, BodyHead, ENDED, IDENTITY, META, Meta, OWNER, PENDING, PHASE, RECEIVED,
-    RETIRED, STATE, all_of, body_place, number_in, numbered, of_key, of_packet, of_slot,
+    AGE, BODIES, ENDED, IDENTITY, META, Meta, OWNER, PENDING, RECEIVED, RETIRED, STATE, all_of,
+    content_place, numbered, of_key, of_packet, of_slot,
 };
 use crate::store::disk::record;
 use crate::store::{Accepted, Entry, KeyedOutcome, PublicationId, StoredOutcome, StoredPhase, Wanted};
+
+/// What flags and lengths take of most contents.
+const CONTENT_FIELDS_BYTES: usize = 16;
 
 /// Where each wanted subscription stands. Filters are no keys of the table, so that they can be sealed.
 pub(super) type Slots = BTreeMap<TopicFilter, u32>;
 
 /// The tables of a transaction that is going on.
 pub(super) struct Writing<'a> {
-    bodies: Table<'a, u64, &'static [u8]>,
-    state: Table<'a, &'static [u8], &'static [u8]>,
+    pub(super) bodies: Table<'a, u64, &'static [u8]>,
+    pub(super) state: Table<'a, &'static [u8], &'static [u8]>,
+    /// What it has looked at, by the keys of the groups.
+    pub(super) groups: BTreeMap<u64, Group>,
+    pub(super) tail: Option<Tail>,
     envelope: &'a Envelope,
-    meta: &'a mut Meta,
+    pub(super) meta: &'a mut Meta,
     slots: &'a mut Slots,
     outcomes_max: u64,
 }
@@ -38,11 +45,12 @@ impl<'a> Writing<'a> {
     ) -> Result<Self, Failure> {
         let bodies = transaction.open_table(BODIES)?;
         let state = transaction.open_table(STATE)?;
-        Ok(Self { bodies, state, envelope, meta, slots, outcomes_max })
+        Ok(Self { bodies, state, groups: BTreeMap::new(), tail: None, envelope, meta, slots, outcomes_max })
     }
 
     /// Counts the commit that this will be. The last thing to do.
     pub(super) fn finish(mut self) -> Result<(), Failure> {
+        self.finish_groups()?;
         self.meta.commits += 1;
         self.state.insert(META, &self.meta.to_record()[..])?;
         Ok(())
@@ -55,16 +63,16 @@ impl<'a> Writing<'a> {
                 self.own(&identity.client_id)?;
                 let mut content = Vec::new();
                 record::put_identity(&mut content, identity);
-                self.state.insert(IDENTITY, &self.envelope.close(IDENTITY, &[], &content)?[..])?;
+                self.state.insert(IDENTITY, &self.envelope.close(IDENTITY, &content)?[..])?;
                 Ok(())
             }
             Entry::SessionReset { generation } => self.reset(*generation),
             Entry::Accepted(accepted) => self.accept(accepted),
             Entry::Assigned { publication, packet_id } => {
-                self.set_phase(*publication, StoredPhase::Sent { packet_id: *packet_id })
+                self.go_on(*publication, StoredPhase::Sent { packet_id: *packet_id })
             }
             Entry::Pubrec { publication } => self.release(*publication),
-            Entry::Requeued { publication } => self.set_phase(*publication, StoredPhase::Requeued),
+            Entry::Requeued { publication } => self.go_on(*publication, StoredPhase::Requeued),
             Entry::Ended { publication, retired, outcome } => {
                 if let Some(packet_id) = retired {
                     self.insert_packet(RETIRED, *packet_id)?;
@@ -88,7 +96,7 @@ impl<'a> Writing<'a> {
     }
 
     fn own(&mut self, client_id: &Text) -> Result<(), Failure> {
-        let record = self.envelope.close(OWNER, &[], client_id.as_bytes())?;
+        let record = self.envelope.close(OWNER, client_id.as_bytes())?;
         self.state.insert(OWNER, &record[..])?;
         Ok(())
     }
@@ -105,74 +113,54 @@ impl<'a> Writing<'a> {
 
     fn accept(&mut self, accepted: &Accepted) -> Result<(), Failure> {
         let number = accepted.publication.as_u64();
-        let place = body_place(number);
-        let head = BodyHead {
+        let member = Member {
+            number,
             has_key: accepted.key.is_some(),
-            content_bytes: accepted.message.content_bytes() as u64,
+            packet_id: accepted.packet_id,
+            counted_bytes: accepted.message.content_bytes() as u64,
+            stored_bytes: 0,
+            phase: None,
         };
-        let mut content = Vec::new();
+        let mut content = Vec::with_capacity(accepted.message.content_bytes() + CONTENT_FIELDS_BYTES);
         record::put_content(&mut content, accepted).map_err(|_| Failure::TooLong)?;
-        let body = self.envelope.close(&place, &head.to_bytes(), &content)?;
-        let replaced = match self.bodies.insert(number, &body[..])? {
-            Some(old) => Some(BodyHead::of(&place, old.value())?),
-            None => None,
-        };
-        let phase =
-            accepted.packet_id.map_or(StoredPhase::Waiting, |packet_id| StoredPhase::Sent { packet_id });
-        let old_phase = self.put_phase(accepted.publication, phase)?;
-        if let Some(replaced) = replaced.filter(|_| old_phase.is_waiting()) {
-            self.uncount(replaced)?;
-        }
-        if phase.is_waiting() {
-            self.count(head);
-        }
+        let sealed = self.envelope.seal(&content_place(number), &member.content_head(), &content)?;
+        self.put(member, &sealed)?;
         if let Some(key) = &accepted.key {
             let place = of_key(PENDING, key.as_str());
             self.state.insert(&place[..], &close_plain(&place, &number.to_le_bytes())[..])?;
         }
-        self.meta.last_publication = self.meta.last_publication.max(accepted.publication);
         Ok(())
     }
 
     fn release(&mut self, publication: PublicationId) -> Result<(), Failure> {
-        if let StoredPhase::Sent { packet_id } = self.phase(publication)? {
+        let Some(at) = self.find(publication)? else { return Ok(()) };
+        if let Some(StoredPhase::Sent { packet_id }) = self.member(at).phase {
             self.meta.releases += 1;
-            self.put_phase(publication, StoredPhase::Released { packet_id, order: self.meta.releases })?;
+            self.set_phase(at, Some(StoredPhase::Released { packet_id, order: self.meta.releases }))?;
         }
         Ok(())
     }
 
     /// A publication that is not there has no phase.
-    fn set_phase(&mut self, publication: PublicationId, phase: StoredPhase) -> Result<(), Failure> {
-        let Some(head) = self.head(publication)? else { return Ok(()) };
-        let old = self.put_phase(publication, phase)?;
-        match (old.is_waiting(), phase.is_waiting()) {
-            (true, false) => self.uncount(head)?,
-            (false, true) => self.count(head),
-            (true, true) | (false, false) => {}
+    fn go_on(&mut self, publication: PublicationId, phase: StoredPhase) -> Result<(), Failure> {
+        match self.find(publication)? {
+            Some(at) => self.set_phase(at, Some(phase)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn end(&mut self, publication: PublicationId, outcome: Option<&KeyedOutcome>) -> Result<(), Failure> {
-        let number = publication.as_u64();
-        let place = body_place(number);
-        let body = match self.bodies.remove(number)? {
-            Some(body) => body.value().to_vec(),
-            None => return Ok(()),
-        };
-        let head = BodyHead::of(&place, &body)?;
-        if self.put_phase(publication, StoredPhase::Waiting)?.is_waiting() {
-            self.uncount(head)?;
-        }
-        if head.has_key {
-            let content = self.envelope.open(&place, BODY_HEAD_BYTES, &body)?;
+        let Some(at) = self.find(publication)? else { return Ok(()) };
+        let member = self.member(at);
+        if member.has_key {
+            let place = content_place(member.number);
+            let content = self.envelope.unseal(&place, &member.content_head(), &self.content(at)?)?;
             let content = record::content(content).map_err(|error| Failure::record(&place, error))?;
             if let Some(key) = content.key {
-                self.end_key(&key, number, outcome.map(|outcome| outcome.outcome))?;
+                self.end_key(&key, member.number, outcome.map(|outcome| outcome.outcome))?;
             }
         }
-        Ok(())
+        self.set_phase(at, None)
     }
 
     fn end_key(&mut self, key: &Text, number: u64, outcome: Option<StoredOutcome>) -> Result<(), Failure> {
@@ -230,44 +218,7 @@ impl<'a> Writing<'a> {
         let place = of_slot(slot);
         let mut content = Vec::new();
         record::put_wanted(&mut content, wanted);
-        self.state.insert(&place[..], &self.envelope.close(&place, &[], &content)?[..])?;
-        Ok(())
-    }
-
-    fn head(&self, publication: PublicationId) -> Result<Option<BodyHead>, Failure> {
-        let number = publication.as_u64();
-        let body = self.bodies.get(number)?;
-        body.map(|body| BodyHead::of(&body_place(number), body.value())).transpose()
-    }
-
-    fn phase(&self, publication: PublicationId) -> Result<StoredPhase, Failure> {
-        let place = numbered(PHASE, publication.as_u64());
-        match self.state.get(&place[..])? {
-            Some(record) => phase_in(&place, record.value()),
-            None => Ok(StoredPhase::Waiting),
-        }
-    }
-
-    /// Says which phase was there.
-    fn put_phase(&mut self, publication: PublicationId, phase: StoredPhase) -> Result<StoredPhase, Failure> {
-        let place = numbered(PHASE, publication.as_u64());
-        let old = match record::phase_record(phase) {
-            Some(content) => self.state.insert(&place[..], &close_plain(&place, &content)[..])?,
-            None => self.state.remove(&place[..])?,
-        };
-        old.map_or(Ok(StoredPhase::Waiting), |old| phase_in(&place, old.value()))
-    }
-
-    const fn count(&mut self, head: BodyHead) {
-        self.meta.waiting = self.meta.waiting.saturating_add(1);
-        self.meta.waiting_bytes = self.meta.waiting_bytes.saturating_add(head.content_bytes);
-    }
-
-    fn uncount(&mut self, head: BodyHead) -> Result<(), Failure> {
-        let fewer = || Failure::damaged("fewer publications wait than were counted");
-        self.meta.waiting = self.meta.waiting.checked_sub(1).ok_or_else(fewer)?;
-        self.meta.waiting_bytes =
-            self.meta.waiting_bytes.checked_sub(head.content_bytes).ok_or_else(fewer)?;
+        self.state.insert(&place[..], &self.envelope.close(&place, &content)?[..])?;
         Ok(())
     }
 
@@ -281,11 +232,6 @@ impl<'a> Writing<'a> {
         self.state.remove(place)?;
         Ok(())
     }
-}
-
-pub(super) fn phase_in(place: &[u8], record: &[u8]) -> Result<StoredPhase, Failure> {
-    number_in(place)?;
-    record::phase(open_plain(place, record)?).map_err(|error| Failure::record(place, error))
 }
 
 fn age_in(place: &[u8], record: &[u8]) -> Result<u64, Failure> {

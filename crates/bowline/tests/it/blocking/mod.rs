@@ -15,6 +15,7 @@ use bowline::{
     VersionFallback,
 };
 use bowline_broker::{Direction, VersionRefusal};
+use bowline_testkit::ports::free_address;
 
 use crate::round_trip::ALL_QOS;
 use side_broker::{MOMENT, PATIENCE, SideBroker, within};
@@ -64,8 +65,7 @@ fn messages_go_out_and_come_back_without_async_at_every_qos_in_every_version() {
 
 #[test]
 fn a_first_attempt_that_fails_is_an_error() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let refused = Client::connect(&format!("mqtt://{free}")).unwrap_err();
+    let refused = Client::connect(&format!("mqtt://{}", free_address())).unwrap_err();
     assert!(matches!(refused, ConnectError::Failed(_)), "{refused}");
     assert!(matches!(Client::connect("http://broker"), Err(ConnectError::Url(_))));
     let side = SideBroker::start();

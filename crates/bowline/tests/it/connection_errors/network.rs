@@ -4,17 +4,17 @@ use std::net::SocketAddr;
 
 use bowline::Client;
 use bowline::transport::Endpoint;
+use bowline_testkit::ports::free_address;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
 
+use super::scripts::{Script, plain};
 use super::{Row, builder, row};
 use crate::transports::directory::Directory;
 
 pub(super) async fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     rows.push(row("a name that does not exist", None, builder("mqtt://nowhere.invalid")).await);
-    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = nobody.local_addr().expect("it is bound");
-    drop(nobody);
+    let address = free_address();
     rows.push(row("nobody listens there", Some(address), builder(&format!("mqtt://{address}"))).await);
     rows.push(blackhole().await);
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -22,6 +22,17 @@ pub(super) async fn rows() -> Vec<Row> {
     let waits =
         row("a listener that never says anything", Some(address), builder(&format!("mqtt://{address}")));
     rows.push(waits.await);
+    for (what, script) in [
+        ("one who closes without a word", Script::Closes),
+        ("one who resets the connection without a word", Script::Resets),
+        ("an SSH server", Script::Says(b"SSH-2.0-OpenSSH_9.2p1\r\n")),
+        ("a mail server", Script::Says(b"220 mail.example ESMTP\r\n")),
+        ("a Redis server", Script::Answers(b"-ERR unknown command\r\n")),
+        ("something else that is not MQTT", Script::Says(b"\xff\xfd\x18")),
+    ] {
+        let address = plain(script).await;
+        rows.push(row(what, Some(address), builder(&format!("mqtt://{address}"))).await);
+    }
     rows.extend(unix().await);
     rows
 }

@@ -8,6 +8,7 @@ use bowline_broker::Broker;
 use rcgen::{SerialNumber, date_time_ymd};
 use tokio::net::TcpListener;
 
+use super::scripts::{Script, encrypted};
 use super::{Row, builder, row};
 use crate::tls::authority::{Authority, Issued};
 
@@ -31,7 +32,7 @@ fn trusting(authority: &Authority) -> Tls {
 pub(super) async fn rows() -> Vec<Row> {
     let mut rows = of_the_broker().await;
     rows.extend(of_the_client().await);
-    rows.extend(who_speaks_what().await);
+    rows.extend(silent().await);
     rows
 }
 
@@ -74,17 +75,19 @@ async fn of_the_client() -> Vec<Row> {
     ]
 }
 
-async fn who_speaks_what() -> Vec<Row> {
+async fn silent() -> Vec<Row> {
     let ours = Authority::new();
-    let (_secure, secure) = broker(TlsServer::new(ours.issue(HOST).identity())).await;
-    let open = Broker::builder().start().await.expect("a free port");
-    let open = open.address().map(|address| (address, open)).expect("it listens on TCP");
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let silent_at = silent.local_addr().expect("it is bound");
-    let plain = builder(&format!("mqtt://{HOST}:{}", secure.port()));
-    vec![
-        row("plain MQTT to a port with TLS", Some(secure), plain).await,
-        row("TLS to a port with plain MQTT", Some(open.0), to(open.0).tls(trusting(&ours))).await,
-        row("TLS to one who never answers", Some(silent_at), to(silent_at).tls(trusting(&ours))).await,
-    ]
+    let tls = trusting(&ours);
+    let mut rows =
+        vec![row("TLS to one who never answers", Some(silent_at), to(silent_at).tls(tls.clone())).await];
+    for (what, script) in [
+        ("one who makes the TLS handshake and then says nothing", Script::says(b"")),
+        ("one who makes the TLS handshake and then closes", Script::closes()),
+    ] {
+        let address = encrypted(script, &ours).await;
+        rows.push(row(what, Some(address), to(address).tls(tls.clone())).await);
+    }
+    rows
 }

@@ -1,15 +1,14 @@
-//! Web servers that do not open a WebSocket, or not the right one, and brokers that speak something else there.
+//! Web servers that do not open a WebSocket, or not the right one.
 
 use std::net::SocketAddr;
 
-use bowline::transport::{TlsServer, WebSocket};
-use bowline::{Builder, Client, Tls};
+use bowline::transport::WebSocket;
+use bowline::{Builder, Client};
 use bowline_broker::Broker;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Row, SECRET, builder, row};
-use crate::tls::authority::Authority;
 
 const ANSWERS: [(&str, &str); 6] = [
     ("a web server, which answers with a page", "200 OK"),
@@ -35,8 +34,8 @@ pub(super) async fn rows() -> Vec<Row> {
         rows.push(row(what, Some(address), to("ws", address)).await);
     }
     let any = "127.0.0.1:0".parse().expect("an address");
-    let web = Broker::builder().listen_websocket(any).start().await.expect("free ports");
-    let (web_at, plain_at) = (web.websocket_addresses()[0], web.address().expect("it listens on TCP"));
+    let web = Broker::builder().without_tcp().listen_websocket(any).start().await.expect("free ports");
+    let web_at = web.websocket_addresses()[0];
     for (what, header) in [
         ("a WebSocket with another sub-protocol", "sec-websocket-protocol: chat\r\n"),
         ("a WebSocket without a sub-protocol", ""),
@@ -44,16 +43,6 @@ pub(super) async fn rows() -> Vec<Row> {
         let address = rewriting(web_at, header).await;
         rows.push(row(what, Some(address), to("ws", address)).await);
     }
-    rows.push(row("WebSocket to a port with plain MQTT", Some(plain_at), to("ws", plain_at)).await);
-
-    let authority = Authority::new();
-    let server = TlsServer::new(authority.issue("localhost").identity());
-    let secure = Broker::builder().without_tcp().listen_tls(any, server).start().await.expect("a free port");
-    let secure_at = secure.tls_addresses()[0];
-    let tls = Tls::new().without_platform_roots().roots(authority.roots());
-    rows.push(row("ws:// to a port with TLS", Some(secure_at), to("ws", secure_at)).await);
-    let blunt = blunt().await;
-    rows.push(row("wss:// to a web server without TLS", Some(blunt), to("wss", blunt).tls(tls)).await);
     let silent = TcpListener::bind(any).await.expect("a free port");
     let silent_at = silent.local_addr().expect("it is bound");
     rows.push(row("WebSocket to one who never answers", Some(silent_at), to("ws", silent_at)).await);
@@ -69,21 +58,6 @@ async fn answering(answer: String) -> SocketAddr {
             head(&mut stream).await;
             // The client may be gone.
             _ = stream.write_all(answer.as_bytes()).await;
-        }
-    });
-    address
-}
-
-/// What web servers say to somebody who does not speak HTTP.
-async fn blunt() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            // The client may be gone. What it says is read, so that nothing is reset.
-            _ = stream.read(&mut [0; 4_096]).await;
-            _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
-            _ = stream.read(&mut [0; 4_096]).await;
         }
     });
     address

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use bowline::{Backoff, Builder, Client, ReasonCode, Version};
 use bowline_broker::Broker;
+use bowline_testkit::ports::free_address;
 
-#[cfg(feature = "websocket")]
-pub(crate) use crate::counterpart::mosquitto::free_address;
 pub(crate) use crate::counterpart::mosquitto::{Clients, Mosquitto};
 pub(crate) use crate::counterpart::relay::Relay;
 use crate::peer::within;
@@ -47,9 +46,21 @@ enum Running {
 impl Counterpart {
     /// On a free port, open to everybody.
     pub(crate) async fn start(kind: Kind) -> Self {
+        Self::start_at(kind, free_address(), Clients::Anybody).await
+    }
+
+    /// The same, with every packet in [`log`](Self::log).
+    pub(crate) async fn start_logged(kind: Kind) -> Self {
+        Self::start_at(kind, free_address(), Clients::Logged).await
+    }
+
+    async fn start_at(kind: Kind, address: SocketAddr, clients: Clients<'_>) -> Self {
         let running = match kind {
-            Kind::Embedded => Running::Embedded(Broker::builder().start().await.expect("a free port")),
-            Kind::Mosquitto => Running::Mosquitto(Mosquitto::start(Clients::Anybody).await),
+            Kind::Embedded => {
+                let builder = Broker::builder().listen(address);
+                Running::Embedded(builder.start().await.expect("the port is free"))
+            }
+            Kind::Mosquitto => Running::Mosquitto(Mosquitto::start_at(address, clients).await),
         };
         Self::of(kind, running)
     }
@@ -81,6 +92,14 @@ impl Counterpart {
 
     pub(crate) const fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// What it has said so far; ours has nothing to say.
+    pub(crate) fn log(&self) -> String {
+        match &self.running {
+            Running::Mosquitto(broker) => broker.log(),
+            Running::Embedded(_) | Running::Stopped => String::new(),
+        }
     }
 
     /// Where it listens.
@@ -118,13 +137,7 @@ impl Counterpart {
     /// Starts it on the same port again.
     pub(crate) async fn start_again(&mut self) {
         assert!(matches!(self.running, Running::Stopped), "it runs");
-        self.running = match self.kind {
-            Kind::Embedded => {
-                let builder = Broker::builder().listen(self.address);
-                Running::Embedded(builder.start().await.expect("the port is still free"))
-            }
-            Kind::Mosquitto => Running::Mosquitto(Mosquitto::start_at(self.address).await),
-        };
+        *self = Self::start_at(self.kind, self.address, Clients::Anybody).await;
     }
 
     /// Ends it and checks that it has nothing to complain of.

@@ -1,17 +1,18 @@
 //! A real Mosquitto on a free port of loopback, ended by its process id. A missing program fails the test.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use bowline_testkit::ports::free_address;
 use tokio::time::sleep;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often another port is tried, if somebody else got the free one first.
-const PORTS_MAX: usize = 5;
+/// How many lines of its log a failed test shows, the last ones. A log that names every packet is long.
+const LOG_LINES_MAX: usize = 1_000;
 
 /// What its log says of clients that break the protocol.
 const COMPLAINTS: [&str; 3] = ["protocol error", "malformed packet", "exceeded"];
@@ -19,6 +20,8 @@ const COMPLAINTS: [&str; 3] = ["protocol error", "malformed packet", "exceeded"]
 /// Who may connect.
 pub(crate) enum Clients<'a> {
     Anybody,
+    /// Anybody, and the log names every packet.
+    Logged,
     /// Those who log in with this user and password.
     Login(&'a str, &'a str),
     /// Anybody, here also by WebSocket: this version does not start without a plain listener.
@@ -42,27 +45,11 @@ pub(crate) struct Mosquitto {
 
 impl Mosquitto {
     pub(crate) async fn start(clients: Clients<'_>) -> Self {
-        for _ in 0..PORTS_MAX {
-            match Self::try_start(free_address(), &clients).await {
-                Ok(started) => return started,
-                Err(log) => {
-                    assert!(log.contains("Address already in use"), "mosquitto does not start: {log}")
-                }
-            }
-        }
-        panic!("{PORTS_MAX} free ports were taken by others before mosquitto had them");
+        Self::start_at(free_address(), clients).await
     }
 
-    /// On this port, open to everybody.
-    pub(super) async fn start_at(address: SocketAddr) -> Self {
-        match Self::try_start(address, &Clients::Anybody).await {
-            Ok(started) => started,
-            Err(log) => panic!("mosquitto does not start again: {log}"),
-        }
-    }
-
-    /// The log is the error.
-    async fn try_start(address: SocketAddr, clients: &Clients<'_>) -> Result<Self, String> {
+    /// On this port.
+    pub(super) async fn start_at(address: SocketAddr, clients: Clients<'_>) -> Self {
         let folder = new_folder();
         // Debian's Mosquitto gives up being root, so everything goes to the log that it inherits.
         let mut configuration = format!(
@@ -87,14 +74,14 @@ impl Mosquitto {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
             if started.child.try_wait().expect("it is our child").is_some() {
-                return Err(started.log());
+                break;
             }
             if started.log().contains(" running") && TcpStream::connect(address).is_ok() {
-                return Ok(started);
+                return started;
             }
             sleep(Duration::from_millis(10)).await;
         }
-        Err(started.log())
+        panic!("mosquitto does not start: {}", started.log());
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
@@ -124,7 +111,8 @@ impl Mosquitto {
         panic!("mosquitto does not end: {}", self.log());
     }
 
-    fn log(&self) -> String {
+    /// What it has said so far.
+    pub(super) fn log(&self) -> String {
         let log = std::fs::read(self.folder.join("log")).expect("the log is ours");
         String::from_utf8_lossy(&log).into_owned()
     }
@@ -135,6 +123,7 @@ impl Clients<'_> {
     fn configuration(&self, folder: &Path) -> String {
         match self {
             Self::Anybody => "allow_anonymous true\n".to_owned(),
+            Self::Logged => "allow_anonymous true\nlog_type all\n".to_owned(),
             #[cfg(feature = "websocket")]
             Self::WebSocket(address) => {
                 format!("allow_anonymous true\nlistener {} 127.0.0.1\nprotocol websockets\n", address.port())
@@ -167,7 +156,9 @@ impl Clients<'_> {
 impl Drop for Mosquitto {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("{}", self.log());
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            println!("{}", lines[lines.len().saturating_sub(LOG_LINES_MAX)..].join("\n"));
         }
         // Nothing can be done about a broker that is gone already or a folder that stays behind.
         _ = self.child.kill();
@@ -202,9 +193,4 @@ fn new_folder() -> PathBuf {
     let folder = std::env::temp_dir().join(format!("bowline-client-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("the temporary folder can be written to");
     folder
-}
-
-pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on loopback");
-    listener.local_addr().expect("it is bound")
 }

@@ -1,6 +1,6 @@
 //! A broker's program, started in a folder of its own and ended by its process id. Knows no broker.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +23,8 @@ impl Folder {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("bowline-program-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
+        // A process of this number may have been killed and have left its own behind.
+        _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).expect("the temporary folder can be written to");
         Self(folder)
     }
@@ -134,12 +136,6 @@ impl Drop for Program {
         _ = self.child.kill();
         _ = self.child.wait();
     }
-}
-
-/// An address on loopback where nobody listens.
-pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on loopback");
-    listener.local_addr().expect("it is bound")
 }
 
 /// Debian puts some programs where only root's path looks.

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::counterpart::program::{Folder, Program, free_address, program};
+use bowline_testkit::ports::free_address;
+
+use crate::counterpart::program::{Folder, Program, program};
 
 /// A RabbitMQ, running or stopped for a while. Killed when dropped.
 pub(crate) struct RabbitMq {

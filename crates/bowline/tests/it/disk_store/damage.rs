@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bowline::store::{
     DiskStore, PublicationId, SessionStore, StoreErrorKind, StoreFile, StoredSession, SyncPolicy,
@@ -13,7 +14,7 @@ use bowline_testkit::power::PowerDisk;
 use bowline_testkit::random::Random;
 
 use super::scratch::Scratch;
-use super::script::{Answers, Script, answers_of, answers_of_model};
+use super::script::{Answers, Script, answers_of, answers_of_model, assert_same};
 use super::{Disk, store_on};
 
 /// A store with some of everything, ended in good order, and what it says.
@@ -302,4 +303,53 @@ fn a_panic_of_the_database_becomes_an_error_and_the_store_goes_on() {
         store.commit(&Script::new(1).batch(5)).expect("and writes to it");
     }
     assert!(panics > 15, "it panicked {panics} times only");
+}
+
+#[test]
+fn of_many_who_find_the_same_damage_one_sets_it_aside_and_no_new_store_goes_with_it() {
+    const DAMAGED: &[u8] = b"";
+    for _ in 0..30 {
+        let scratch = Scratch::new();
+        let path = scratch.path("session");
+        fs::write(&path, DAMAGED).expect("the disk works");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut store = DiskStore::new(&path);
+                    // The damage, then perhaps the lock of another.
+                    let tries = (0..10_000).map(|_| std::thread::sleep(Duration::from_millis(1)));
+                    assert!(tries.map(|()| store.recover(0)).any(|recovered| recovered.is_ok()));
+                    store.commit(&Script::new(3).batch(5)).expect("it is whole");
+                });
+            }
+        });
+        let files = fs::read_dir(scratch.path("")).expect("the disk works").map(|file| file.unwrap().path());
+        let aside: Vec<_> = files.filter(|file| *file != path).collect();
+        assert_eq!(aside, [scratch.path("session.damaged-1")], "one was damaged");
+        assert_eq!(fs::read(&aside[0]).expect("the disk works"), DAMAGED);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_link_leads_to_is_set_aside_and_made_anew_where_it_was() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("disk")).expect("the disk works");
+    let (target, path, link) = (scratch.path("disk/session"), scratch.path("session"), scratch.path("link"));
+    fs::write(&target, b"").expect("the disk works");
+    // A link to a link, and relative.
+    std::os::unix::fs::symlink("link", &path).expect("the disk works");
+    std::os::unix::fs::symlink("disk/session", &link).expect("the disk works");
+    let mut store = DiskStore::new(&path);
+    let aside = scratch.path("disk/session.damaged-1");
+    assert_eq!(kind_of(&mut store), StoreErrorKind::Damaged { set_aside: Some(aside) });
+    assert!(path.is_symlink() && link.is_symlink() && !target.exists());
+    let batch = Script::new(4).batch(5);
+    store.recover(0).expect("it begins anew");
+    store.commit(&batch).expect("the disk works");
+    drop(store);
+    assert!(path.is_symlink() && link.is_symlink() && target.is_file());
+    let mut model = StoredSession::default();
+    batch.iter().for_each(|entry| model.apply(entry));
+    assert_same(&mut DiskStore::new(&target), &model, "under its own name");
 }

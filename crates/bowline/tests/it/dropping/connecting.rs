@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bowline::store::MemoryStore;
 use bowline::{Client, ConnectionState, Publisher, QoS, Session, Subscriber, Version};
 use bowline_broker::Broker;
 use tokio::runtime::Handle;
@@ -47,6 +48,30 @@ async fn a_dropped_connect_to_a_url_leaves_none_either() {
         until("the end of all connections", || broker.stats().clients == 0).await;
     }
     broker.assert_no_violations();
+}
+
+#[tokio::test]
+async fn a_dropped_start_leaves_no_task_and_a_store_that_is_free() {
+    let harbour = Harbour::new(64 * 1024);
+    let before = tasks();
+    for polls in 0..=POLLS_MAX {
+        let store = MemoryStore::new();
+        let builder = || {
+            let session = Session::stored_in(store.clone());
+            harbour.builder(Version::V5).client_id("meter-7").session(session)
+        };
+        drop(polled(builder().start(), polls).await);
+        drop(polled(builder().unrouted(10).start(), polls).await);
+        until("the end of all tasks", || tasks() == before).await;
+        // The opening of one that was dropped may be under way still.
+        let works = async {
+            while builder().start().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        within(works).await;
+        until("the end of all tasks", || tasks() == before).await;
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::path::Path;
 /// File, `pub async fn` or public type that is a future, and the test that drops it.
 const FUTURES: &[(&str, &str, &str)] = &[
     ("builder/start.rs", "connect", "a_dropped_connect_leaves_no_task_and_no_connection"),
+    ("builder/start.rs", "start", "a_dropped_start_leaves_no_task_and_a_store_that_is_free"),
     ("client.rs", "connect", "a_dropped_connect_to_a_url_leaves_none_either"),
     ("publisher.rs", "connect", "a_dropped_connect_to_a_url_leaves_none_either"),
     ("subscriber.rs", "connect", "a_dropped_connect_to_a_url_leaves_none_either"),

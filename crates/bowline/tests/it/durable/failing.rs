@@ -163,7 +163,9 @@ async fn a_store_of_another_client_or_another_version_is_refused_and_left_as_it_
 /// A client identifier that is not the store's, and the same with the error that it gets.
 async fn is_refused_to_another(harbour: &Harbour, store: &MemoryStore) {
     let other = harbour.builder(Version::V5).client_id("meter-8").session(Session::stored_in(store.clone()));
-    let ConnectError::Store(error) = within(other.connect()).await.unwrap_err() else { panic!() };
+    let ConnectError::Store(error) = within(other.connect()).await.expect_err("it is another's") else {
+        panic!()
+    };
     assert!(matches!(error.kind(), StoreErrorKind::OtherClientId { .. }), "{error}");
 }
 

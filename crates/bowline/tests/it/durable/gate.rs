@@ -31,6 +31,7 @@ pub(crate) struct Gate {
 struct State {
     commits: Commits,
     fails_to_load: bool,
+    fails_to_ask: bool,
     /// Commits that have been begun.
     begun: usize,
     batches: Vec<Vec<Entry>>,
@@ -38,7 +39,13 @@ struct State {
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        let state = State { commits: Commits::Succeed, fails_to_load: false, begun: 0, batches: Vec::new() };
+        let state = State {
+            commits: Commits::Succeed,
+            fails_to_load: false,
+            fails_to_ask: false,
+            begun: 0,
+            batches: Vec::new(),
+        };
         Self { store: MemoryStore::new(), state: Arc::new((Mutex::new(state), Condvar::new())) }
     }
 
@@ -53,6 +60,11 @@ impl Gate {
 
     pub(crate) fn fail_to_load(&self, fails: bool) {
         self.lock().fails_to_load = fails;
+    }
+
+    /// Whether what is known of a key cannot be said.
+    pub(crate) fn fail_to_ask(&self, fails: bool) {
+        self.lock().fails_to_ask = fails;
     }
 
     /// What is stored.
@@ -112,6 +124,9 @@ impl SessionStore for Gate {
     }
 
     fn outcome(&mut self, key: &str) -> Result<KeyState, StoreError> {
+        if self.lock().fails_to_ask {
+            return Err(StoreError::new(StoreErrorKind::NotUnsealed));
+        }
         self.store.outcome(key)
     }
 

@@ -4,6 +4,7 @@ mod barriers;
 mod failing;
 mod gate;
 mod keys;
+mod keys_in_order;
 #[cfg(feature = "durable")]
 mod on_disk;
 mod restarting;

@@ -8,9 +8,9 @@ use bowline::store::{
 };
 use bowline::{AddressSessions, Client, QoS, Session, Version};
 
-use crate::durable::barriers::accept_anew;
-use crate::durable::gate::Gate;
-use crate::peer::{Harbour, within};
+use crate::durable::barriers::{accept_anew, pair};
+use crate::durable::gate::{Commits, Gate};
+use crate::peer::{Harbour, SILENCE, within};
 
 /// A store that notes on which threads it is used, and dropped.
 struct Noting {
@@ -105,4 +105,22 @@ async fn of_independent_addresses_the_one_that_has_the_session_is_remembered_ove
         assert_eq!(info.endpoint.host(), if clean_start { "two" } else { "one" });
         let ((), ()) = tokio::join!(client.disconnect(), peer.disconnected());
     }
+}
+
+#[tokio::test]
+async fn start_holds_up_nobody_while_its_store_waits_for_the_thread_of_all_stores() {
+    let (harbour, gate) = (Harbour::new(64 * 1024), Gate::new());
+    let (client, _peer) = pair(&harbour, &gate, Version::V5).await;
+    let begun = gate.begun();
+    gate.set(Commits::Wait);
+    let receipt = client.publish("a", "x").qos(QoS::AtLeastOnce).try_send().unwrap();
+    gate.until_begun(begun + 1).await;
+    let other =
+        harbour.builder(Version::V5).client_id("other").session(Session::stored_in(MemoryStore::new()));
+    let mut starting = std::pin::pin!(other.start());
+    // The runtime has this one thread: if that were held up, the time would not run out either.
+    assert!(tokio::time::timeout(SILENCE, &mut starting).await.is_err(), "it is opened before its turn");
+    gate.set(Commits::Succeed);
+    within(starting).await.unwrap();
+    drop(receipt);
 }

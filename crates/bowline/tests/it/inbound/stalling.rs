@@ -35,9 +35,11 @@ async fn a_message_that_is_not_taken_is_named_and_holds_up_acknowledgements_but_
         let (quick, ()) = tokio::join!(quick.into_future(), grant(&mut peer, &[1]));
         let (mut slow, mut quick) = (slow.unwrap(), quick.unwrap());
         let before = Instant::now();
-        peer.send(qos1("slow/a", "1", 1)).await;
-        for id in 2..=9 {
-            peer.send(qos1("quick", "1", id)).await;
+        // Together, so that all of them are there whenever the event comes.
+        let rest = (2..=9).map(|id| qos1("quick", "1", id));
+        let packets: Vec<_> = std::iter::once(qos1("slow/a", "1", 1)).chain(rest).collect();
+        peer.send_all(&packets).await.unwrap();
+        for _ in 2..=9 {
             within(quick.next()).await.unwrap();
         }
         let (topic, filter, held, since) = told(&mut events, stall).await;

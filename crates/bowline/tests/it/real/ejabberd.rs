@@ -11,8 +11,9 @@ use bowline::{
     Client, ConnectionInfo, ConnectionState, Credentials, Event, Events, PublishErrorKind, QoS, ReasonCode,
     RequestError, Session, SubscribeError, Version,
 };
+use bowline_testkit::ports::free_address;
 
-use crate::counterpart::program::{Folder, free_address};
+use crate::counterpart::program::Folder;
 use crate::counterpart::{PASSWORD, Relay, USER};
 use crate::peer::within;
 use crate::real::mosquitto::Papers;

@@ -1,8 +1,9 @@
 //! HAProxy before Mosquitto: it ends TLS and wants client certificates, or passes TLS on to a broker that wants them.
 
 use bowline::transport::ConnectErrorKind;
+use bowline_testkit::ports::free_address;
 
-use crate::counterpart::program::{Folder, free_address};
+use crate::counterpart::program::Folder;
 use crate::real::mosquitto::{MISSING, Papers};
 use crate::real::service::{Service, Which};
 use crate::real::{Restart, Route};

@@ -5,6 +5,7 @@ mod ejabberd;
 mod haproxy;
 mod mosquitto;
 mod nginx;
+mod ports;
 mod rabbitmq;
 mod service;
 

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use bowline::transport::ConnectErrorKind;
 use bowline::{Tls, TlsErrorKind};
+use bowline_testkit::ports::free_address;
 use rcgen::date_time_ymd;
 
-use crate::counterpart::program::{Folder, free_address};
+use crate::counterpart::program::Folder;
 use crate::real::Route;
 use crate::real::service::Service;
 use crate::tls::authority::Authority;

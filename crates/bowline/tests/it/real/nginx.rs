@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use bowline::transport::{ConnectErrorKind, WebSocket};
+use bowline_testkit::ports::free_address;
 
-use crate::counterpart::program::{Folder, free_address};
+use crate::counterpart::program::Folder;
 use crate::real::mosquitto::Papers;
 use crate::real::service::{Service, Which};
 use crate::real::{Restart, Route};
@@ -18,6 +19,23 @@ const KEY: &str = "a-key-of-the-tests";
 async fn nginx(first_lines: &str, block: &str, listens: &[SocketAddr]) -> Service {
     let text = format!("{first_lines}daemon off;\npid nginx.pid;\nworker_processes 1;\nevents {{}}\n{block}");
     Service::start(Which::Nginx, Folder::new(), &text, listens).await
+}
+
+/// A web server, in the clear and with TLS, that has this and else nothing.
+pub(super) async fn web_server(
+    papers: &Papers,
+    plain: SocketAddr,
+    secure: SocketAddr,
+    location: &str,
+) -> Service {
+    let block = format!(
+        "http {{\n access_log off;\n client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3;\n \
+         uwsgi_temp_path t4; scgi_temp_path t5;\n server {{\n  listen {plain}; listen {secure} ssl;\n  \
+         ssl_certificate {}; ssl_certificate_key {};\n  {location} }}\n}}\n",
+        papers.file("server.crt"),
+        papers.file("server.key")
+    );
+    nginx("", &block, &[plain, secure]).await
 }
 
 #[tokio::test]
@@ -43,17 +61,13 @@ async fn nginx_passes_on_websocket_from_one_path_with_a_header_and_takes_clients
     let (front, secure, plain, web) = (free_address(), free_address(), free_address(), free_address());
     let options = "protocol websockets\n".to_owned();
     let mut mosquitto = Service::mosquitto(Folder::new(), plain, &[(web, options)]).await;
-    let block = format!(
-        "http {{\n access_log off;\n client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3;\n \
-         uwsgi_temp_path t4; scgi_temp_path t5;\n server {{\n  listen {front}; listen {secure} ssl;\n  \
-         ssl_certificate {}; ssl_certificate_key {};\n  location = /fleet/mqtt {{\n   \
+    let location = format!(
+        "location = /fleet/mqtt {{\n   \
          if ($http_x_fleet_key != \"{KEY}\") {{ return 403; }}\n   proxy_pass http://{web}/mqtt;\n   \
          proxy_http_version 1.1;\n   proxy_set_header Upgrade $http_upgrade;\n   \
-         proxy_set_header Connection upgrade;\n  }}\n }}\n}}\n",
-        papers.file("server.crt"),
-        papers.file("server.key")
+         proxy_set_header Connection upgrade;\n  }}\n"
     );
-    let mut nginx = nginx("", &block, &[front, secure]).await;
+    let mut nginx = web_server(&papers, front, secure, &location).await;
     let with_key = || WebSocket::new().header("X-Fleet-Key", KEY);
     let plainly = |path: &str| Route::new(format!("ws://{front}{path}"));
     plainly("/fleet/mqtt").websocket(with_key()).carries(&mut nginx).await;

@@ -2,10 +2,11 @@
 
 use bowline::transport::{ConnectError, Connector, Endpoint, TcpConnector, WebSocket, WebSocketConnector};
 use bowline::{Client, Version};
+use bowline_testkit::ports::free_address;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::messages_cross;
-use crate::counterpart::{Clients, Mosquitto, free_address};
+use crate::counterpart::{Clients, Mosquitto};
 use crate::peer::within;
 
 #[tokio::test]

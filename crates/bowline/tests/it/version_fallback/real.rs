@@ -3,8 +3,9 @@
 use std::process::Command;
 
 use bowline::{Client, Event, QoS, Version, VersionFallback};
+use bowline_testkit::ports::free_address;
 
-use crate::counterpart::program::{Folder, Program, free_address, program};
+use crate::counterpart::program::{Folder, Program, program};
 use crate::counterpart::rabbitmq::RabbitMq;
 use crate::peer::within;
 use crate::version_fallback::{builder, goes_round, spoken};

@@ -193,7 +193,7 @@ impl Active {
                     message: stored,
                     deadline,
                     packet_id: Some(packet_id),
-                    key: cx.keys.of(publication),
+                    key: cx.keys.enter(publication),
                 };
                 cx.journal.record_before(Entry::Accepted(accepted), Gated::Accepted(publication));
             }

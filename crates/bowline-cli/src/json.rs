@@ -3,22 +3,22 @@
 use std::fmt::Write;
 
 /// A value, already written.
-pub(super) struct Json(String);
+pub(crate) struct Json(String);
 
 impl Json {
-    pub(super) fn null() -> Self {
+    pub(crate) fn null() -> Self {
         Self("null".to_owned())
     }
 
-    pub(super) fn number(number: impl Into<u64>) -> Self {
+    pub(crate) fn number(number: impl Into<u64>) -> Self {
         Self(number.into().to_string())
     }
 
-    pub(super) fn boolean(value: bool) -> Self {
+    pub(crate) fn boolean(value: bool) -> Self {
         Self(value.to_string())
     }
 
-    pub(super) fn text(text: &str) -> Self {
+    pub(crate) fn text(text: &str) -> Self {
         let mut json = String::from('"');
         for char in text.chars() {
             match char {
@@ -31,22 +31,22 @@ impl Json {
         Self(json)
     }
 
-    pub(super) fn optional<T>(value: Option<T>, write: impl FnOnce(T) -> Self) -> Self {
+    pub(crate) fn optional<T>(value: Option<T>, write: impl FnOnce(T) -> Self) -> Self {
         value.map_or_else(Self::null, write)
     }
 
-    pub(super) fn list(items: impl Iterator<Item = Self>) -> Self {
+    pub(crate) fn list(items: impl Iterator<Item = Self>) -> Self {
         let items: Vec<String> = items.map(|item| item.0).collect();
         Self(format!("[{}]", items.join(",")))
     }
 
-    pub(super) fn object<const N: usize>(fields: [(&str, Self); N]) -> Self {
+    pub(crate) fn object<'a>(fields: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
         let fields: Vec<String> =
-            fields.iter().map(|(name, value)| format!("\"{name}\":{}", value.0)).collect();
+            fields.into_iter().map(|(name, value)| format!("{}:{}", Self::text(name).0, value.0)).collect();
         Self(format!("{{{}}}", fields.join(",")))
     }
 
-    pub(super) fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.0
     }
 }
