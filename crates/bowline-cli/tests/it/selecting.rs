@@ -7,9 +7,9 @@ use crate::process::{Ended, Process, until};
 
 /// A broker that keeps `a one` and `b/c two`.
 async fn keeping() -> Broker {
-    let broker = Broker::builder().start().await.unwrap();
+    let broker = Broker::builder().start().await.expect("it starts");
     for (topic, payload) in [("a", "one"), ("b/c", "two")] {
-        broker.publish(&Message::new(topic.try_into().unwrap(), payload).with_retain(true));
+        broker.publish(&Message::new(topic.try_into().expect("a legal topic"), payload).with_retain(true));
     }
     broker
 }
@@ -40,7 +40,7 @@ async fn topics_and_kept_messages_can_be_left_out_and_do_not_count() {
 /// What is left out would come again if it were not acknowledged.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_left_out_is_acknowledged() {
-    let broker = Broker::builder().start().await.unwrap();
+    let broker = Broker::builder().start().await.expect("it starts");
     let kept = ["-c", "-i", "reader", "-T", "out"];
     let first = subscriber(&broker, "1", &kept);
     publish(&broker, &["-t", "out", "-m", "x"]);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bowline_proto::Timestamp;
-use bowline_proto::session::PublicationId;
+use bowline_proto::session::{PublicationId, SessionLoss};
 use bowline_proto::types::Message;
 use tokio::task::coop;
 
@@ -22,6 +22,8 @@ pub(super) struct Admission<'a> {
     lease: &'a Arc<Lease>,
     message: Option<Message>,
     until: Until,
+    /// What becomes of it if its session is lost, if that is not left to the client.
+    choice: Option<SessionLoss>,
     place: Option<Place>,
     /// It is with the engine, and not stored yet.
     storing: Option<PublicationId>,
@@ -37,8 +39,16 @@ pub(super) enum Until {
 }
 
 impl<'a> Admission<'a> {
+    #[inline(always)]
     pub(super) const fn new(lease: &'a Arc<Lease>, message: Message, until: Until) -> Self {
-        Self { lease, message: Some(message), until, place: None, storing: None }
+        Self { lease, message: Some(message), until, choice: None, place: None, storing: None }
+    }
+
+    /// With this choice for the loss of its session.
+    #[inline(always)]
+    pub(super) const fn choosing(mut self, choice: Option<SessionLoss>) -> Self {
+        self.choice = choice;
+        self
     }
 
     /// Hands back a message that was not accepted.
@@ -75,40 +85,31 @@ impl Admission<'_> {
         if let Some(publication) = self.storing {
             return self.poll_stored(publication, cx);
         }
-        let (message, place, until) = (&mut self.message, &mut self.place, self.until);
-        let (result, stored, waits, spent) = self.lease.command_by_clock(|inner, clock| {
-            let result = publish(inner, message, clock);
-            // Under the same lock: a message costs one.
-            let stored = match &result {
-                Ok(publication) if until == Until::Stored => inner.poll_accepted(*publication, cx.waker()),
-                _ => Poll::Ready(Ok(())),
+        let Self { message, until, choice, place, storing, .. } = self;
+        let (polled, spent) = self.lease.command_by_clock(|inner, clock| {
+            let polled = match inner.choosing(*choice, |inner| publish(inner, message, clock)) {
+                // Under the same lock: a message costs one.
+                Ok(publication) if *until == Until::Stored => {
+                    let accepted = inner.poll_accepted(publication, cx.waker());
+                    *storing = accepted.is_pending().then_some(publication);
+                    accepted.map_ok(|()| publication)
+                }
+                Err(error) if inner.waits_for_room && error.is_full() => {
+                    inner.room.wait(place, cx.waker());
+                    *message = error.into_message();
+                    Poll::Pending
+                }
+                result => Poll::Ready(result),
             };
-            let waits = inner.waits_for_room && result.as_ref().is_err_and(PublishError::is_full);
-            if waits {
-                inner.room.wait(place, cx.waker());
-            }
-            (result, stored, waits, inner.take_spent())
+            (polled, inner.take_spent())
         });
         drop(spent);
-        match result {
-            Err(error) if waits => {
-                self.message = error.into_message();
-                Poll::Pending
-            }
-            result => {
-                budget.made_progress();
-                // One that the engine did not need to take.
-                self.message = None;
-                let publication = match result {
-                    Ok(publication) => publication,
-                    Err(error) => return Poll::Ready(Err(error)),
-                };
-                if stored.is_pending() {
-                    self.storing = Some(publication);
-                }
-                stored.map_ok(|()| publication)
-            }
+        if polled.is_ready() || self.storing.is_some() {
+            budget.made_progress();
+            // One that the engine did not need to take.
+            self.message = None;
         }
+        polled
     }
 
     /// Whether the engine had no room for the message, and it waits for some.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bowline_proto::Text;
-use bowline_proto::session::PublicationId;
+use bowline_proto::session::{PublicationId, SessionLoss};
 use bowline_proto::types::Message;
 
 use crate::outcome::{PublishError, PublishErrorKind};
@@ -27,6 +27,12 @@ impl<'a> KeyedAdmission<'a> {
         Self { admission: Admission::new(lease, message, until), check }
     }
 
+    /// With this choice for the loss of its session.
+    pub(super) fn choosing(mut self, choice: Option<SessionLoss>) -> Self {
+        self.admission = self.admission.choosing(choice);
+        self
+    }
+
     /// Hands back a message that was not accepted.
     pub(super) const fn take_message(&mut self) -> Option<Message> {
         self.admission.take_message()
@@ -45,8 +51,8 @@ impl Future for KeyedAdmission<'_> {
         let admission = &mut this.admission;
         let Some(check) = &mut this.check else { return Pin::new(admission).poll(cx) };
         let key = check.key();
-        let polled = admission
-            .poll_by(cx, |inner, message, clock| inner.publish_keyed(message, key.clone(), clock()));
+        let polled =
+            admission.poll_by(cx, |inner, message, clock| inner.publish_keyed(message, key.clone(), clock()));
         let full = match polled {
             Poll::Ready(Err(error)) if error.is_full() => Some(error),
             Poll::Pending if admission.waits_for_room() => None,

@@ -128,7 +128,7 @@ impl Inner {
         self.put(stream, Item { message, delivery: id }, effects);
     }
 
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, stream: StreamId, item: Item, effects: &mut Effects) {
         match self.inboxes.get_mut(&stream) {
             Some(inbox) => effects.wakers.extend(inbox.put(item)),

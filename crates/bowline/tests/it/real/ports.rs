@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use bowline::transport::ConnectErrorKind as Kind;
 use bowline::{Client, ConnectError, Tls, TlsErrorKind};
+use bowline_testkit::ports::free_address;
 
-use crate::counterpart::program::{Folder, free_address};
+use crate::counterpart::program::Folder;
 use crate::peer::within;
 use crate::real::mosquitto::Papers;
 use crate::real::nginx::web_server;
