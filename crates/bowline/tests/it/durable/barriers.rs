@@ -18,6 +18,13 @@ use crate::subscribing::grant;
 pub(crate) async fn pair(harbour: &Harbour, gate: &Gate, version: Version) -> (Client, Peer) {
     let builder = harbour.builder(version).client_id("meter-7").session(Session::stored_in(gate.clone()));
     let (client, peer) = tokio::join!(builder.connect(), accept_anew(harbour, version));
+    // Who it is is stored after CONNACK, and nothing is sent before: not what a test does to the store is to come first.
+    let is_known = async {
+        while gate.recovered().identity.is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    within(is_known).await;
     (client.expect("the peer accepts"), peer)
 }
 
