@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bowline::proto::types::Message;
-use bowline::store::{Accepted, DiskStore, Entry, PublicationId, SessionStore, StoreFile, SyncPolicy};
+use bowline::store::{
+    Accepted, DiskStore, Entry, PublicationId, SessionLoss, SessionStore, StoreFile, SyncPolicy,
+};
 use bowline::{PacketId, QoS, TopicName};
 use bytes::Bytes;
 
@@ -155,6 +157,7 @@ fn accepted(number: u64, payload: &Bytes, packet_id: Option<PacketId>) -> Entry 
         deadline: None,
         packet_id,
         key: None,
+        on_session_loss: SessionLoss::Indeterminate,
     })
 }
 

@@ -55,8 +55,8 @@ pub use bowline_transport as transport;
 
 pub use bowline_proto::backoff::Backoff;
 pub use bowline_proto::client::{
-    AddressOrder, AddressSessions, DisconnectCause, DropReason, LossClass, Qos0Full, Reconnect, Unmatched,
-    V5Options, VersionFallback,
+    AddressOrder, AddressSessions, DisconnectCause, DropReason, LossClass, Qos0Full, Reconnect, SessionLoss,
+    Unmatched, V5Options, VersionFallback,
 };
 pub use bowline_proto::connection::Limits;
 pub use bowline_proto::error::RequestError;

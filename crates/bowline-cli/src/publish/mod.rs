@@ -11,9 +11,11 @@ mod window;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bowline::{PublishError, PublishErrorKind, Publisher, QoS, Receipt, SendQueue, Topic, TopicName};
+use bowline::{
+    PublishError, PublishErrorKind, Publisher, QoS, Receipt, SendQueue, SessionLoss, Topic, TopicName,
+};
 use bytes::Bytes;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::connect::{ConnectArguments, Target, qos};
 use crate::exit::{Codes, Failure, be_quiet, exit_codes, finish};
@@ -45,6 +47,11 @@ pub(crate) struct PublishArguments {
     #[arg(long, value_name = "SECS", default_value_t = 10, requires = "store")]
     wait: u32,
 
+    /// With -q 2: what to do with a message that was sent when the broker has lost the session, and nobody knows whether it has
+    /// arrived
+    #[arg(long, value_name = "WHAT", default_value = "unknown")]
+    on_session_loss: OnSessionLoss,
+
     /// With --store and -l: leave out the lines that an earlier run with the same input has had accepted
     #[arg(
         long,
@@ -67,6 +74,24 @@ pub(crate) struct PublishArguments {
     connect: ConnectArguments,
 }
 
+/// What to do with a message of QoS 2 whose session is lost.
+#[derive(Clone, Copy, ValueEnum)]
+enum OnSessionLoss {
+    /// Tell that its end is unknown and fail: it arrives at most once
+    Unknown,
+    /// Publish it again: it arrives at least once, perhaps twice
+    Again,
+}
+
+impl From<OnSessionLoss> for SessionLoss {
+    fn from(choice: OnSessionLoss) -> Self {
+        match choice {
+            OnSessionLoss::Unknown => Self::Indeterminate,
+            OnSessionLoss::Again => Self::PublishAgain,
+        }
+    }
+}
+
 // A paragraph is one line, so that it is broken where the terminal ends; an item is at most 80 columns wide.
 const AFTER_HELP: &str = concat!(
     exit_codes!(),
@@ -85,7 +110,8 @@ const AFTER_HELP: &str = concat!(
      no more input and no connection for --wait seconds, the program ends with 75: nothing is lost, run it again. \
      Whenever it ends before all is acknowledged, stderr says how many messages wait in the file; \
      `bowline store inspect` says more. A message of QoS 2 that was on its way when the broker lost the session is not \
-     sent again, as it may have arrived: the run that finds out says so, and exits with 1.\n\n",
+     sent again, as it may have arrived: the run that finds out says so, and exits with 1. With \
+     --on-session-loss again, which is stored with each message, it is sent again, and may arrive twice.\n\n",
     "With --key-by-line a run that was killed is repeated with the same input from its beginning: lines that were \
      accepted are left out, so that each is delivered once with -q 2. An input that grew is gone on with; one whose \
      lines have changed, or are fewer, is refused and nothing is sent. Give it whole lines: one that was cut off at the \
@@ -125,6 +151,7 @@ async fn publish(arguments: PublishArguments) -> Result<u8, Failure> {
     let codes = arguments.connect.codes();
     let wrong = |error: bowline::ConnectError| Failure::of_connecting(&error, codes);
     let builder = Publisher::builder(&target.url).map_err(wrong)?.send_queue(queue(stored.is_some()));
+    let builder = builder.on_session_loss(arguments.on_session_loss.into());
     let builder = arguments.connect.configure(builder, &target)?;
     // While a password is asked for, Ctrl-C ends the program by itself.
     let mut stopping = Stopping::watch(None).map_err(|error| Failure::new(error.to_string()))?;
@@ -212,6 +239,7 @@ async fn send_all(
         },
         _ => Ok(()),
     };
+    let not_taken = all_taken.as_ref().err().map(|failure| failure.text.clone());
     let settling = async {
         ledger.settle_all().await;
         all_taken?;
@@ -223,7 +251,11 @@ async fn send_all(
             // What has failed is told, also where nothing is waited for.
             biased;
             settled = settling => settled,
-            failure = stored.without_connection(client) => Err(failure),
+            failure = stored.without_connection(client) => Err(match not_taken {
+                // That something was refused is worse than that the rest waits.
+                Some(text) => Failure::new(format!("{text}\n{}", failure.text)),
+                None => failure,
+            }),
         },
         None => settling.await,
     }

@@ -42,10 +42,11 @@ impl Context {
         }
         self.last_publication = queued.publication;
         if stores {
-            let Queued { publication, message, deadline, .. } = queued.clone();
+            let Queued { publication, message, deadline, on_session_loss, .. } = queued.clone();
             let deadline = deadline.map(|deadline| self.wall(deadline));
             let key = self.keys.enter(publication);
-            let accepted = Accepted { publication, message, deadline, packet_id: None, key };
+            let packet_id = None;
+            let accepted = Accepted { publication, message, deadline, packet_id, key, on_session_loss };
             self.journal.record_before(Entry::Accepted(accepted), Gated::Accepted(publication));
         }
         let too_old_at = self.config.queue_age_max.map(|age_max| now + age_max);

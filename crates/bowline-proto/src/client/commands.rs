@@ -54,6 +54,7 @@ impl ClientEngine {
         }
         self.context.drop_due(now);
         let publication = self.context.last_publication.next();
+        let on_session_loss = self.context.config.on_session_loss;
         if let ClientState::Active(active) = &self.state {
             self.context.strip(&mut message);
             if let Err(limit) = active.check(&message) {
@@ -66,7 +67,7 @@ impl ClientEngine {
             if active.may_publish_at_once(context, message.qos) {
                 context.last_publication = publication;
                 context.drop_overtaken(&message);
-                let queued = Queued { publication, message, deadline, is_in_doubt: false };
+                let queued = Queued { publication, message, deadline, is_in_doubt: false, on_session_loss };
                 match queued.message.qos {
                     QoS::AtMostOnce => active.send_at_most_once(context, queued, now),
                     QoS::AtLeastOnce | QoS::ExactlyOnce => {
@@ -76,7 +77,7 @@ impl ClientEngine {
                 return Ok(publication);
             }
         }
-        let queued = Queued { publication, message, deadline, is_in_doubt: false };
+        let queued = Queued { publication, message, deadline, is_in_doubt: false, on_session_loss };
         self.context.enqueue(queued, stores, now)?;
         Ok(publication)
     }

@@ -10,7 +10,7 @@ use crate::error::RequestError;
 use crate::packet::connect::{EXPIRY_NEVER, Secret, Will};
 use crate::retry::Retry;
 use crate::rules::{EmptyClientId, Rules};
-use crate::session::QueueLimits;
+use crate::session::{QueueLimits, SessionLoss};
 use crate::types::text::TEXT_BYTES_MAX;
 use crate::types::{Text, UserProperties};
 use crate::version::Version;
@@ -21,6 +21,7 @@ use crate::version::Version;
 /// |---|---|
 /// | `version_fallback` | `None`: the version is spoken or none |
 /// | `session` | [`SessionPolicy::Clean`] |
+/// | `on_session_loss` | [`SessionLoss::Indeterminate`] |
 /// | `keep_alive_secs` | 60 |
 /// | `connect_timeout` | 30 s |
 /// | `ping_timeout` | 10 s |
@@ -60,6 +61,9 @@ pub struct ClientConfig {
     pub will: Option<Will>,
     /// How long the session lives and where.
     pub session: SessionPolicy,
+    /// What becomes of a QoS 2 publication that was sent, and not completed, when the session is lost. Each has the choice that
+    /// stood when it was accepted; [`set_on_session_loss`](crate::client::ClientEngine::set_on_session_loss) changes it.
+    pub on_session_loss: SessionLoss,
     /// Keep Alive in seconds; 0 turns it off. The broker may demand another value.
     pub keep_alive_secs: u16,
     /// Bound on dialling and CONNACK together.
@@ -231,6 +235,7 @@ impl ClientConfig {
             has_fresh_credentials: false,
             will: None,
             session: SessionPolicy::Clean,
+            on_session_loss: SessionLoss::Indeterminate,
             keep_alive_secs: 60,
             connect_timeout: Duration::from_secs(30),
             ping_timeout: Duration::from_secs(10),

@@ -184,7 +184,8 @@ impl Context {
     }
 
     /// The session is new: what belonged to the old one is settled in one transaction (B6). Never-sent publications
-    /// stay; sent QoS 1 ones are published again as new ones; sent QoS 2 ones end, as nobody knows how.
+    /// stay; sent QoS 1 ones are published again as new ones, and so are sent QoS 2 ones for which that was chosen; the others
+    /// end, as nobody knows how.
     // [MQTT-3.2.2-5] [MQTT-3.1.2-4] [MQTT-3.1.2-6 of 3.1.1]
     pub(crate) fn reset_session(&mut self) {
         let had_session = self.standing.is_established;
@@ -198,9 +199,12 @@ impl Context {
         self.ended.clear();
         self.outbound.ids.free_retired();
         let (mut requeued, mut indeterminate) = (0, 0);
-        for slot in self.outbound.all_in_order().into_iter().rev() {
+        // Those that wait for PUBCOMP were published among the others, and in another order than that of their PUBRECs.
+        let mut slots = self.outbound.all_in_order();
+        slots.sort_by_key(|&slot| self.outbound.flow(slot).publication);
+        for slot in slots.into_iter().rev() {
             let flow = self.outbound.finish(slot);
-            if flow.was_sent && flow.is_exactly_once() {
+            if flow.ends_with_session() {
                 indeterminate += 1;
                 let publication = flow.publication;
                 self.spent.message(flow.message);

@@ -21,7 +21,7 @@ use crate::session::journal::Gated;
 use crate::session::outbound::{FlowPhase, OutboundFlow};
 use crate::session::queued::Queued;
 use crate::session::stored::Recovered;
-use crate::session::{DeliveryId, KnownKey, PublicationId};
+use crate::session::{DeliveryId, KnownKey, PublicationId, SessionLoss};
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS, Text};
 use crate::version::Version;
@@ -198,6 +198,12 @@ impl ClientEngine {
         changed.check()?;
         self.context.config = changed;
         Ok(())
+    }
+
+    /// Has the publications that are accepted from now on end like this when their session is lost; those before keep what they
+    /// have. Returns what stood before, so that one publication can have a choice of its own.
+    pub const fn set_on_session_loss(&mut self, choice: SessionLoss) -> SessionLoss {
+        core::mem::replace(&mut self.context.config.on_session_loss, choice)
     }
 
     /// Says what the wall clock shows at `now`, counted from the Unix epoch. Only durable sessions need it: stored publications

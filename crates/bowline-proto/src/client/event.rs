@@ -54,7 +54,7 @@ pub enum Event {
     Stopped,
     /// The broker does not have the session (any more) that we had.
     SessionLost {
-        /// QoS 1 and never-sent publications that are published again as new ones.
+        /// QoS 1 and never-sent publications, and QoS 2 ones for which that was chosen, that are published again as new ones.
         requeued: usize,
         /// QoS 2 publications whose outcome is unknown.
         indeterminate: usize,

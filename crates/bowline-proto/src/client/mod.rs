@@ -43,7 +43,7 @@ mod streams;
 mod suspects;
 mod versions;
 
-pub use crate::session::Stale;
+pub use crate::session::{SessionLoss, Stale};
 pub use addresses::{Address, AddressOrder, AddressSessions, Addresses};
 pub use config::{ClientConfig, InboundLimits, OnFull, Reconnect, SessionPolicy, Unmatched};
 pub use engine::ClientEngine;

@@ -107,6 +107,7 @@ impl Context {
             }
         }
         self.standing.recorded = recovered.identity;
+        self.suspects = Suspects::restore(recovered.suspects);
         self.last_publication = recovered.last_publication;
         for stored in recovered.flows {
             let (packet_id, phase) = match stored.phase {
@@ -114,9 +115,16 @@ impl Context {
                 StoredPhase::Released { packet_id, .. } => (packet_id, FlowPhase::Complete),
                 StoredPhase::Waiting | StoredPhase::Requeued => continue,
             };
-            let Queued { publication, mut message, deadline, .. } = self.queued(stored);
+            let Queued { publication, mut message, deadline, on_session_loss, .. } = self.queued(stored);
             self.strip(&mut message);
-            self.outbound.restore(RestoredFlow { publication, packet_id, message, phase, deadline });
+            self.outbound.restore(RestoredFlow {
+                publication,
+                packet_id,
+                message,
+                phase,
+                deadline,
+                on_session_loss,
+            });
         }
         for packet_id in recovered.retired {
             self.outbound.ids.assign(packet_id, packet_ids::Holder::Retired);
@@ -154,6 +162,7 @@ impl Context {
         }
         let deadline = stored.deadline.map(|deadline| self.since_wall(deadline));
         let is_in_doubt = stored.phase == StoredPhase::Requeued;
-        Queued { publication: stored.publication, message: stored.message, deadline, is_in_doubt }
+        let StoredPublication { publication, message, on_session_loss, .. } = stored;
+        Queued { publication, message, deadline, is_in_doubt, on_session_loss }
     }
 }

@@ -1,8 +1,10 @@
 //! Which publications may be why the broker closes the connection. Knows no connection and no packets.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use crate::session::PublicationId;
+use crate::session::stored::Suspect;
 
 /// From how many closes on a publication is sent alone.
 const CLOSES_OF_SUSPECT: u32 = 2;
@@ -20,6 +22,18 @@ pub(crate) struct Suspects {
 }
 
 impl Suspects {
+    /// What a store has kept of them.
+    pub(crate) fn restore(stored: Vec<Suspect>) -> Self {
+        let suspected = stored.iter().filter(|suspect| suspect.closes >= CLOSES_OF_SUSPECT).count();
+        let closes = stored.into_iter().map(|suspect| (suspect.publication, suspect.closes)).collect();
+        Self { closes, suspected }
+    }
+
+    /// What a store is to keep of them.
+    pub(crate) fn to_stored(&self) -> Vec<Suspect> {
+        self.closes.iter().map(|(&publication, &closes)| Suspect { publication, closes }).collect()
+    }
+
     /// Whether anything has to be sent with care: one at a time, with nothing else unanswered.
     pub(crate) const fn is_careful(&self) -> bool {
         self.suspected > 0

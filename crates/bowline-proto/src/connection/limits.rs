@@ -65,6 +65,7 @@ impl Limits {
     ///
     /// # Errors
     /// [`LimitError`] if its QoS is too high, it is retained and must not be, or the packet is too large.
+    #[inline]
     pub fn check_publish(&self, message: &Message, packet_bytes: u32) -> Result<(), LimitError> {
         // [MQTT-3.2.2-11]
         if message.qos > self.maximum_qos {

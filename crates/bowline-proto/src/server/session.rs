@@ -119,7 +119,7 @@ impl ServerSession {
         }
         let publication = self.next_publication();
         self.remember_ids(publication, subscription_ids);
-        self.queue.push(Queued { publication, message, deadline, is_in_doubt: false }, false, None);
+        self.queue.push(Queued::new(publication, message, deadline), false, None);
         Ok(publication)
     }
 

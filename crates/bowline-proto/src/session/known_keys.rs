@@ -75,6 +75,7 @@ fn names(known: &[KnownKey], publication: PublicationId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::SessionLoss;
     use crate::session::journal::Seq;
     use crate::session::outcomes::StoredOutcome;
     use crate::types::{Message, QoS, TopicName};
@@ -88,6 +89,7 @@ mod tests {
             deadline: None,
             packet_id: None,
             key: (!key.is_empty()).then(|| key.try_into().unwrap()),
+            on_session_loss: SessionLoss::Indeterminate,
         })
     }
 

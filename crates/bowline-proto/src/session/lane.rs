@@ -157,9 +157,7 @@ mod tests {
 
     fn waiting(n: u64) -> Waiting {
         let message = Message::new(TopicName::from_static("topic").unwrap(), "x");
-        let queued =
-            Queued { publication: PublicationId::new(n), message, deadline: None, is_in_doubt: false };
-        Waiting { queued, due: None }
+        Waiting { queued: Queued::new(PublicationId::new(n), message, None), due: None }
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod queue_model;
 mod queue_tail;
 pub(crate) mod queued;
 pub(crate) mod send_queue;
+mod session_loss;
 pub mod stored;
 mod stream_set;
 pub(crate) mod subscriptions;
@@ -29,6 +30,7 @@ pub use journal::{Batch, Seq};
 pub use known_keys::KnownKey;
 pub use outcomes::{KeyState, KeyedOutcome, StoredOutcome};
 pub use queue_limits::QueueLimits;
+pub use session_loss::SessionLoss;
 pub use stored::{Entry, Recovered, StoredSession};
 pub use stream_set::StreamSet;
 

@@ -5,9 +5,9 @@
 
 use slab::Slab;
 
-use crate::session::PublicationId;
 use crate::session::packet_ids::{Holder, PacketIds};
 use crate::session::queued::Queued;
+use crate::session::{PublicationId, SessionLoss};
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, QoS};
 
@@ -24,6 +24,8 @@ pub(crate) struct OutboundFlow {
     pub(crate) was_sent: bool,
     /// It was sent in a session that is lost, under another packet identifier: the peer may have it already.
     pub(crate) is_in_doubt: bool,
+    /// What becomes of it if its session is lost once it was sent.
+    pub(crate) on_session_loss: SessionLoss,
     /// Whether it holds a unit of this connection's send quota.
     pub(crate) holds_quota: bool,
     /// When its packet is to be sent again on this connection, if ever.
@@ -105,7 +107,7 @@ impl Outbound {
 
     /// Starts a flow at the end of the order; `None` if no packet identifier is free.
     pub(crate) fn start(&mut self, queued: Queued, phase: FlowPhase) -> Option<u32> {
-        let Queued { publication, message, deadline, is_in_doubt } = queued;
+        let Queued { publication, message, deadline, is_in_doubt, on_session_loss } = queued;
         let entry = self.flows.vacant_entry();
         let slot = slot_of(entry.key());
         let packet_id = self.ids.take(Holder::Flow(slot))?;
@@ -117,6 +119,7 @@ impl Outbound {
             deadline,
             was_sent: false,
             is_in_doubt,
+            on_session_loss,
             holds_quota: false,
             retry_at: None,
             repetitions: 0,
@@ -137,6 +140,7 @@ impl Outbound {
             deadline: flow.deadline,
             was_sent: true,
             is_in_doubt: false,
+            on_session_loss: flow.on_session_loss,
             holds_quota: false,
             retry_at: None,
             repetitions: 0,
@@ -342,8 +346,13 @@ impl OutboundFlow {
 
     /// The same without a packet identifier.
     pub(crate) fn into_queued(self) -> Queued {
-        let Self { publication, message, deadline, was_sent, is_in_doubt, .. } = self;
-        Queued { publication, message, deadline, is_in_doubt: was_sent || is_in_doubt }
+        let Self { publication, message, deadline, was_sent, is_in_doubt, on_session_loss, .. } = self;
+        Queued { publication, message, deadline, is_in_doubt: was_sent || is_in_doubt, on_session_loss }
+    }
+
+    /// Whether it ends when its session is lost, because nobody knows whether the peer has it and it must not come twice.
+    pub(crate) fn ends_with_session(&self) -> bool {
+        self.was_sent && self.is_exactly_once() && self.on_session_loss == SessionLoss::Indeterminate
     }
 
     /// Whether it is a QoS 2 flow.
@@ -360,6 +369,7 @@ pub(crate) struct RestoredFlow {
     pub(crate) message: Message,
     pub(crate) phase: FlowPhase,
     pub(crate) deadline: Option<Timestamp>,
+    pub(crate) on_session_loss: SessionLoss,
 }
 
 /// Slots are bounded by the number of packet identifiers.
@@ -379,7 +389,7 @@ mod tests {
         let slots = (0..flows)
             .map(|n| {
                 let (publication, message) = (PublicationId::new(n), message.clone());
-                let queued = Queued { publication, message, deadline: None, is_in_doubt: false };
+                let queued = Queued::new(publication, message, None);
                 outbound.start(queued, FlowPhase::Acknowledge).unwrap()
             })
             .collect();

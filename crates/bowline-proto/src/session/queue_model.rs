@@ -208,7 +208,7 @@ impl Pair {
         let deadline = message.expiry_secs().map(|secs| later(u64::from(secs)));
         let too_old_at = age_secs.map(later);
         let publication = PublicationId::new(self.last);
-        let queued = Queued { publication, message, deadline, is_in_doubt: false };
+        let queued = Queued::new(publication, message, deadline);
         let expected = self.model.push(queued.clone(), too_old_at, self.replaces);
         let replaced = if self.replaces {
             self.queue.push_replacing(queued, too_old_at)

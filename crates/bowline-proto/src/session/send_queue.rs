@@ -397,7 +397,7 @@ mod tests {
 
     fn queued(n: u64, qos: QoS) -> Queued {
         let message = Message::new(TopicName::from_static("topic").unwrap(), "12345").with_qos(qos);
-        Queued { publication: PublicationId::new(n), message, deadline: None, is_in_doubt: false }
+        Queued::new(PublicationId::new(n), message, None)
     }
 
     fn queue(memory_bytes_max: usize) -> SendQueue {

@@ -5,8 +5,8 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::session::PublicationId;
 use crate::session::outcomes::{KeyState, KeyedOutcome, OUTCOMES_MAX, Outcomes};
+use crate::session::{PublicationId, SessionLoss};
 use crate::time::Timestamp;
 use crate::types::{Message, PacketId, SubscriptionId, SubscriptionOptions, Text, TopicFilter};
 use crate::version::Version;
@@ -57,6 +57,9 @@ pub enum Entry {
         /// How it ended, if it has a key. To be kept for some time, in the same commit.
         outcome: Option<KeyedOutcome>,
     },
+    /// The peer closed a connection: how often it has done so while each of these was sent and unanswered. Takes the place of
+    /// the one before; those that it does not name any more have ended, and so may have some that it names.
+    Blamed(Vec<Suspect>),
     /// A retired packet identifier may be used again.
     Unretired {
         /// Which one.
@@ -109,6 +112,18 @@ pub struct Accepted {
     pub packet_id: Option<PacketId>,
     /// The key by which the application will ask how it ended, if it gave one.
     pub key: Option<Text>,
+    /// What becomes of it if its session is lost once it was sent.
+    pub on_session_loss: SessionLoss,
+}
+
+/// A publication that may be why the peer closes connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a store must keep every field")]
+pub struct Suspect {
+    /// Which publication.
+    pub publication: PublicationId,
+    /// How many connections the peer has closed while it was sent and unanswered, at least 1.
+    pub closes: u32,
 }
 
 /// A wanted subscription.
@@ -134,6 +149,7 @@ impl Entry {
             Self::Owned { .. }
             | Self::Established(_)
             | Self::SessionReset { .. }
+            | Self::Blamed(_)
             | Self::Unretired { .. }
             | Self::Received { .. }
             | Self::Released { .. }
@@ -157,6 +173,8 @@ pub struct StoredPublication {
     pub phase: StoredPhase,
     /// The key that the application gave it, if it did.
     pub key: Option<Text>,
+    /// What becomes of it if its session is lost once it was sent.
+    pub on_session_loss: SessionLoss,
 }
 
 /// How far a stored publication got.
@@ -200,6 +218,7 @@ pub struct StoredSession {
     retired: BTreeSet<PacketId>,
     received: BTreeSet<PacketId>,
     wanted: BTreeMap<TopicFilter, Wanted>,
+    suspects: Vec<Suspect>,
     outcomes: Outcomes,
 }
 
@@ -222,6 +241,7 @@ impl StoredSession {
             retired: BTreeSet::new(),
             received: BTreeSet::new(),
             wanted: BTreeMap::new(),
+            suspects: Vec::new(),
             outcomes: Outcomes::keeping(outcomes_max),
         }
     }
@@ -250,6 +270,7 @@ impl StoredSession {
                 self.retired.extend(retired);
                 self.end(*publication, outcome.as_ref());
             }
+            Entry::Blamed(suspects) => self.suspects.clone_from(suspects),
             Entry::Unretired { packet_id } => {
                 self.retired.remove(packet_id);
             }
@@ -278,6 +299,7 @@ impl StoredSession {
             deadline: accepted.deadline,
             phase,
             key: accepted.key.clone(),
+            on_session_loss: accepted.on_session_loss,
         };
         if let Some(key) = &accepted.key {
             self.outcomes.begin(key, accepted.publication);
@@ -328,6 +350,12 @@ impl StoredSession {
         self.outcomes.state(key)
     }
 
+    /// Those of the last [`Entry::Blamed`] that have not ended.
+    fn suspects(&self) -> Vec<Suspect> {
+        let has_not_ended = |suspect: &&Suspect| self.publications.contains_key(&suspect.publication);
+        self.suspects.iter().filter(has_not_ended).copied().collect()
+    }
+
     /// What an engine starts from: everything but the tail of a queue longer than `queue_bytes_max`.
     pub fn recover(&self, queue_bytes_max: usize) -> Recovered {
         let mut flows: Vec<StoredPublication> =
@@ -362,6 +390,7 @@ impl StoredSession {
             retired: self.retired.iter().copied().collect(),
             received: self.received.iter().copied().collect(),
             wanted: self.wanted.values().cloned().collect(),
+            suspects: self.suspects(),
         }
     }
 }
@@ -392,6 +421,8 @@ pub struct Recovered {
     pub received: Vec<PacketId>,
     /// The wanted subscriptions.
     pub wanted: Vec<Wanted>,
+    /// The publications that may be why the peer closes connections, by number.
+    pub suspects: Vec<Suspect>,
 }
 
 #[cfg(test)]
@@ -410,6 +441,7 @@ mod tests {
                 message: Message::new(topic, "p").with_qos(QoS::ExactlyOnce),
                 deadline: None,
                 key: None,
+                on_session_loss: SessionLoss::Indeterminate,
                 packet_id: PacketId::new(100 - u16::try_from(n).unwrap()),
             }));
         }

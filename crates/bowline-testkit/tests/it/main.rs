@@ -24,6 +24,8 @@ mod loss_classes;
 mod paging;
 mod pair;
 mod poison;
+mod poison_restarted;
+mod publish_again;
 mod publishing;
 mod queueing;
 mod quota;

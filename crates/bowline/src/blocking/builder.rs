@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bowline_proto::Version;
-use bowline_proto::client::{Reconnect, Unmatched, VersionFallback};
+use bowline_proto::client::{Reconnect, SessionLoss, Unmatched, VersionFallback};
 use bowline_proto::retry::Retry;
 #[cfg(feature = "websocket")]
 use bowline_transport::WebSocket;
@@ -78,6 +78,8 @@ impl<R: Role> Builder<R> {
         allow_long_client_id();
         /// As [`Builder::session`](crate::Builder::session).
         session(session: Session);
+        /// As [`Builder::on_session_loss`](crate::Builder::on_session_loss).
+        on_session_loss(choice: SessionLoss);
         /// As [`Builder::keep_alive`](crate::Builder::keep_alive).
         keep_alive(keep_alive: Duration);
         /// As [`Builder::connect_timeout`](crate::Builder::connect_timeout). It bounds how long [`connect`](Self::connect)

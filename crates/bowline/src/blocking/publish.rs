@@ -10,7 +10,7 @@ use crate::blocking::error::WaitError;
 use crate::blocking::same_options::same_options;
 use crate::blocking::wait::{wait, wait_for, wait_for_result};
 use crate::outcome::{Acknowledgement, PublishError};
-use crate::{IntoTopic, publish};
+use crate::{IntoTopic, SessionLoss, publish};
 
 /// A message that is about to be published; made by `publish`. Nothing happens until it is called or sent:
 ///
@@ -51,6 +51,8 @@ impl<'a> Publish<'a> {
         retain();
         /// As [`Publish::expires_in`](crate::Publish::expires_in).
         expires_in(expires_in: Duration);
+        /// As [`Publish::on_session_loss`](crate::Publish::on_session_loss).
+        on_session_loss(choice: SessionLoss);
         /// As [`Publish::payload_is_text`](crate::Publish::payload_is_text).
         payload_is_text();
         /// As [`Publish::content_type`](crate::Publish::content_type).

@@ -13,7 +13,7 @@ use crate::blocking::same_options::same_options;
 use crate::blocking::wait::wait;
 use crate::outcome::PublishError;
 use crate::publish::PublishAllError;
-use crate::{IntoTopic, publish};
+use crate::{IntoTopic, SessionLoss, publish};
 
 /// A topic with the options of its messages, checked once: the way to publish at a rate. Made by `topic`. Keeps the client
 /// alive. The options are those of the async [`Topic`](crate::Topic).
@@ -45,6 +45,8 @@ impl Topic {
         retain();
         /// As [`Topic::expires_in`](crate::Topic::expires_in).
         expires_in(expires_in: Duration);
+        /// As [`Topic::on_session_loss`](crate::Topic::on_session_loss).
+        on_session_loss(choice: SessionLoss);
         /// As [`Topic::payload_is_text`](crate::Topic::payload_is_text).
         payload_is_text();
         /// As [`Topic::content_type`](crate::Topic::content_type).

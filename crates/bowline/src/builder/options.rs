@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bowline_proto::client::{
-    AddressOrder, AddressSessions, ClientConfig, Reconnect, Unmatched, VersionFallback,
+    AddressOrder, AddressSessions, ClientConfig, Reconnect, SessionLoss, Unmatched, VersionFallback,
 };
 use bowline_proto::packet::Secret;
 use bowline_proto::retry::Retry;
@@ -51,6 +51,7 @@ pub(crate) mod sealed {
 /// | [`version_fallback`](Self::version_fallback) | none: this version or none | older than `version` |
 /// | [`client_id`](Self::client_id) | generated: `bowline` and 16 letters and digits | 23 bytes in 3.1, 65,535 else |
 /// | [`session`](Self::session) | [`Session::clean`] | clean, in memory, or durable |
+/// | [`on_session_loss`](Self::on_session_loss) | [`SessionLoss::Indeterminate`] | |
 /// | [`keep_alive`](Self::keep_alive) | 60 s | 0 (off) to 65,535 s |
 /// | [`connect_timeout`](Self::connect_timeout) | 30 s | above 0 |
 /// | [`ping_timeout`](Self::ping_timeout) | 10 s | above 0 |
@@ -240,6 +241,18 @@ impl<R: Role> Builder<R> {
     /// How long the session lives, and where it is kept.
     pub fn session(mut self, session: Session) -> Self {
         self.session = session;
+        self
+    }
+
+    /// What becomes of a QoS 2 message that was sent, in either phase, when the broker has lost the session before it was
+    /// completed; or is not asked for it, as another of several independent addresses. Nobody knows then whether it has arrived.
+    /// [`Publish::on_session_loss`](crate::Publish::on_session_loss) says otherwise for one message. What an earlier process has
+    /// left in the store of a durable session keeps the choice that it was accepted with.
+    ///
+    /// By default it ends as [`PublishErrorKind::Indeterminate`](crate::PublishErrorKind::Indeterminate) and is not doubled; with
+    /// [`SessionLoss::PublishAgain`] it is not lost. In 3.1 no broker can say that it has lost a session, and neither happens.
+    pub const fn on_session_loss(mut self, choice: SessionLoss) -> Self {
+        self.config.on_session_loss = choice;
         self
     }
 

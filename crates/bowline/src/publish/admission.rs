@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bowline_proto::Timestamp;
-use bowline_proto::session::PublicationId;
+use bowline_proto::session::{PublicationId, SessionLoss};
 use bowline_proto::types::Message;
 use tokio::task::coop;
 
@@ -22,6 +22,8 @@ pub(super) struct Admission<'a> {
     lease: &'a Arc<Lease>,
     message: Option<Message>,
     until: Until,
+    /// What becomes of it if its session is lost, if that is not left to the client.
+    choice: Option<SessionLoss>,
     place: Option<Place>,
     /// It is with the engine, and not stored yet.
     storing: Option<PublicationId>,
@@ -38,7 +40,13 @@ pub(super) enum Until {
 
 impl<'a> Admission<'a> {
     pub(super) const fn new(lease: &'a Arc<Lease>, message: Message, until: Until) -> Self {
-        Self { lease, message: Some(message), until, place: None, storing: None }
+        Self { lease, message: Some(message), until, choice: None, place: None, storing: None }
+    }
+
+    /// With this choice for the loss of its session.
+    pub(super) const fn choosing(mut self, choice: Option<SessionLoss>) -> Self {
+        self.choice = choice;
+        self
     }
 
     /// Hands back a message that was not accepted.
@@ -72,9 +80,9 @@ impl Admission<'_> {
             return self.poll_stored(publication, cx);
         }
         let message = self.message.take().expect("polled after it was ready");
-        let (place, until) = (&mut self.place, self.until);
+        let (place, until, choice) = (&mut self.place, self.until, self.choice);
         let (result, stored, waits, spent) = self.lease.command(|inner, now| {
-            let result = publish(inner, message, now);
+            let result = inner.choosing(choice, |inner| publish(inner, message, now));
             // Under the same lock: a message costs one.
             let stored = match &result {
                 Ok(publication) if until == Until::Stored => inner.poll_accepted(*publication, cx.waker()),

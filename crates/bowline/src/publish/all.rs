@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bowline_proto::QoS;
+use bowline_proto::session::SessionLoss;
 use bowline_proto::types::Message;
 use futures_core::Stream;
 
@@ -58,6 +59,7 @@ impl Error for PublishAllError {
 
 pub(super) async fn publish_all<S: Stream>(
     lease: &Arc<Lease>,
+    choice: Option<SessionLoss>,
     payloads: S,
     to_message: impl Fn(S::Item) -> Result<Message, PublishErrorKind>,
 ) -> Result<u64, PublishAllError> {
@@ -91,7 +93,8 @@ pub(super) async fn publish_all<S: Stream>(
                 Poll::Ready(Some(payload)) => match to_message(payload) {
                     Ok(message) => {
                         let qos = message.qos;
-                        admission = Some((Admission::new(lease, message, Until::Queued), qos));
+                        admission =
+                            Some((Admission::new(lease, message, Until::Queued).choosing(choice), qos));
                     }
                     Err(kind) => return open.fail(PublishError::new(kind, None)),
                 },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bowline_proto::Text;
-use bowline_proto::session::PublicationId;
+use bowline_proto::session::{PublicationId, SessionLoss};
 use bowline_proto::types::Message;
 
 use crate::outcome::{PublishError, PublishErrorKind};
@@ -25,6 +25,12 @@ impl<'a> KeyedAdmission<'a> {
     pub(super) fn new(lease: &'a Arc<Lease>, message: Message, until: Until, key: Option<Text>) -> Self {
         let check = key.map(|key| Box::new(KeyCheck::new(key)));
         Self { admission: Admission::new(lease, message, until), check }
+    }
+
+    /// With this choice for the loss of its session.
+    pub(super) fn choosing(mut self, choice: Option<SessionLoss>) -> Self {
+        self.admission = self.admission.choosing(choice);
+        self
     }
 
     /// Hands back a message that was not accepted.

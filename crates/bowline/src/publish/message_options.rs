@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bowline_proto::session::SessionLoss;
 use bowline_proto::types::{Message, MessageProperties, PayloadFormat};
 use bowline_proto::{QoS, Text};
 use bytes::Bytes;
@@ -13,12 +14,14 @@ use crate::outcome::PublishErrorKind;
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) message: Result<Message, PublishErrorKind>,
+    /// `None` leaves it to the client.
+    pub(super) on_session_loss: Option<SessionLoss>,
 }
 
 impl Draft {
     pub(super) fn new(topic: impl IntoTopic, payload: Bytes) -> Self {
         let topic = topic.into_topic().map_err(PublishErrorKind::Topic);
-        Self { message: topic.map(|topic| Message::new(topic, payload)) }
+        Self { message: topic.map(|topic| Message::new(topic, payload)), on_session_loss: None }
     }
 
     /// The message with this payload: the draft is used again and again.
@@ -129,6 +132,13 @@ macro_rules! message_options {
         /// 5.0 the broker drops it as well; before, this is ours alone, until the first byte is sent.
         pub fn expires_in(mut self, expires_in: std::time::Duration) -> Self {
             self.draft.set_expiry(expires_in);
+            self
+        }
+
+        /// What becomes of it, if its QoS is 2 and it was sent, when the broker has lost the session before it was completed.
+        /// Default: what [`Builder::on_session_loss`](crate::Builder::on_session_loss) says. Without effect on QoS 0 and 1.
+        pub const fn on_session_loss(mut self, choice: crate::SessionLoss) -> Self {
+            self.draft.on_session_loss = Some(choice);
             self
         }
 

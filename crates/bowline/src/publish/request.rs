@@ -110,7 +110,9 @@ impl<'a> Publish<'a> {
     pub async fn send(self) -> Result<Receipt, PublishError> {
         let qos = self.draft.message.as_ref().map_or(crate::QoS::AtMostOnce, |message| message.qos);
         let (lease, mut limit, key) = (self.lease, TimeLimit::new(self.limit), self.key.clone());
-        let mut admission = KeyedAdmission::new(lease, self.into_message()?, Until::Stored, key);
+        let choice = self.draft.on_session_loss;
+        let mut admission =
+            KeyedAdmission::new(lease, self.into_message()?, Until::Stored, key).choosing(choice);
         let admitted = poll_fn(|cx| match Pin::new(&mut admission).poll(cx) {
             Poll::Pending if limit.is_over(&lease.runtime, cx) => {
                 Poll::Ready(Err(timed_out(admission.take_message())))
@@ -129,14 +131,14 @@ impl<'a> Publish<'a> {
     /// [`PublishErrorKind::StoreFailed`](crate::PublishErrorKind::StoreFailed) if it could not be stored, and
     /// [`PublishErrorKind::KnownKey`](crate::PublishErrorKind::KnownKey) if its [`key`](Self::key) is known.
     pub fn try_send(self) -> Result<Receipt, PublishError> {
-        let (lease, key) = (self.lease, self.key.clone());
+        let (lease, key, choice) = (self.lease, self.key.clone(), self.draft.on_session_loss);
         let message = self.into_message()?;
         let qos = message.qos;
         let (publication, spent) = lease.command(|inner, now| {
-            let publication = match key {
+            let publication = inner.choosing(choice, |inner| match key {
                 None => inner.publish(message, now),
                 Some(key) => inner.publish_keyed(message, key, now),
-            };
+            });
             (publication, inner.take_spent())
         });
         drop(spent);
@@ -156,10 +158,11 @@ impl<'a> IntoFuture for Publish<'a> {
     fn into_future(self) -> PublishFuture<'a> {
         let qos = self.draft.message.as_ref().map_or(crate::QoS::AtMostOnce, |message| message.qos);
         let (lease, limit, cancels) = (self.lease, TimeLimit::new(self.limit), self.cancels);
-        let key = self.key.clone();
+        let (key, choice) = (self.key.clone(), self.draft.on_session_loss);
         let step = match self.into_message() {
             Ok(message) => {
-                Step::Admit { admission: KeyedAdmission::new(lease, message, Until::Queued, key), qos }
+                let admission = KeyedAdmission::new(lease, message, Until::Queued, key).choosing(choice);
+                Step::Admit { admission, qos }
             }
             Err(error) => Step::Fail(Some(error)),
         };

@@ -63,7 +63,8 @@ impl Topic {
         let message =
             self.draft.with_payload(payload.into()).map_err(|kind| PublishError::new(kind, None))?;
         let qos = message.qos;
-        let publication = Admission::new(&self.lease, message, Until::Stored).await?;
+        let publication =
+            Admission::new(&self.lease, message, Until::Stored).choosing(self.draft.on_session_loss).await?;
         Ok(Receipt::new(self.lease.clone(), publication, qos))
     }
 
@@ -98,6 +99,9 @@ impl Topic {
     where
         S: Stream<Item: Into<Bytes>>,
     {
-        publish_all(&self.lease, payloads, |payload| self.draft.with_payload(payload.into())).await
+        publish_all(&self.lease, self.draft.on_session_loss, payloads, |payload| {
+            self.draft.with_payload(payload.into())
+        })
+        .await
     }
 }

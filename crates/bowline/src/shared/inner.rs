@@ -8,7 +8,7 @@ use bowline_proto::client::{ClientEngine, OperationId, Spent, Stats as EngineSta
 use bowline_proto::error::{PublishErrorKind as Refusal, RequestError};
 use bowline_proto::packet::{AckProperties, Disconnect, Subscription};
 use bowline_proto::routing::StreamId;
-use bowline_proto::session::{DeliveryId, PublicationId, QueueLimits};
+use bowline_proto::session::{DeliveryId, PublicationId, QueueLimits, SessionLoss};
 use bowline_proto::types::{Message, UserProperties};
 use bowline_proto::{QoS, ReasonCode, Timestamp, TopicFilter};
 use bowline_transport::{ConnectError, Endpoint};
@@ -160,6 +160,21 @@ impl Inner {
                 Err(error.of_store(self.receipts.store_error.as_ref()))
             }
         }
+    }
+
+    /// Does something with the engine while a choice of its own stands for the publications that it accepts.
+    pub(crate) fn choosing<T>(
+        &mut self,
+        choice: Option<SessionLoss>,
+        publish: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let Some(choice) = choice else { return publish(self) };
+        let before = self.engine.as_mut().map(|engine| engine.set_on_session_loss(choice));
+        let published = publish(self);
+        if let Some((engine, before)) = self.engine.as_mut().zip(before) {
+            engine.set_on_session_loss(before);
+        }
+        published
     }
 
     /// The store has failed. What it said before is returned, to be dropped without the lock.

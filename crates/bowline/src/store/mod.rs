@@ -16,9 +16,9 @@ pub use bowline_proto::session::outcomes::{
     KEY_BYTES_MAX, KeyState, KeyedOutcome, OUTCOMES_MAX, StoredOutcome,
 };
 pub use bowline_proto::session::stored::{
-    Accepted, Entry, Identity, Recovered, StoredPhase, StoredPublication, StoredSession, Wanted,
+    Accepted, Entry, Identity, Recovered, StoredPhase, StoredPublication, StoredSession, Suspect, Wanted,
 };
-pub use bowline_proto::session::{PublicationId, QueueLimits};
+pub use bowline_proto::session::{PublicationId, QueueLimits, SessionLoss};
 #[cfg(feature = "durable")]
 pub use disk::{DiskStore, Seal, SealError, StoreContents, StoreFile, StoreInspection, SyncPolicy};
 pub use error::{StoreError, StoreErrorKind};

@@ -30,6 +30,7 @@ mod reconnecting;
 mod retrying;
 mod round_trip;
 mod seed;
+mod session_loss;
 mod stalling;
 mod subscribing;
 mod time_limits;

@@ -1,7 +1,7 @@
 //! Entries as the checks need them. Knows no store.
 
-use bowline_proto::session::stored::{Accepted, Identity};
-use bowline_proto::session::{Entry, KeyedOutcome, PublicationId, StoredOutcome};
+use bowline_proto::session::stored::{Accepted, Identity, Suspect};
+use bowline_proto::session::{Entry, KeyedOutcome, PublicationId, SessionLoss, StoredOutcome};
 use bowline_proto::types::{Message, MessageProperties, PayloadFormat};
 use bowline_proto::{PacketId, QoS, Text, Timestamp, TopicFilter, TopicName, Version};
 
@@ -45,6 +45,7 @@ pub(super) fn accepted(number: u64, payload: &[u8], id: Option<u16>) -> Entry {
         deadline: None,
         packet_id: id.map(packet_id),
         key: None,
+        on_session_loss: SessionLoss::Indeterminate,
     })
 }
 
@@ -55,6 +56,7 @@ pub(super) fn accepted_with_key(number: u64, key: &str) -> Entry {
         deadline: Some(Timestamp::from_micros(number)),
         packet_id: None,
         key: Some(text(key)),
+        on_session_loss: SessionLoss::Indeterminate,
     })
 }
 
@@ -73,6 +75,12 @@ pub(super) fn assigned(number: u64, id: u16) -> Entry {
 
 pub(super) fn pubrec(number: u64) -> Entry {
     Entry::Pubrec { publication: publication(number) }
+}
+
+/// The peer has closed over these publications, so many times.
+pub(super) fn blamed(suspects: &[(u64, u32)]) -> Entry {
+    let suspect = |&(number, closes)| Suspect { publication: publication(number), closes };
+    Entry::Blamed(suspects.iter().map(suspect).collect())
 }
 
 pub(super) fn identity(client_id: &str, version: Version, holder: Option<&str>) -> Identity {

@@ -54,6 +54,7 @@ pub fn check<S: SessionStore>(mut open: impl FnMut(&str) -> Result<S, StoreError
     on_new("inbound", &state::inbound);
     on_new("subscriptions", &state::subscriptions);
     on_new("retired", &state::retired);
+    on_new("suspects", &state::suspects);
     on_new("whole-messages", &state::whole_messages);
     on_new("unknown-publications", &state::unknown_publications);
     on_new("release-order", &queue::release_order);
@@ -160,6 +161,7 @@ fn normal(mut recovered: Recovered) -> Recovered {
     recovered.retired.sort_unstable();
     recovered.received.sort_unstable();
     recovered.wanted.sort_by(|a, b| a.filter.cmp(&b.filter));
+    recovered.suspects.sort_by_key(|suspect| suspect.publication);
     let mut rank = 0;
     for flow in &mut recovered.flows {
         if let StoredPhase::Released { order, .. } = &mut flow.phase {

@@ -1,12 +1,14 @@
 //! Sessions of random publications, compared with the reference after every few batches.
 
 use bowline_proto::session::stored::Accepted;
-use bowline_proto::session::{Entry, KeyedOutcome, StoredOutcome};
+use bowline_proto::session::{Entry, KeyedOutcome, SessionLoss, StoredOutcome};
 use bowline_proto::{QoS, ReasonCode, Timestamp, Version};
 
 use crate::store::SessionStore;
 use crate::store::conformance::Pair;
-use crate::store::conformance::entries::{full_message, identity, message, packet_id, publication, text};
+use crate::store::conformance::entries::{
+    blamed, full_message, identity, message, packet_id, publication, text,
+};
 
 /// A publication that has not ended.
 #[derive(Clone, Copy)]
@@ -59,14 +61,15 @@ impl Life {
     }
 
     fn step(&mut self, batch: &mut Vec<Entry>) {
-        match self.below(20) {
+        match self.below(21) {
             0..=7 => batch.push(self.accept()),
             8..=10 => batch.extend(self.assign()),
             11..=12 => batch.extend(self.answer()),
             13..=15 => batch.extend(self.end()),
             16 => batch.push(Entry::Received { packet_id: packet_id(self.id() % 50 + 1) }),
             17 => batch.push(Entry::Released { packet_id: packet_id(self.id() % 50 + 1) }),
-            18 => batch.push(Entry::Unretired { packet_id: packet_id(self.id()) }),
+            18 => batch.push(self.blame()),
+            19 => batch.push(Entry::Unretired { packet_id: packet_id(self.id()) }),
             _ => self.lose(batch),
         }
     }
@@ -88,6 +91,10 @@ impl Life {
             deadline: (self.below(2) == 0).then(|| Timestamp::from_micros(number * 1_000)),
             packet_id: id.map(packet_id),
             key: has_key.then(|| text(&format!("key {number}"))),
+            on_session_loss: match self.below(2) {
+                0 => SessionLoss::Indeterminate,
+                _ => SessionLoss::PublishAgain,
+            },
         })
     }
 
@@ -116,6 +123,14 @@ impl Life {
         let outcome = has_key.then(|| KeyedOutcome { key: text(&format!("key {number}")), outcome });
         let retired = id.filter(|_| self.below(4) == 0).map(packet_id);
         Some(Entry::Ended { publication: publication(number), retired, outcome })
+    }
+
+    /// The peer closes while some are in flight.
+    fn blame(&mut self) -> Entry {
+        let closes = 1 + self.below(3) as u32;
+        let in_flight = self.open.iter().filter(|open| open.id.is_some());
+        let suspects: Vec<(u64, u32)> = in_flight.map(|open| (open.number, closes)).collect();
+        blamed(&suspects)
     }
 
     /// The session is lost: what was sent waits again, or ends.

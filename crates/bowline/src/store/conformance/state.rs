@@ -1,8 +1,8 @@
 //! Checks of what a session is besides its queue: identity, inbound identifiers, subscriptions, whole messages.
 
 use bowline_proto::packet::connect::EXPIRY_NEVER;
-use bowline_proto::session::Entry;
 use bowline_proto::session::stored::{Accepted, Identity, Wanted};
+use bowline_proto::session::{Entry, SessionLoss};
 use bowline_proto::types::{RetainHandling, SubscriptionId, SubscriptionOptions};
 use bowline_proto::{QoS, Timestamp, Version};
 
@@ -10,7 +10,7 @@ use crate::store::SessionStore;
 use crate::store::conformance::Pair;
 use crate::store::conformance::entries::identity as identity_of;
 use crate::store::conformance::entries::{
-    accepted, assigned, ended, filter, full_message, packet_id, publication, pubrec, text,
+    accepted, assigned, blamed, ended, filter, full_message, packet_id, publication, pubrec, text,
 };
 
 pub(super) fn owner<S: SessionStore>(pair: &mut Pair<'_, S>) {
@@ -118,11 +118,35 @@ pub(super) fn whole_messages<S: SessionStore>(pair: &mut Pair<'_, S>) {
             deadline,
             packet_id: id.map(packet_id),
             key: Some(text(&format!("clé {number}"))),
+            on_session_loss: if number == 2 { SessionLoss::PublishAgain } else { SessionLoss::Indeterminate },
         })
     };
     let far = Timestamp::from_micros(4_102_444_800_000_123);
     pair.commit(&[with(1, Some(far), None), with(2, None, Some(3)), with(3, Some(Timestamp::ZERO), Some(4))]);
     pair.commit(&[accepted(4, b"", None), accepted(5, &[7; 100_000], None), pubrec(3)]);
+}
+
+pub(super) fn suspects<S: SessionStore>(pair: &mut Pair<'_, S>) {
+    let all: Vec<Entry> = (1..=4).map(|number| accepted(number, b"sent", Some(number as u16))).collect();
+    pair.commit(&all);
+    pair.commit(&[blamed(&[(1, 1), (2, u32::MAX), (3, 2)])]);
+    pair.open_again();
+    pair.compare();
+    // The later one takes the place of the earlier one. Whoever ends is no suspect any more, and the session's loss ends none.
+    pair.commit(&[blamed(&[(2, 1), (3, 3), (4, 1)]), ended(4)]);
+    pair.compare();
+    pair.commit(&[
+        Entry::SessionReset { generation: 1 },
+        Entry::Requeued { publication: publication(2) },
+        ended(3),
+    ]);
+    pair.open_again();
+    let found = pair.store().recover(0).map(|recovered| recovered.suspects.len());
+    assert_eq!(found.ok(), Some(1), "suspects: one is left");
+    // Nothing keeps an engine from naming who is not there.
+    pair.commit(&[blamed(&[(2, 2), (99, 7)])]);
+    pair.compare();
+    pair.commit(&[blamed(&[])]);
 }
 
 pub(super) fn unknown_publications<S: SessionStore>(pair: &mut Pair<'_, S>) {

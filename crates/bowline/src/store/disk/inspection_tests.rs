@@ -8,7 +8,7 @@ use bowline_proto::{Message, PacketId, QoS, ReasonCode, Version};
 use super::tests::Scratch;
 use super::*;
 use crate::TopicName;
-use crate::store::{Accepted, Identity, StoredPhase};
+use crate::store::{Accepted, Identity, SessionLoss, StoredPhase};
 
 fn accepted(number: u64, packet_id: Option<u16>, key: Option<&str>) -> Entry {
     let topic = TopicName::from_static("a/b").expect("it works");
@@ -20,6 +20,7 @@ fn accepted(number: u64, packet_id: Option<u16>, key: Option<&str>) -> Entry {
         deadline: None,
         packet_id: packet_id.and_then(PacketId::new),
         key: key.map(|key| key.try_into().expect("it works")),
+        on_session_loss: SessionLoss::Indeterminate,
     })
 }
 

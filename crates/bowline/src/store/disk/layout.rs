@@ -27,6 +27,9 @@ pub(super) const IDENTITY: &[u8] = b"i";
 pub(super) const CANARY: &[u8] = b"c";
 pub(super) const CANARY_CONTENT: &[u8] = b"bowline";
 
+/// The publications that may be why the peer closes connections: one record for all, which a close rewrites.
+pub(super) const SUSPECTS: &[u8] = b"s";
+
 /// How far the members of a group got.
 pub(super) const PHASES: u8 = b'p';
 pub(super) const RETIRED: u8 = b'r';

@@ -9,12 +9,12 @@ use crate::store::disk::failure::Failure;
 use crate::store::disk::fields::Reader;
 use crate::store::disk::group::{self, Member};
 use crate::store::disk::layout::{
-    BODIES, ENDED, IDENTITY, META, Meta, OWNER, PENDING, PHASES, RECEIVED, RETIRED, STATE, WANTED, all_of,
-    content_place, number_in, numbered, of_key, packet_id_in, slot_in,
+    BODIES, ENDED, IDENTITY, META, Meta, OWNER, PENDING, PHASES, RECEIVED, RETIRED, STATE, SUSPECTS, WANTED,
+    all_of, content_place, number_in, numbered, of_key, packet_id_in, slot_in,
 };
 use crate::store::disk::record;
 use crate::store::disk::writing::Slots;
-use crate::store::{Identity, PublicationId, Recovered, StoredPhase, StoredPublication, Wanted};
+use crate::store::{Identity, PublicationId, Recovered, StoredPhase, StoredPublication, Suspect, Wanted};
 
 /// The tables as they were when it began.
 pub(super) struct Reading<'a> {
@@ -73,6 +73,7 @@ impl<'a> Reading<'a> {
             retired: self.packet_ids(RETIRED)?,
             received: self.packet_ids(RECEIVED)?,
             wanted: self.wanted()?.into_iter().map(|(_, wanted)| wanted).collect(),
+            suspects: self.suspects()?,
         })
     }
 
@@ -229,6 +230,21 @@ impl<'a> Reading<'a> {
 
     pub(super) fn slots(&self) -> Result<Slots, Failure> {
         Ok(self.wanted()?.into_iter().map(|(slot, wanted)| (wanted.filter, slot)).collect())
+    }
+
+    /// Those that have not ended.
+    fn suspects(&self) -> Result<Vec<Suspect>, Failure> {
+        let Some(record) = self.state.get(SUSPECTS)? else { return Ok(Vec::new()) };
+        let all = record::suspects(open_plain(SUSPECTS, record.value())?);
+        let mut suspects = Vec::new();
+        for suspect in all.map_err(|error| Failure::record(SUSPECTS, error))? {
+            let number = suspect.publication.as_u64();
+            let goes_on = |member: &Member| member.number == number && member.phase.is_some();
+            if self.walk(number)?.next(number)?.is_some_and(|group| group.members.iter().any(goes_on)) {
+                suspects.push(suspect);
+            }
+        }
+        Ok(suspects)
     }
 
     fn packet_ids(&self, kind: u8) -> Result<Vec<bowline_proto::PacketId>, Failure> {

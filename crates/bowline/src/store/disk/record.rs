@@ -11,13 +11,15 @@ use bytes::Bytes;
 use crate::MessageProperties;
 use crate::store::disk::fields::{BadRecord, Reader, put_long, put_short};
 use crate::store::{
-    Accepted, Identity, PublicationId, StoredOutcome, StoredPhase, StoredPublication, Wanted,
+    Accepted, Identity, PublicationId, SessionLoss, StoredOutcome, StoredPhase, StoredPublication, Suspect,
+    Wanted,
 };
 
 const RETAIN: u8 = 1 << 2;
 const HAS_DEADLINE: u8 = 1 << 3;
 const HAS_KEY: u8 = 1 << 4;
 const HAS_PROPERTIES: u8 = 1 << 5;
+const PUBLISH_AGAIN: u8 = 1 << 6;
 
 const HAS_FORMAT: u8 = 1;
 const IS_UTF8: u8 = 1 << 1;
@@ -35,22 +37,27 @@ pub(super) struct Content {
     pub(super) message: Message,
     pub(super) deadline: Option<Timestamp>,
     pub(super) key: Option<Text>,
+    pub(super) on_session_loss: SessionLoss,
 }
 
 impl Content {
     pub(super) fn with(self, publication: PublicationId, phase: StoredPhase) -> StoredPublication {
-        let Self { message, deadline, key } = self;
-        StoredPublication { publication, message, deadline, phase, key }
+        let Self { message, deadline, key, on_session_loss } = self;
+        StoredPublication { publication, message, deadline, phase, key, on_session_loss }
     }
 }
 
 pub(super) fn put_content(record: &mut Vec<u8>, accepted: &Accepted) -> Result<(), BadRecord> {
-    let Accepted { message, deadline, key, publication: _, packet_id: _ } = accepted;
+    let Accepted { message, deadline, key, on_session_loss, publication: _, packet_id: _ } = accepted;
     let mut flags = message.qos.as_u8();
     flags |= if message.retain { RETAIN } else { 0 };
     flags |= if deadline.is_some() { HAS_DEADLINE } else { 0 };
     flags |= if key.is_some() { HAS_KEY } else { 0 };
     flags |= if message.properties.is_some() { HAS_PROPERTIES } else { 0 };
+    flags |= match on_session_loss {
+        SessionLoss::Indeterminate => 0,
+        SessionLoss::PublishAgain => PUBLISH_AGAIN,
+    };
     record.push(flags);
     put_short(record, message.topic.as_bytes());
     put_long(record, &message.payload)?;
@@ -69,7 +76,8 @@ pub(super) fn put_content(record: &mut Vec<u8>, accepted: &Accepted) -> Result<(
 pub(super) fn content(bytes: Bytes) -> Result<Content, BadRecord> {
     let mut reader = Reader::new(bytes);
     let flags = reader.u8()?;
-    if flags & !(0b11 | RETAIN | HAS_DEADLINE | HAS_KEY | HAS_PROPERTIES) != 0 {
+    let known = 0b11 | RETAIN | HAS_DEADLINE | HAS_KEY | HAS_PROPERTIES | PUBLISH_AGAIN;
+    if flags & !known != 0 {
         return Err(BadRecord("it has flags that are not known"));
     }
     let qos = QoS::from_u8(flags & 0b11).ok_or(BadRecord("its QoS does not exist"))?;
@@ -81,8 +89,12 @@ pub(super) fn content(bytes: Bytes) -> Result<Content, BadRecord> {
     if flags & HAS_PROPERTIES != 0 {
         message.properties = Some(Box::new(properties(&mut reader)?));
     }
+    let on_session_loss = match flags & PUBLISH_AGAIN {
+        0 => SessionLoss::Indeterminate,
+        _ => SessionLoss::PublishAgain,
+    };
     reader.end()?;
-    Ok(Content { message, deadline, key })
+    Ok(Content { message, deadline, key, on_session_loss })
 }
 
 fn put_properties(record: &mut Vec<u8>, properties: &MessageProperties) -> Result<(), BadRecord> {
@@ -232,6 +244,26 @@ pub(super) fn wanted(bytes: Bytes) -> Result<Wanted, BadRecord> {
         TopicFilter::try_from(reader.short()?).map_err(|_| BadRecord("its topic filter is not one"))?;
     reader.end()?;
     Ok(Wanted { filter, options, subscription_id })
+}
+
+pub(super) fn put_suspects(record: &mut Vec<u8>, suspects: &[Suspect]) {
+    for Suspect { publication, closes } in suspects {
+        record.extend_from_slice(&publication.as_u64().to_le_bytes());
+        record.extend_from_slice(&closes.to_le_bytes());
+    }
+}
+
+pub(super) fn suspects(bytes: Bytes) -> Result<Vec<Suspect>, BadRecord> {
+    let mut reader = Reader::new(bytes);
+    let mut suspects: Vec<Suspect> = Vec::new();
+    while !reader.is_at_end() {
+        let publication = PublicationId::new(reader.u64()?);
+        if suspects.last().is_some_and(|last| last.publication >= publication) {
+            return Err(BadRecord("its publications are not in order"));
+        }
+        suspects.push(Suspect { publication, closes: reader.u32()? });
+    }
+    Ok(suspects)
 }
 
 pub(super) fn put_outcome(record: &mut Vec<u8>, outcome: StoredOutcome) {

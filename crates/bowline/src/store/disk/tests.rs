@@ -14,7 +14,7 @@ use super::group::{self, Member};
 use super::layout::{BODIES, META, PHASES, STATE, numbered};
 use super::*;
 use crate::TopicName;
-use crate::store::{Accepted, StoredSession};
+use crate::store::{Accepted, SessionLoss, StoredSession};
 
 /// A directory that is removed at the end.
 pub(super) struct Scratch(PathBuf);
@@ -46,7 +46,9 @@ fn made(path: &std::path::Path) {
     store.recover(0).expect("it works");
     let message = Message::new(TopicName::from_static("a/b").expect("it works"), "content");
     let publication = PublicationId::new(1);
-    let accepted = Accepted { publication, message, deadline: None, packet_id: None, key: None };
+    let on_session_loss = SessionLoss::Indeterminate;
+    let accepted =
+        Accepted { publication, message, deadline: None, packet_id: None, key: None, on_session_loss };
     store.commit(&[Entry::Accepted(accepted)]).expect("it works");
 }
 
@@ -143,6 +145,41 @@ fn a_phase_change_leaves_the_body_as_it_is() {
     assert_eq!(group::members(1, &before).expect("it works").len(), 1, "it is a group of one");
 }
 
+/// A content as it was written before there was a choice at the loss of a session: QoS 2, topic `t`, payload `x`.
+const OLDER_CONTENT: [u8; 9] = [2, 1, 0, b't', 1, 0, 0, 0, b'x'];
+
+#[test]
+fn a_store_from_before_there_were_choices_and_suspects_is_read_and_ends_with_its_session() {
+    let content = record::content(Bytes::from_static(&OLDER_CONTENT)).expect("it is read");
+    assert_eq!(content.on_session_loss, SessionLoss::Indeterminate);
+    // And what chose nothing is written as it was then.
+    let topic = TopicName::try_from("t").expect("it works");
+    let message = Message::new(topic, "x").with_qos(bowline_proto::QoS::ExactlyOnce);
+    let (publication, on_session_loss) = (PublicationId::new(1), SessionLoss::Indeterminate);
+    let accepted =
+        Accepted { publication, message, deadline: None, packet_id: None, key: None, on_session_loss };
+    let mut bytes = Vec::new();
+    record::put_content(&mut bytes, &accepted).expect("it works");
+    assert_eq!(bytes, OLDER_CONTENT);
+    let scratch = Scratch::new();
+    let path = scratch.path();
+    made(&path);
+    let recovered = DiskStore::new(&path).recover(usize::MAX).expect("it is read");
+    assert_eq!((recovered.queue.len(), recovered.suspects), (1, vec![]), "a store without that record");
+}
+
+#[test]
+fn suspects_that_are_out_of_order_or_cut_off_are_damage() {
+    let one = [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0];
+    for content in [[one, one].concat(), one[..11].to_vec()] {
+        let scratch = Scratch::new();
+        let path = scratch.path();
+        made(&path);
+        put(&path, layout::SUSPECTS, &close_plain(layout::SUSPECTS, &content));
+        assert!(matches!(refusal(&path), StoreErrorKind::Damaged { .. }), "{content:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_reading_a_record_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
@@ -154,6 +191,7 @@ proptest! {
         _ = record::identity(bytes.clone());
         _ = record::wanted(bytes.clone());
         _ = record::outcome(bytes.clone());
+        _ = record::suspects(bytes.clone());
         _ = layout::Meta::from_record(&bytes);
         _ = layout::Meta::from_record(&close_plain(META, &bytes));
         _ = Envelope::default().open(b"b", &bytes);
@@ -170,6 +208,7 @@ proptest! {
     fn no_change_to_a_content_makes_reading_it_panic(
         topic in "[a-z]{1,5}",
         payload in proptest::collection::vec(any::<u8>(), 0..30),
+        is_again in any::<bool>(),
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
     ) {
         let mut properties = crate::MessageProperties::default();
@@ -178,11 +217,14 @@ proptest! {
         let message = Message::new(TopicName::try_from(&topic[..]).expect("it works"), payload).with_properties(properties);
         let key = Some("key".try_into().expect("it works"));
         let publication = PublicationId::new(1);
-        let accepted = Accepted { publication, message, deadline: None, packet_id: None, key };
+        let on_session_loss = if is_again { SessionLoss::PublishAgain } else { SessionLoss::Indeterminate };
+        let accepted =
+            Accepted { publication, message, deadline: None, packet_id: None, key, on_session_loss };
         let mut bytes = Vec::new();
         record::put_content(&mut bytes, &accepted).expect("it works");
         let content = record::content(Bytes::copy_from_slice(&bytes)).expect("it works");
         prop_assert_eq!(&content.message, &accepted.message);
+        prop_assert_eq!(content.on_session_loss, on_session_loss);
         for (place, byte) in changes {
             let place = place.index(bytes.len());
             bytes[place] = byte;
@@ -223,7 +265,8 @@ fn publications_that_are_given_twice_or_out_of_order_end_up_where_they_belong() 
         let topic = TopicName::from_static("a/b").expect("it works");
         let message = Message::new(topic, format!("content {number} {id}"));
         let (publication, packet_id) = (PublicationId::new(number), bowline_proto::PacketId::new(id));
-        Entry::Accepted(Accepted { publication, message, deadline: None, packet_id, key: None })
+        let (key, on_session_loss) = (None, SessionLoss::Indeterminate);
+        Entry::Accepted(Accepted { publication, message, deadline: None, packet_id, key, on_session_loss })
     };
     let ended =
         |number| Entry::Ended { publication: PublicationId::new(number), retired: None, outcome: None };

@@ -10,11 +10,13 @@ use crate::store::disk::failure::Failure;
 use crate::store::disk::fields::Reader;
 use crate::store::disk::group::{Group, Member, Tail};
 use crate::store::disk::layout::{
-    AGE, BODIES, ENDED, IDENTITY, META, Meta, OWNER, PENDING, RECEIVED, RETIRED, STATE, all_of,
+    AGE, BODIES, ENDED, IDENTITY, META, Meta, OWNER, PENDING, RECEIVED, RETIRED, STATE, SUSPECTS, all_of,
     content_place, numbered, of_key, of_packet, of_slot,
 };
 use crate::store::disk::record;
-use crate::store::{Accepted, Entry, KeyedOutcome, PublicationId, StoredOutcome, StoredPhase, Wanted};
+use crate::store::{
+    Accepted, Entry, KeyedOutcome, PublicationId, StoredOutcome, StoredPhase, Suspect, Wanted,
+};
 
 /// What flags and lengths take of most contents.
 const CONTENT_FIELDS_BYTES: usize = 16;
@@ -79,6 +81,7 @@ impl<'a> Writing<'a> {
                 }
                 self.end(*publication, outcome.as_ref())
             }
+            Entry::Blamed(suspects) => self.blame(suspects),
             Entry::Unretired { packet_id } => self.remove(&of_packet(RETIRED, *packet_id)),
             Entry::Received { packet_id } => self.insert_packet(RECEIVED, *packet_id),
             Entry::Released { packet_id } => self.remove(&of_packet(RECEIVED, *packet_id)),
@@ -108,6 +111,17 @@ impl<'a> Writing<'a> {
             let (from, to) = all_of(kind);
             self.state.retain_in(&from[..]..&to[..], |_, _| false)?;
         }
+        Ok(())
+    }
+
+    /// Who has ended meanwhile stays in it until the next close, so that an end costs no look into it.
+    fn blame(&mut self, suspects: &[Suspect]) -> Result<(), Failure> {
+        if suspects.is_empty() {
+            return self.remove(SUSPECTS);
+        }
+        let mut content = Vec::new();
+        record::put_suspects(&mut content, suspects);
+        self.state.insert(SUSPECTS, &close_plain(SUSPECTS, &content)[..])?;
         Ok(())
     }
 

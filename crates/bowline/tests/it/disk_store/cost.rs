@@ -1,7 +1,7 @@
 //! What a message costs in bytes and syncs: neither follows how many are in flight.
 
 use bowline::proto::types::Message;
-use bowline::store::{Accepted, Entry, PublicationId, SessionStore};
+use bowline::store::{Accepted, Entry, PublicationId, SessionLoss, SessionStore};
 use bowline::{PacketId, QoS, TopicName};
 use bowline_testkit::power::{Operation, PowerDisk};
 
@@ -16,6 +16,7 @@ fn accepted(number: u64, in_flight: u64) -> Entry {
         deadline: None,
         packet_id,
         key: None,
+        on_session_loss: SessionLoss::Indeterminate,
     })
 }
 

@@ -1,10 +1,13 @@
 //! Batches as an engine could give them, and some that it would not: chosen by a seed, with all kinds of entries.
 
+use std::collections::BTreeMap;
+
 use bowline::proto::types::message::PayloadFormat;
 use bowline::proto::types::{Message, SubscriptionId, SubscriptionOptions};
 use bowline::proto::{Timestamp, Version};
 use bowline::store::{
-    Accepted, Entry, Identity, KeyedOutcome, PublicationId, StoredOutcome, StoredSession, Wanted,
+    Accepted, Entry, Identity, KeyedOutcome, PublicationId, SessionLoss, StoredOutcome, StoredSession,
+    Suspect, Wanted,
 };
 use bowline::{MessageProperties, PacketId, QoS, ReasonCode, RetainHandling, Text, TopicFilter, TopicName};
 use bowline_testkit::random::Random;
@@ -34,9 +37,10 @@ impl Script {
             7 | 8 => Entry::Pubrec { publication: self.publication() },
             9 | 10 => self.ended(),
             11 => Entry::Requeued { publication: self.publication() },
-            12 => match self.random.below(3) {
+            12 => match self.random.below(4) {
                 0 => Entry::Received { packet_id: self.packet_id() },
                 1 => Entry::Released { packet_id: self.packet_id() },
+                2 => self.blamed(),
                 _ => Entry::Unretired { packet_id: self.packet_id() },
             },
             13 => self.wanted(),
@@ -60,7 +64,16 @@ impl Script {
         let key = if self.random.once_in(3) { Some(self.key()) } else { None };
         let message = self.message();
         let publication = PublicationId::new(self.last);
-        Entry::Accepted(Accepted { publication, message, deadline, packet_id, key })
+        let on_session_loss = self.random.pick(&[SessionLoss::Indeterminate, SessionLoss::PublishAgain]);
+        Entry::Accepted(Accepted { publication, message, deadline, packet_id, key, on_session_loss })
+    }
+
+    /// Of publications that are there, or were.
+    fn blamed(&mut self) -> Entry {
+        let suspects: BTreeMap<PublicationId, u32> =
+            (0..self.random.below(4)).map(|_| (self.publication(), self.random.next() as u32)).collect();
+        let suspect = |(publication, closes)| Suspect { publication, closes };
+        Entry::Blamed(suspects.into_iter().map(suspect).collect())
     }
 
     fn ended(&mut self) -> Entry {

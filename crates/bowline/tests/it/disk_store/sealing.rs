@@ -4,8 +4,8 @@ use std::fs;
 
 use bowline::proto::types::{Message, SubscriptionOptions};
 use bowline::store::{
-    Accepted, DiskStore, Entry, Identity, PublicationId, Seal, SealError, SessionStore, StoreErrorKind,
-    StoredSession, Wanted,
+    Accepted, DiskStore, Entry, Identity, PublicationId, Seal, SealError, SessionLoss, SessionStore,
+    StoreErrorKind, StoredSession, Wanted,
 };
 use bowline::{MessageProperties, QoS, Text, TopicFilter, TopicName, Version};
 use chacha20poly1305::aead::{Aead, Generate, KeyInit, Payload};
@@ -129,7 +129,8 @@ fn entries() -> Vec<Entry> {
     };
     let publication = PublicationId::new(1);
     let key = Some(text("readable-key"));
-    let accepted = Accepted { publication, message, deadline: None, packet_id: None, key };
+    let on_session_loss = SessionLoss::Indeterminate;
+    let accepted = Accepted { publication, message, deadline: None, packet_id: None, key, on_session_loss };
     vec![Entry::Established(identity), Entry::Wanted(wanted), Entry::Accepted(accepted)]
 }
 

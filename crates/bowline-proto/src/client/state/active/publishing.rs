@@ -179,7 +179,7 @@ impl Active {
             self.take_asked_quota(cx, slot);
             return self.send_publish(cx, slot, now);
         }
-        let Queued { publication, message: stored, deadline, .. } = queued.clone();
+        let Queued { publication, message: stored, deadline, on_session_loss, .. } = queued.clone();
         let slot = cx.outbound.start(queued, FlowPhase::Persist);
         let slot = slot.expect("has_free_for_publications was asked before");
         self.take_asked_quota(cx, slot);
@@ -194,6 +194,7 @@ impl Active {
                     deadline,
                     packet_id: Some(packet_id),
                     key: cx.keys.enter(publication),
+                    on_session_loss,
                 };
                 cx.journal.record_before(Entry::Accepted(accepted), Gated::Accepted(publication));
             }

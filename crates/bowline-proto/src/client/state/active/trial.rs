@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use crate::client::context::Context;
 use crate::client::event::{Event, Outcome};
 use crate::client::state::Active;
+use crate::session::stored::Entry;
 use crate::time::Timestamp;
 
 impl Active {
@@ -80,6 +81,7 @@ impl Active {
         let unanswered: Vec<u32> = cx.outbound.unanswered().collect();
         // No request is unanswered beside one that is on trial.
         let is_alone = unanswered.len() == 1 && !self.is_trusted;
+        let is_news = !unanswered.is_empty();
         for slot in unanswered {
             let publication = cx.outbound.flow(slot).publication;
             if let Some(closes) = cx.suspects.blame(publication)
@@ -87,6 +89,10 @@ impl Active {
             {
                 self.give_up(cx, slot, closes);
             }
+        }
+        // A program that is started again after each close must come to the third one too.
+        if is_news && cx.journal.is_durable() {
+            cx.journal.record(Entry::Blamed(cx.suspects.to_stored()));
         }
     }
 

@@ -35,7 +35,7 @@ impl Active {
         }
         let publication = self.session.next_publication();
         self.session.remember_ids(publication, subscription_ids);
-        self.bind(cx, Queued { publication, message, deadline, is_in_doubt: false }, now);
+        self.bind(cx, Queued::new(publication, message, deadline), now);
         Ok(publication)
     }
 
@@ -100,7 +100,7 @@ impl Active {
         if is_acknowledged(&message) {
             // [MQTT-2.2.1-4] [MQTT-2.3.1-4 of 3.1.1] [MQTT-4.3.2-1] [MQTT-4.3.3-1]
             let outbound = &mut self.session.outbound;
-            let queued = Queued { publication, message, deadline, is_in_doubt: false };
+            let queued = Queued::new(publication, message, deadline);
             let slot = outbound.start(queued, FlowPhase::Acknowledge);
             let slot = slot.expect("has_free_for_publications was asked before");
             let has_unit = self.take_quota(slot);
