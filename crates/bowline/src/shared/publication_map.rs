@@ -65,7 +65,7 @@ impl<V> PublicationMap<V> {
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, publication: PublicationId) -> Option<&mut V> {
+    pub(super) fn value_mut(&mut self, publication: PublicationId) -> Option<&mut V> {
         match self.place(publication).and_then(|place| self.recent.get_mut(place)) {
             Some(Some(value)) => Some(value),
             _ if self.older.is_empty() => None,
@@ -127,7 +127,7 @@ mod tests {
             }
             assert!(map.recent.len() <= RECENT_MAX, "{}", map.recent.len());
         }
-        assert_eq!(map.get_mut(id(1)), Some(&mut 1));
+        assert_eq!(map.value_mut(id(1)), Some(&mut 1));
         assert_eq!((map.remove(id(1)), map.remove(id(1))), (Some(1), None));
         assert_eq!((map.remove(id(2)), map.remove(id(3))), (Some(2), None));
     }
@@ -164,7 +164,7 @@ mod tests {
                     _ => {
                         let known = model.keys().nth(number as usize % model.len().max(1)).copied();
                         let wanted = known.filter(|_| kind == 2).unwrap_or(number);
-                        prop_assert_eq!(map.get_mut(id(wanted)).copied(), model.get(&wanted).copied());
+                        prop_assert_eq!(map.value_mut(id(wanted)).copied(), model.get(&wanted).copied());
                         prop_assert_eq!(map.remove(id(wanted)), model.remove(&wanted));
                         continue;
                     }
