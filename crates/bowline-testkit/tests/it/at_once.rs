@@ -32,8 +32,7 @@ fn a_qos0_message_that_can_be_written_at_once_goes_out_like_any_other() {
 
 #[test]
 fn what_waits_or_cannot_be_sent_is_not_published_at_once_and_leaves_no_trace() {
-    let mut small = ConnAckProperties::default();
-    small.maximum_packet_size = core::num::NonZero::new(32);
+    let small = ConnAckProperties { maximum_packet_size: core::num::NonZero::new(32), ..Default::default() };
     let mut rig = ClientRig::new(clean(Version::V5));
     assert_eq!(rig.engine.publish_at_once(&at_once("not connected")), None);
     rig.connect_with(false, small);
