@@ -23,7 +23,7 @@ impl<R: Role> Opened<R> {
         let mut builder = builder.finish()?;
         let Some(store) = builder.store.take() else { return Ok(Self::without_store(builder)) };
         let (tell, told) = oneshot::channel();
-        let tell = move |opened| drop(tell.send(opened));
+        let tell = move |opened| tell.send(opened).err();
         StoreLink::open(store, builder.config.queue.memory_bytes_max, tell)?;
         let opened = told.await.unwrap_or_else(|_| Err(StoreError::new(StoreErrorKind::NoThread)));
         Self::of(builder, opened)
@@ -34,7 +34,7 @@ impl<R: Role> Opened<R> {
         let mut builder = builder.finish()?;
         let Some(store) = builder.store.take() else { return Ok(Self::without_store(builder)) };
         let (tell, told) = mpsc::sync_channel(1);
-        let tell = move |opened| drop(tell.send(opened));
+        let tell = move |opened| tell.send(opened).err().map(|not_told| not_told.0);
         StoreLink::open(store, builder.config.queue.memory_bytes_max, tell)?;
         let opened = told.recv().unwrap_or_else(|_| Err(StoreError::new(StoreErrorKind::NoThread)));
         Self::of(builder, opened)

@@ -17,6 +17,9 @@ pub(crate) struct StoreLink {
     slot: Arc<Slot>,
 }
 
+/// A store that was opened and what it has, or why it cannot be.
+pub(crate) type Opening = Result<(StoreLink, Recovered), StoreError>;
+
 /// What the thread and the client share.
 struct Slot {
     /// Only the thread looks at it; `None` once it is closed.
@@ -34,21 +37,24 @@ struct Answers {
 }
 
 impl StoreLink {
-    /// Opens a store on its thread, and tells there what it has. If nobody wants to know any more, it is closed again.
+    /// Opens a store on its thread, and tells there what it has. If nobody wants to know any more, `tell` gives it back, and it is
+    /// closed before anything else is done on the thread: the next to open it may be waiting for that already.
     ///
     /// # Errors
     /// [`StoreErrorKind::NoThread`]: nobody is told anything then.
     pub(crate) fn open(
         store: Box<dyn SessionStore>,
         queue_bytes_max: usize,
-        tell: impl FnOnce(Result<(Self, Recovered), StoreError>) + Send + 'static,
+        tell: impl FnOnce(Opening) -> Option<Opening> + Send + 'static,
     ) -> Result<(), StoreError> {
         let name = store.name();
         let slot = Slot { name: name.clone(), store: Mutex::new(Some(store)), answers: Mutex::default() };
         let link = Self { slot: Arc::new(slot) };
         let open = move || {
             let opened = link.slot.ask(|store| store.recover(queue_bytes_max));
-            tell(opened.map(|recovered| (link, recovered)));
+            if let Some(Ok((link, _))) = tell(opened.map(|recovered| (link, recovered))) {
+                link.slot.close();
+            }
         };
         let no_thread = StoreError::new(StoreErrorKind::NoThread).of_store(name);
         thread::submit(Box::new(open)).map_err(|error| no_thread.because(error))

@@ -124,3 +124,23 @@ async fn start_holds_up_nobody_while_its_store_waits_for_the_thread_of_all_store
     within(starting).await.unwrap();
     drop(receipt);
 }
+
+#[tokio::test]
+async fn a_store_whose_start_was_given_up_is_free_for_the_next_start_at_once() {
+    let (harbour, gate) = (Harbour::new(64 * 1024), Gate::new());
+    let (client, _peer) = pair(&harbour, &gate, Version::V5).await;
+    let begun = gate.begun();
+    gate.set(Commits::Wait);
+    let receipt = client.publish("a", "x").qos(QoS::AtLeastOnce).try_send().unwrap();
+    gate.until_begun(begun + 1).await;
+    let store = MemoryStore::new();
+    let builder =
+        || harbour.builder(Version::V5).client_id("other").session(Session::stored_in(store.clone()));
+    // The thread of all stores is to open it when it is given up, and to open it again.
+    assert!(tokio::time::timeout(SILENCE, builder().start()).await.is_err());
+    let mut next = std::pin::pin!(builder().start());
+    assert!(tokio::time::timeout(SILENCE, &mut next).await.is_err());
+    gate.set(Commits::Succeed);
+    drop(within(next).await.unwrap());
+    drop(receipt);
+}
