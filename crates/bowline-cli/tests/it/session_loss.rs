@@ -117,7 +117,7 @@ fn runs_that_each_live_through_one_close_give_the_message_up_at_the_third_and_th
         "{}",
         ended.stderr
     );
-    let last = publisher(&broker, &store, &[]);
-    assert_eq!(broker.accept(false).serve(), [""; 0], "nothing is left");
-    last.finish().successful();
+    // With nothing left a run may end before it has a connection.
+    let last = publisher(&broker, &store, &[]).finish();
+    assert_eq!((last.code, last.stderr.as_str()), (Some(0), ""), "nothing is left");
 }
