@@ -65,7 +65,11 @@ fn without_a_choice_its_end_is_unknown_and_the_run_says_so() {
         let ended = next.finish();
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         assert!(ended.stderr.contains("what became of 1 message is unknown"), "{}", ended.stderr);
-        assert!(ended.stderr.contains("of 1 message it is unknown whether it was delivered"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("of 1 message it is unknown whether it was delivered"),
+            "{}",
+            ended.stderr
+        );
     }
 }
 
@@ -108,7 +112,11 @@ fn runs_that_each_live_through_one_close_give_the_message_up_at_the_third_and_th
     assert_eq!(broker.accept(false).serve(), ["innocent"]);
     let ended = run.finish();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("the broker closed 3 connections on which it was sent"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("the broker closed 3 connections on which it was sent"),
+        "{}",
+        ended.stderr
+    );
     let last = publisher(&broker, &store, &[]);
     assert_eq!(broker.accept(false).serve(), [""; 0], "nothing is left");
     last.finish().successful();
