@@ -20,6 +20,7 @@ pub struct Message {
 }
 
 impl Message {
+    #[inline(always)]
     pub(crate) fn of_delivery(delivery: Delivery) -> Self {
         let Delivery { message, dup, packet_id, subscription_ids, .. } = delivery;
         Self { content: message, packet_id, dup, subscription_ids }

@@ -239,6 +239,7 @@ async fn send_all(
         },
         _ => Ok(()),
     };
+    let not_taken = all_taken.as_ref().err().map(|failure| failure.text.clone());
     let settling = async {
         ledger.settle_all().await;
         all_taken?;
@@ -250,7 +251,11 @@ async fn send_all(
             // What has failed is told, also where nothing is waited for.
             biased;
             settled = settling => settled,
-            failure = stored.without_connection(client) => Err(failure),
+            failure = stored.without_connection(client) => Err(match not_taken {
+                // That something was refused is worse than that the rest waits.
+                Some(text) => Failure::new(format!("{text}\n{}", failure.text)),
+                None => failure,
+            }),
         },
         None => settling.await,
     }

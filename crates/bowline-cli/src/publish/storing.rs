@@ -32,7 +32,10 @@ pub(super) async fn send(
             biased;
             (number, stored) = window.next(), if !window.is_empty() => {
                 if stored.is_err() && numbers.progress.is_some() {
-                    end.get_or_insert_with(|| Err(not_accepted(number)));
+                    // Of several the first counts; that the input is over does not.
+                    if !matches!(end, Some(Err(_))) {
+                        end = Some(Err(not_accepted(number)));
+                    }
                 } else if is_over(&stored) {
                     end.get_or_insert(Ok(()));
                 }

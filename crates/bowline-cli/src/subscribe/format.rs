@@ -118,7 +118,7 @@ fn write_text(value: Option<impl std::fmt::Display>, to: &mut Vec<u8>) -> std::i
     value.map_or(Ok(()), |value| write!(to, "{value}"))
 }
 
-/// The object that mosquitto_sub writes; a payload that is no text is there in hexadecimal digits, under a name of its own.
+/// The object that mosquitto_sub writes; bytes that are no text are there in hexadecimal digits, under a name of their own.
 fn json(message: &Message, since: Duration) -> String {
     let mut fields = vec![
         ("tst", Json::text(&format!("{}Z+0000", civil_with_micros(since)))),
@@ -134,7 +134,7 @@ fn json(message: &Message, since: Duration) -> String {
     }
     fields.push(match message.text() {
         Ok(text) => ("payload", Json::text(text)),
-        Err(_) => ("payload_hex", Json::text(&hex(message.payload()))),
+        Err(_) => ("payload-hex", Json::text(&hex(message.payload()))),
     });
     Json::object(fields).into_text()
 }
@@ -148,8 +148,10 @@ fn properties(message: &Message) -> Vec<(&'static str, Json)> {
     fields.extend(properties.content_type.as_ref().map(|text| ("content-type", Json::text(text.as_str()))));
     let response = properties.response_topic.as_ref();
     fields.extend(response.map(|topic| ("response-topic", Json::text(topic.as_str()))));
-    let data = properties.correlation_data.as_ref();
-    fields.extend(data.map(|data| ("correlation-data", Json::text(&hex(data)))));
+    fields.extend(properties.correlation_data.as_ref().map(|data| match std::str::from_utf8(data) {
+        Ok(text) => ("correlation-data", Json::text(text)),
+        Err(_) => ("correlation-data-hex", Json::text(&hex(data))),
+    }));
     if !properties.user_properties.is_empty() {
         let user = properties.user_properties.iter();
         let user = user.map(|(name, value)| (name.as_str(), Json::text(value.as_str())));

@@ -21,9 +21,13 @@ async fn an_input_that_is_given_again_after_each_kill_arrives_once_and_in_order(
     let options = ["-t", "t", "-q", "2", "-l", "--key-by-line", "--store", &store];
     let mut delays = Delays::new(3);
     let mut interrupted = 0;
-    for _ in 0..8 {
+    for round in 0..8 {
         let mut publisher = Process::client("pub", &broker, &options);
         publisher.input(lines.as_bytes());
+        if round == 4 {
+            // However slow the machine is, something is accepted now.
+            until("a line", || broker.stats().messages_in > 0);
+        }
         std::thread::sleep(delays.next(250));
         interrupted += usize::from(!publisher.has_ended());
         publisher.signal(Signal::KILL);
@@ -105,5 +109,37 @@ async fn a_last_line_without_a_newline_is_sent_and_with_keys_said_to_be() {
     assert!(again.stderr.contains("or line 2 had no newline then and has gone on since"), "{}", again.stderr);
     let whole = Process::client("pub", &broker, &keyed).finish_with("one\ncut\n");
     assert_eq!(whole.code, Some(0), "{}", whole.stderr);
+    broker.assert_no_violations();
+}
+
+/// The disk is full in the midst of the input: the files of the program must not grow beyond a limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_store_fails_no_line_is_accepted_behind_one_that_was_not_and_the_next_run_has_all_arrive_once()
+ {
+    let folder = Folder::new("keyed-full");
+    let store = folder.file("session");
+    let lines: String = (0..5_000).map(|number| format!("{number:01000}\n")).collect();
+    let port = closed_port();
+    let shell = "trap '' XFSZ; ulimit -f 6144; exec \"$0\" \"$@\"";
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", shell, env!("CARGO_BIN_EXE_bowline"), "pub", "-h", "127.0.0.1", "-p", &port]);
+    limited.args(["--wait", "0", "-t", "t", "-q", "2", "-l", "--key-by-line", "--store", &store]);
+    let ended = Process::start(&mut limited).finish_with(lines.clone());
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("was not accepted, and none behind it: run it again"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no room is left"), "it says what to do: {}", ended.stderr);
+    let number = |text: &str| text.rsplit(' ').next().and_then(|word| word.parse::<usize>().ok());
+    let (before, _) = ended.stderr.split_once(" was not accepted").unwrap();
+    let refused = number(before).unwrap();
+    assert!((2..5_000).contains(&refused), "the limit is too small or too large: {refused}");
+
+    let broker = Broker::builder().start().await.unwrap();
+    let subscriber = Process::client("sub", &broker, &["-t", "t", "-q", "2", "-C", "5000", "-W", "50"]);
+    until("subscribing", || broker.stats().subscriptions == 1);
+    let again = ["-t", "t", "-q", "2", "-l", "--key-by-line", "--store", &store];
+    let again = Process::client("pub", &broker, &again).finish_with(lines.clone());
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert!(again.stderr.contains(&format!("skipping {} lines", refused - 1)), "{}", again.stderr);
+    assert!(subscriber.finish().successful() == lines.as_bytes(), "each once, in order");
     broker.assert_no_violations();
 }

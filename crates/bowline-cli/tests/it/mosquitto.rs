@@ -142,3 +142,46 @@ fn an_input_that_is_given_again_after_each_kill_arrives_once_through_mosquitto()
         assert!(got == format!("ready\n{lines}").as_bytes(), "{version}: {} bytes", got.len());
     }
 }
+
+/// Times differ from one run to the next, and the order of properties in JSON is nobody's business.
+#[ignore = "needs Debian's mosquitto and mosquitto-clients; .ci/run runs it with --include-ignored"]
+#[test]
+fn the_options_of_mosquitto_sub_write_the_same_here() {
+    let broker = Mosquitto::start();
+    for (topic, payload) in [("kept/a", "one"), ("kept/b", "two")] {
+        broker.program("mosquitto_pub", &["-t", topic, "-m", payload, "-r", "-q", "1"]).finish().successful();
+    }
+    let property = ["-D", "publish"];
+    let properties =
+        [&property[..], &["user-property", "a", "b"], &property, &["content-type", "text"]].concat();
+    let properties = [&properties[..], &property, &["correlation-data", "c", "-V", "mqttv5"]].concat();
+    let described = [&["-t", "kept/c", "-m", "three", "-r", "-q", "1"][..], &properties].concat();
+    broker.program("mosquitto_pub", &described).finish().successful();
+    let fields = "%t|%p|%q|%r|%l|%m|%x|%X|%%|\\t|%C|%D|%E|%F|%P|%R";
+    let cases: [&[&str]; 10] = [
+        &["-v", "-C", "3"],
+        &["-N", "-C", "2"],
+        &["-T", "kept/a", "-C", "2"],
+        &["-R", "-W", "1"],
+        &["--retained-only", "-W", "1"],
+        &["-E"],
+        &["-F", fields, "-C", "3", "-V", "mqttv5", "-q", "1"],
+        &["-F", "%p", "-N", "-C", "2", "-V", "mqttv311"],
+        &["-I", "a", "-A", "127.0.0.1", "--nodelay", "--quiet", "-C", "1"],
+        &["-i", "a", "-c", "-x", "-1", "-V", "mqttv5", "-C", "1"],
+    ];
+    for options in cases {
+        let arguments = [&["-t", "kept/#"], options].concat();
+        let [theirs, ours] =
+            ["mosquitto_sub", "sub"].map(|program| broker.program(program, &arguments).finish());
+        assert_eq!(ours.code, theirs.code, "{options:?}: {}", ours.stderr);
+        let [ours, theirs] = [ours, theirs].map(|it| String::from_utf8_lossy(&it.stdout).into_owned());
+        assert_eq!(ours, theirs, "{options:?}");
+    }
+    // Its time is written like theirs.
+    let json = ["-t", "kept/a", "-F", "%j", "-C", "1"];
+    let [theirs, ours] = ["mosquitto_sub", "sub"]
+        .map(|program| String::from_utf8(broker.program(program, &json).finish().successful()).unwrap());
+    let rest = |line: &str| line.split_once(",\"topic\"").expect("it has a topic").1.to_owned();
+    assert_eq!((ours.len(), rest(&ours)), (theirs.len(), rest(&theirs)));
+}

@@ -76,7 +76,15 @@ impl Context {
     }
 
     /// Ends those whose time in the queue is up.
+    #[inline]
     pub(super) fn drop_due(&mut self, now: Timestamp) {
+        if self.queue.next_due().is_some_and(|due| due <= now) {
+            self.drop_all_due(now);
+        }
+    }
+
+    #[cold]
+    fn drop_all_due(&mut self, now: Timestamp) {
         while let Some((queued, due)) = self.queue.pop_due(now) {
             self.has_changed = true;
             match due {

@@ -13,7 +13,7 @@ use crate::client::state::ClientState;
 use crate::client::state::active::FlowSource;
 use crate::client::streams::{Qos0Limits, STREAMS_MAX, UNROUTED};
 use crate::error::{PublishError, PublishErrorKind, RequestError};
-use crate::packet::{AckProperties, Subscription};
+use crate::packet::{AckProperties, PublishHeader, Subscription};
 use crate::reason::ReasonCode;
 use crate::routing::StreamId;
 use crate::session::journal::Gated;
@@ -80,6 +80,38 @@ impl ClientEngine {
         let queued = Queued { publication, message, deadline, is_in_doubt: false, on_session_loss };
         self.context.enqueue(queued, stores, now)?;
         Ok(publication)
+    }
+
+    /// As [`publish`](Self::publish) for a QoS 0 message that can be written at once, without taking it: it is over then. `None`,
+    /// and nothing is done, if it has another QoS, has to wait or cannot be sent: `publish` says which. Needs no time.
+    pub fn publish_at_once(&mut self, message: &Message) -> Option<PublicationId> {
+        let context = &mut self.context;
+        let ClientState::Active(active) = &mut self.state else { return None };
+        // What has properties may have to be stripped of them, or to expire.
+        if message.qos != QoS::AtMostOnce
+            || message.properties.is_some()
+            || !active.may_publish_at_once(context, QoS::AtMostOnce)
+            || context.check_message(message).is_err()
+            || active.check(message).is_err()
+        {
+            return None;
+        }
+        context.has_changed |= active.keep_alive_is_paused();
+        active.link.publish(message, &PublishHeader::default()).ok()?;
+        context.drop_overtaken(message);
+        context.last_publication = context.last_publication.next();
+        Some(context.last_publication)
+    }
+
+    /// Whether [`publish`](Self::publish) looks at its time for this message. If not, any that has been will do: a driver need not
+    /// look at a clock.
+    pub fn is_timed(&self, message: &Message) -> bool {
+        let Context { config, queue, journal, .. } = &self.context;
+        message.expiry_secs().is_some()
+            || config.queue_age_max.is_some()
+            || config.retry.is_some()
+            || journal.is_durable()
+            || queue.next_due().is_some()
     }
 
     /// Takes back a publication that was never given a packet identifier and is in memory; whether it was there. It
@@ -283,6 +315,7 @@ impl ClientEngine {
 
 impl Context {
     /// Checks a message against the version. Before 5.0 an expiry interval is ours alone; nothing else has a meaning.
+    #[inline]
     fn check_message(&self, message: &Message) -> Result<(), RequestError> {
         let needs_version_5 = message.properties.as_deref().is_some_and(MessageProperties::needs_version_5);
         if needs_version_5 && !self.takes_v5_options() {

@@ -113,6 +113,7 @@ impl Context {
 
     /// Events are told in the order in which they happened, messages in the order in which they arrived.
     // [MQTT-4.6.0-5] [MQTT-4.6.0-6 of 3.1.1]
+    #[inline]
     pub(crate) fn emit(&mut self, event: Event) {
         self.events.push_back(event);
     }
@@ -121,14 +122,16 @@ impl Context {
     /// harmless); with one, the store is to remember it before it is told (B7).
     pub(crate) fn succeed(&mut self, publication: PublicationId, outcome: Outcome) {
         self.suspects.forget(publication);
-        let keyed = self.keys.end(publication, &outcome);
-        let has_key = keyed.is_some();
-        let entry = Entry::Ended { publication, retired: None, outcome: keyed };
-        if has_key {
+        if !self.keys.is_empty()
+            && let Some(keyed) = self.keys.end(publication, &outcome)
+        {
+            let entry = Entry::Ended { publication, retired: None, outcome: Some(keyed) };
             return self.end(entry, publication, outcome);
         }
-        // A resend is harmless, and the next publication is stored soon.
-        self.journal.record_lazily(entry);
+        if self.journal.is_durable() {
+            // A resend is harmless, and the next publication is stored soon.
+            self.journal.record_lazily(Entry::Ended { publication, retired: None, outcome: None });
+        }
         self.emit(Event::PublishEnded { publication, outcome });
     }
 

@@ -14,7 +14,7 @@ use crate::client::stats::Stats;
 use crate::codec::Encoder;
 use crate::connection::Limits;
 use crate::error::RequestError;
-use crate::packet::{Disconnect, Secret};
+use crate::packet::{Disconnect, Packet, Secret};
 use crate::reason::Role;
 use crate::session::held::HeldState;
 use crate::session::journal::Gated;
@@ -234,6 +234,23 @@ impl ClientEngine {
             input => self.state.handle(&mut self.context, input, now),
         }
         self.poll_closing(now);
+    }
+
+    /// Takes packets that were read together, as one [`Input::Packet`] each, until reading is to pause: what is left then stays in
+    /// the iterator. Cheaper than to give them one by one.
+    pub fn handle_packets(&mut self, packets: &mut impl Iterator<Item = Packet>, now: Timestamp) {
+        self.context.drop_due(now);
+        while !self.is_reading_paused() {
+            let Some(packet) = packets.next() else { break };
+            match &mut self.state {
+                ClientState::Active(active) => {
+                    let transition = active.handle_packet(&mut self.context, packet, now);
+                    self.state.follow(&mut self.context, transition, now);
+                }
+                state => state.handle(&mut self.context, Input::Packet(packet), now),
+            }
+            self.poll_closing(now);
+        }
     }
 
     /// What to do next. Call it until it returns [`Output::Sleep`], after every batch of commands and inputs and when

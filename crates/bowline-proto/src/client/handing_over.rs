@@ -164,6 +164,8 @@ impl Context {
             _ if has_other => {}
             _ if self.streams.unrouted_is_open() => return self.hand_out_again(delivery, UNROUTED),
             Unmatched::Acknowledge => self.stats.unmatched_acknowledged += 1,
+            // A stream that has had it would get it a second time.
+            Unmatched::Leave if self.inbound.was_handed_to_another(delivery, UNROUTED) => return,
             Unmatched::Leave => {
                 self.stats.unmatched_left += 1;
                 return self.inbound.leave(delivery);

@@ -43,6 +43,12 @@ impl Keys {
         self.by_publication.insert(publication, key);
     }
 
+    /// Whether no publication in memory has a key.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_publication.is_empty()
+    }
+
     /// It is over, or only in the store from now on. Returns its key, if it had one.
     pub(crate) fn remove(&mut self, publication: PublicationId) -> Option<Text> {
         let key = self.by_publication.remove(&publication)?;

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! Bytes are `Input::BytesReceived`, once per read, and go through a [`Decoder`](crate::codec::Decoder) of the driver's: its
-//! packets are `Input::Packet`, its error is `Input::Malformed`. While [`ClientEngine::is_reading_paused`], no bytes are read and no packets passed on.
+//! packets are `Input::Packet`, or many at a time [`ClientEngine::handle_packets`], its error is `Input::Malformed`. While [`ClientEngine::is_reading_paused`], no bytes are read and no packets passed on.
 
 mod addresses;
 mod admission;

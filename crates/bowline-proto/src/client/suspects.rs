@@ -49,7 +49,12 @@ impl Suspects {
     }
 
     /// It has ended.
+    #[inline]
     pub(crate) fn forget(&mut self, publication: PublicationId) {
+        // Nearly always: no broker has closed on anything.
+        if self.closes.is_empty() {
+            return;
+        }
         if let Some(closes) = self.closes.remove(&publication) {
             self.suspected -= usize::from(closes >= CLOSES_OF_SUSPECT);
         }

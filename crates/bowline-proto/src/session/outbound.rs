@@ -207,6 +207,7 @@ impl Outbound {
     }
 
     /// Ends a flow and frees its packet identifier.
+    #[inline]
     pub(crate) fn finish(&mut self, slot: u32) -> OutboundFlow {
         self.unlink(slot);
         let flow = self.flows.remove(slot as usize);

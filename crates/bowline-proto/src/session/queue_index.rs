@@ -31,6 +31,7 @@ impl QueueIndex {
     }
 
     /// Who is to leave next, and when.
+    #[inline]
     pub(crate) fn next_due(&self) -> Option<(Timestamp, PublicationId)> {
         self.due.first().copied()
     }

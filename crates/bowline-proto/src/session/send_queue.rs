@@ -147,6 +147,7 @@ impl SendQueue {
     }
 
     /// When the next one is to leave unsent.
+    #[inline]
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         self.index.next_due().map(|(due, _)| due)
     }

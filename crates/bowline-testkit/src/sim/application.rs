@@ -2,7 +2,6 @@
 //! engine what a driver would; looks at no wire.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 use bowline_proto::client::{Delivery, Qos0Limits, UNROUTED, Unmatched};
 use bowline_proto::packet::Subscription;
@@ -22,19 +21,19 @@ use crate::sim::wire::number_of;
 pub(super) struct Application {
     pub(super) streams: BTreeMap<StreamId, Stream>,
     /// QoS 1 and 2 messages that not all of their streams have finished with.
-    held: BTreeMap<DeliveryId, Held>,
+    pub(super) held: BTreeMap<DeliveryId, Held>,
     /// Messages that the application has finished with and whose acknowledgement is not stored.
     pub(super) taken: BTreeMap<DeliveryId, u64>,
     /// Which message came under an identifier.
-    by_id: BTreeMap<PacketId, (DeliveryId, u64)>,
+    pub(super) by_id: BTreeMap<PacketId, (DeliveryId, u64)>,
     /// How many acknowledgements are due for messages that were finished with on this connection.
-    finished: BTreeMap<(PacketId, u64), u32>,
+    pub(super) finished: BTreeMap<(PacketId, u64), u32>,
     /// Identifiers of messages that were handed out, as they came last.
-    handed_out: BTreeSet<PacketId>,
+    pub(super) handed_out: BTreeSet<PacketId>,
     /// Whose turn it is to be acknowledged, of QoS 1 and of QoS 2, and since when nothing but the engine is waited for.
-    turns: [Option<(PacketId, Timestamp)>; 2],
+    pub(super) turns: [Option<(PacketId, Timestamp)>; 2],
     /// The QoS 1 or 2 message that came last and was not handed out.
-    came: Option<u64>,
+    pub(super) came: Option<u64>,
     connections: u64,
     pub(super) qos0_dropped: u64,
     /// The QoS 0 message that came last, and the streams that must get it or lose it.
@@ -93,9 +92,6 @@ impl Application {
         self.streams.values().any(|stream| stream.filters.contains(&filter))
     }
 }
-
-/// Writing takes less.
-const TURN_MAX: Duration = Duration::from_secs(20);
 
 impl World {
     /// Opens a stream.
@@ -163,23 +159,45 @@ impl World {
         let application = &mut client.application;
         let Some(closed) = application.streams.remove(&stream) else { return };
         let is_clean = client.plan.session == Session::Clean;
+        let leaves = stream == UNROUTED && client.plan.unmatched == Unmatched::Leave;
+        let streams = &application.streams;
+        let has_stream = |topic: usize| {
+            let topic = TopicName::from_static(TOPICS[topic]).expect("a legal topic");
+            streams.values().any(|open| open.filters.iter().any(|&one| filter(one).matches(&topic)))
+        };
+        let mut left = Vec::new();
         let is_for_nobody = stream == UNROUTED && client.plan.unmatched == Unmatched::Acknowledge;
-        let acknowledges = is_clean || is_for_nobody;
+        let acknowledges = is_clean && !leaves || is_for_nobody;
         let mut untaken = Vec::new();
         for (&delivery, held) in &mut application.held {
-            let Some(at) = held.waiting.iter().position(|one| *one == stream) else { continue };
-            held.waiting.swap_remove(at);
-            let is_passed_over = may_be_passed_over[self.ledger.topic_of(held.number)];
+            let topic = self.ledger.topic_of(held.number);
+            let abandoned_it = leaves && held.abandoned.contains(&stream);
+            let at = held.waiting.iter().position(|one| *one == stream);
+            if at.is_none() && !abandoned_it {
+                continue;
+            }
+            held.waiting.retain(|one| *one != stream);
+            let is_passed_over = may_be_passed_over[topic] && !leaves;
+            if leaves && held.is_loose() && !held.is_let_go && !held.had_stream && !has_stream(topic) {
+                let is_last = held.abandoned.iter().all(|one| *one == stream);
+                left.extend(is_last.then_some(delivery));
+            }
             if held.is_loose() && (acknowledges || is_passed_over) {
                 held.is_let_go = true;
-                held.is_due |= acknowledges;
+                held.is_due |= is_for_nobody || stream != UNROUTED;
                 self.ledger.taken(index, held.number);
                 // It may come again before that acknowledgement is written.
                 if let Some(packet_id) = held.packet_id {
                     *application.finished.entry((packet_id, held.number)).or_default() += 1;
                 }
             }
-            untaken.push(delivery);
+            untaken.extend(at.map(|_| delivery));
+        }
+        for held in left.iter().filter_map(|delivery| application.held.remove(delivery)) {
+            self.ledger.left(index, held.number);
+            if let Some(packet_id) = held.packet_id {
+                client.wire.was_left(packet_id, held.number, true);
+            }
         }
         self.counts.streams_dropped += 1;
         client.engine.close_stream(stream, &untaken);
@@ -257,6 +275,10 @@ impl World {
         application.came = application.came.filter(|came| *came != number);
         application.by_id.extend(delivery.packet_id.map(|packet_id| (packet_id, (id, number))));
         application.handed_out.extend(delivery.packet_id);
+        if let Some(packet_id) = delivery.packet_id {
+            self.clients[index].wire.was_left(packet_id, number, false);
+        }
+        let application = &mut self.clients[index].application;
         let came_in = application.connections;
         let held = application.held.entry(id).or_insert_with(|| Held {
             number,
@@ -265,11 +287,15 @@ impl World {
             in_hand: Vec::new(),
             is_let_go: false,
             is_due: false,
+            had_stream: false,
             abandoned: Vec::new(),
             came_in,
         });
         held.is_due = false;
-        held.abandoned.retain(|stream| !streams.contains(stream));
+        held.had_stream |= streams.iter().any(|stream| *stream != UNROUTED);
+        // What unrouted had let go of when it was dropped goes to the next stream that wants it.
+        let is_gone = |stream: StreamId| stream == UNROUTED && !application.streams.contains_key(&UNROUTED);
+        held.abandoned.retain(|&stream| !streams.contains(&stream) && !is_gone(stream));
         let twice =
             streams.iter().find(|stream| held.waiting.contains(stream) || held.in_hand.contains(stream));
         let twice = twice.copied();
@@ -287,6 +313,10 @@ impl World {
         for stream in streams {
             let (after, life) = (self.taking_time(index), self.clients[index].life);
             self.schedule(after, Task::Take { client: index, life, delivery: id, stream });
+        }
+        if is_new && self.clients[index].replies_left > 0 {
+            self.clients[index].replies_left -= 1;
+            self.publish(index);
         }
     }
 
@@ -311,94 +341,6 @@ impl World {
             *application.finished.entry((packet_id, number)).or_default() += 1;
         }
         self.ledger.taken(index, number);
-    }
-
-    /// What was acknowledged was taken by the application, or withdrawn from it, which is told after the wire has it.
-    pub(super) fn prove_acknowledgements(&mut self, index: usize) {
-        let dropped = self.clients[index].engine.stats().qos0_dropped;
-        let application = &self.clients[index].application;
-        let (told, due) = (application.qos0_dropped, application.qos0_due.clone());
-        if told != dropped {
-            self.judge(Err(format!(
-                "client {index} counts {dropped} dropped QoS 0 messages, and told {told}"
-            )));
-        }
-        if let (number, Some(stream)) = (due.0, due.1.first()) {
-            let what = format!("client {index}: {stream:?} neither got nor lost message {number} of QoS 0");
-            self.judge(Err(what));
-        }
-        if let Some(number) = self.clients[index].application.came.take() {
-            self.ledger.came_for_nobody(index, number);
-        }
-        for (id, number) in std::mem::take(&mut self.clients[index].unproven) {
-            let verdict = self.prove(index, id, number);
-            self.judge(verdict);
-        }
-        let verdict = self.look_at_turns(index);
-        self.judge(verdict);
-    }
-
-    /// Nothing that an application has finished with, or that nobody wants, holds up acknowledgements. A durable client may
-    /// have to wait for its disk.
-    fn look_at_turns(&mut self, index: usize) -> Result<(), String> {
-        let (now, client) = (self.now, &mut self.clients[index]);
-        let is_active = client.engine.state_name() == "Active" && !client.is_durable();
-        let application = &mut client.application;
-        for (turn, first) in application.turns.iter_mut().zip(client.wire.first_due()) {
-            let is_due = |&(id, number): &(PacketId, u64)| {
-                let of_id = application.by_id.get(&id).filter(|_| application.handed_out.contains(&id));
-                let of_id = of_id.filter(|(_, handed_out)| *handed_out == number);
-                of_id.is_some_and(|(delivery, _)| {
-                    application.held.get(delivery).is_none_or(|held| held.is_due)
-                })
-            };
-            let first = first.filter(|first| is_active && is_due(first)).map(|(id, _)| id);
-            match (*turn, first) {
-                (Some((id, since)), Some(same)) if id == same => {
-                    if now > since + TURN_MAX {
-                        return Err(format!(
-                            "client {index}: the acknowledgement of {id} holds up others for nobody"
-                        ));
-                    }
-                }
-                _ => *turn = first.map(|id| (id, now)),
-            }
-        }
-        Ok(())
-    }
-
-    fn prove(&mut self, index: usize, id: PacketId, number: u64) -> Result<(), String> {
-        let topic = self.ledger.topic_of(number);
-        let client = &mut self.clients[index];
-        // A copy for a subscription that has ended is not one for those that have not.
-        let may_pass_over = client.has_unwanted(topic) || client.plan.unmatched == Unmatched::Acknowledge;
-        let is_wanted = client.wants(topic) && !may_pass_over;
-        let application = &mut client.application;
-        let is_finished = match application.finished.get_mut(&(id, number)) {
-            Some(due) if *due > 0 => {
-                *due -= 1;
-                true
-            }
-            _ => false,
-        };
-        match application.by_id.get(&id) {
-            Some((delivery, same)) if *same == number => {
-                let held = application.held.get_mut(delivery).filter(|_| !is_finished);
-                match held {
-                    Some(held) if held.is_loose() && (may_pass_over || held.is_let_go) => {
-                        held.is_let_go = true
-                    }
-                    Some(_) => {
-                        return Err(format!(
-                            "client {index} acknowledged message {number}, which is still in a stream"
-                        ));
-                    }
-                    None => {}
-                }
-                self.ledger.acknowledged(index, number, false)
-            }
-            _ => self.ledger.acknowledged(index, number, is_wanted),
-        }
     }
 
     /// The application takes a message out of a stream.
@@ -462,7 +404,13 @@ impl World {
     }
 
     /// A QoS 1 or 2 message is on the wire.
-    pub(super) fn expect_message(&mut self, index: usize, number: u64, packet_id: PacketId) {
+    pub(super) fn expect_message(
+        &mut self,
+        index: usize,
+        number: u64,
+        packet_id: PacketId,
+        may_be_held: bool,
+    ) {
         let topic = self.ledger.topic_of(number);
         let name = TopicName::from_static(TOPICS[topic]).expect("a legal topic");
         let client = &mut self.clients[index];
@@ -473,13 +421,14 @@ impl World {
         if let Some((delivery, before)) = client.application.by_id.get(&packet_id)
             && let Some(held) = client.application.held.get_mut(delivery)
         {
-            is_held = *before == number;
+            is_held = *before == number && may_be_held;
             held.is_let_go |= !is_held;
             // Whoever abandoned it gets it again, or it goes to others, or is held for whoever comes.
             if std::mem::replace(&mut held.came_in, connection) != connection {
                 held.abandoned.clear();
             }
         }
+        client.wire.may_leave = !is_held && client.plan.unmatched == Unmatched::Leave;
         if !is_held {
             client.application.handed_out.remove(&packet_id);
         }

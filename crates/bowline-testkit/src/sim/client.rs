@@ -7,14 +7,15 @@ use std::time::Duration;
 use bowline_proto::client::{
     AddressSessions, ClientConfig, ClientEngine, Event, InboundLimits, Outcome, SessionPolicy,
 };
+use bowline_proto::error::PublishErrorKind;
 use bowline_proto::session::{PublicationId, Recovered};
 use bowline_proto::types::{MessageProperties, Text, TopicFilter, TopicName};
 use bowline_proto::{Message, PacketId, QoS, Timestamp};
 
-use crate::client_rig::WALL_START;
 use crate::random::Random;
 use crate::sim::World;
 use crate::sim::application::Application;
+use crate::sim::clocks::Clocks;
 use crate::sim::disk::Disk;
 use crate::sim::ledger::End;
 use crate::sim::manners::Manners;
@@ -33,6 +34,9 @@ pub(super) struct Client {
     /// The connection that it has or dials.
     pub(super) link: Option<usize>,
     pub(super) until: Option<Timestamp>,
+    pub(super) clocks: Clocks,
+    /// When the last buffer was given to the connection, by the engine's clock.
+    pub(super) written_at: Timestamp,
     /// Counts its starts.
     pub(super) life: u64,
     /// Which message a publication is.
@@ -66,6 +70,8 @@ pub(super) struct Client {
     /// Connections that the broker closed and on which it could not hear the client for a while.
     pub(super) silenced: u64,
     pub(super) is_stopped: bool,
+    /// To how many messages it still publishes another.
+    pub(super) replies_left: u64,
     pub(super) fails_next_dial: bool,
 }
 
@@ -78,7 +84,8 @@ impl Client {
         now: Timestamp,
     ) -> Self {
         let config = config(index, plan, places);
-        let engine = start(&config, Recovered::default(), random.next(), now);
+        let clocks = Clocks::default();
+        let engine = start(&config, Recovered::default(), random.next(), &clocks, now);
         Self {
             known: BTreeSet::new(),
             wanted: plan.filters.iter().copied().collect(),
@@ -89,6 +96,8 @@ impl Client {
             wire: Wire::default(),
             link: None,
             until: None,
+            clocks,
+            written_at: now,
             life: 1,
             numbers: BTreeMap::new(),
             application: Application::default(),
@@ -104,6 +113,7 @@ impl Client {
             silenced: 0,
             loss_heard_in: None,
             is_stopped: false,
+            replies_left: plan.replies,
             fails_next_dial: false,
         }
     }
@@ -157,6 +167,23 @@ impl Client {
         usize::from(granted.min(self.config.in_flight_max))
     }
 
+    /// A full queue takes no more, and one with room takes everything. So many waited before.
+    fn judge_queue(&self, waited: usize, was_refused: bool) -> Result<(), String> {
+        let (waits, most) = (self.engine.queued().0, self.plan.queue_max);
+        if waits > most.max(waited) {
+            return Err(format!("{waits} publications wait, at most {most} may"));
+        }
+        if was_refused && waited < most {
+            return Err(format!("a publication was refused while {waited} of {most} waited"));
+        }
+        Ok(())
+    }
+
+    /// When it has something to do.
+    pub(super) fn next_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.clocks.asleep_until(now).or_else(|| self.until.map(|until| self.clocks.when(until)))
+    }
+
     pub(super) fn is_settled(&self) -> bool {
         self.engine.state_name() == "Active"
             && self.engine.in_flight() == 0
@@ -185,12 +212,20 @@ fn config(index: usize, plan: &ClientPlan, places: Places) -> ClientConfig {
     config.inbound.messages_max = plan.inbound_max;
     config.unmatched = plan.unmatched;
     config.queue.memory_bytes_max = plan.queue_memory;
+    config.queue.messages_max = plan.queue_max;
+    config.on_full = plan.on_full;
     config
 }
 
-fn start(config: &ClientConfig, recovered: Recovered, seed: u64, now: Timestamp) -> ClientEngine {
-    let wall = WALL_START + now.saturating_since(Timestamp::ZERO);
-    ClientEngine::resume(config.clone(), recovered, seed, now, wall).expect("a legal configuration")
+fn start(
+    config: &ClientConfig,
+    recovered: Recovered,
+    seed: u64,
+    clocks: &Clocks,
+    now: Timestamp,
+) -> ClientEngine {
+    let (clock, wall) = (clocks.engine(now), clocks.wall(now));
+    ClientEngine::resume(config.clone(), recovered, seed, clock, wall).expect("a legal configuration")
 }
 
 impl World {
@@ -213,7 +248,7 @@ impl World {
                 client.engine.unsubscribe(unwanted, Vec::new()).expect("a legal request");
             }
         }
-        client.engine.connect(self.now);
+        client.engine.connect(client.clocks.engine(self.now));
         if self.is_calm {
             self.open_unrouted(index);
         }
@@ -248,9 +283,11 @@ impl World {
         } else if client.loss_heard_in == Some(client.disk.committed.generation) {
             client.is_loss_unheard[client.at] = true;
         }
+        client.clocks.wake(self.now);
+        client.written_at = client.clocks.engine(self.now);
         let unfinished = client.application.unfinished();
         let must_come_again = client.expects_session && client.is_kept_for_ever();
-        client.engine = start(&client.config, recovered, seed, self.now);
+        client.engine = start(&client.config, recovered, seed, &client.clocks, self.now);
         client.life += 1;
         client.link = None;
         client.until = None;
@@ -272,13 +309,13 @@ impl World {
         if let Some(link) = self.clients[index].link.take() {
             self.cut(link);
         }
-        let client = &mut self.clients[index];
+        let (seed, now, client) = (self.random.next(), self.now, &mut self.clients[index]);
+        client.clocks.wake(now);
         // The driver waits for the store before it goes.
         if let Some(answer) = client.disk.commit() {
-            client.engine.handle_input(answer, self.now);
+            client.engine.handle_input(answer, client.clocks.engine(now));
         }
-        let (seed, now) = (self.random.next(), self.now);
-        let fresh = start(&client.config, Recovered::default(), seed, now);
+        let fresh = start(&client.config, Recovered::default(), seed, &client.clocks, now);
         let events = std::mem::replace(&mut client.engine, fresh).end();
         for message in client.numbers.values().copied().collect::<Vec<_>>() {
             self.ledger.engine_ends(message, client.is_durable());
@@ -308,7 +345,15 @@ impl World {
             properties.expiry_secs = Some(1 + self.random.below(20) as u32);
             message = message.with_properties(properties);
         }
-        let published = client.engine.publish(message, self.now);
+        let expiry_secs = message.expiry_secs();
+        let clock = self.show_clock(index);
+        let client = &mut self.clients[index];
+        let waited = client.engine.queued().0;
+        let published = client.engine.publish(message, clock);
+        let is_full = matches!(&published, Err(error) if matches!(error.kind, PublishErrorKind::Full { .. }));
+        let verdict = client.judge_queue(waited, is_full);
+        self.judge(verdict.map_err(|what| format!("client {index}: {what}")));
+        let client = &mut self.clients[index];
         self.log.note(self.now, || match &published {
             Ok(id) => {
                 format!("client {index}: publishes {number} to {} with QoS {qos} as {id:?}", TOPICS[topic])
@@ -320,6 +365,9 @@ impl World {
         let given = self.ledger.publish(index, topic, qos, expires);
         debug_assert_eq!(given, number, "numbers are given in order");
         client.numbers.insert(publication, number);
+        if let Some(secs) = expiry_secs {
+            client.clocks.expires(number, self.now, secs);
+        }
         if !client.is_durable()
             && qos != QoS::AtMostOnce
             && let Ok(message) = self.ledger.message(number)
@@ -387,6 +435,9 @@ impl World {
             // An end of a direction looks like a close by the broker.
             Outcome::Poison { .. } => End::Indeterminate { is_ours: true },
             Outcome::Stored => End::Stored,
+            Outcome::Expired { .. } if client.clocks.is_too_early(number, self.now) => {
+                return self.judge(Err(format!("message {number} expired before its time")));
+            }
             Outcome::Rejected { .. } => return self.judge(Err(format!("message {number} was rejected"))),
             _ => End::Nothing,
         };

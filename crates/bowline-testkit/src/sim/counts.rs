@@ -73,10 +73,14 @@ pub struct Counts {
     pub outages: u64,
     /// Dials at another address than the last one.
     pub elsewhere: u64,
+    /// Times that the machine of a client slept.
+    pub sleeps: u64,
+    /// Times that a wall clock was set.
+    pub set_clocks: u64,
 }
 
 impl Counts {
-    fn fields(&self) -> [(&'static str, u64); 31] {
+    fn fields(&self) -> [(&'static str, u64); 33] {
         [
             ("messages published", self.published),
             ("messages delivered", self.delivered),
@@ -109,6 +113,8 @@ impl Counts {
             ("loads", self.loads),
             ("outages of an address", self.outages),
             ("dials at another address", self.elsewhere),
+            ("machines asleep", self.sleeps),
+            ("wall clocks set", self.set_clocks),
         ]
     }
 
@@ -147,6 +153,8 @@ impl Counts {
         self.loads += other.loads;
         self.outages += other.outages;
         self.elsewhere += other.elsewhere;
+        self.sleeps += other.sleeps;
+        self.set_clocks += other.set_clocks;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bowline_proto::Timestamp;
 use bowline_proto::session::Batch;
 
 use crate::pair::Direction;
@@ -37,6 +38,16 @@ impl World {
             let address = self.random.below(2) as usize;
             let duration = self.random.up_to(Duration::from_secs(60));
             self.fault_some_time(Fault::Outage { address, duration });
+        }
+        for _ in 0..faults.sleeps {
+            let duration = self.random.up_to(Duration::from_secs(200));
+            let stands_still = self.random.once_in(2);
+            self.fault_some_time(Fault::Sleep { duration, stands_still });
+        }
+        for _ in 0..faults.set_clocks {
+            let secs = self.random.pick(&[2, 15, 3_600, 1_000_000]);
+            let by_secs = if self.random.once_in(2) { secs } else { -secs };
+            self.fault_some_time(Fault::SetWallClock { by_secs });
         }
         let plain = [
             (faults.failed_dials, Fault::FailDial),
@@ -74,6 +85,25 @@ impl World {
                 counts.full_disks += 1;
                 self.clients[index].disk.is_full = true;
                 self.schedule(duration, Task::Fault(Fault::EmptyDisk { client: index }));
+            }
+            Fault::Sleep { duration, stands_still } => {
+                // Its machine is awake when everything works again.
+                let calm_at = Timestamp::from_secs(1) + self.plan.span;
+                let duration = duration.min(calm_at.saturating_since(now));
+                let client = &mut self.clients[index];
+                if client.clocks.asleep_until(now).is_some() {
+                    return;
+                }
+                counts.sleeps += 1;
+                client.clocks.sleep(now, duration, stands_still);
+                client.application.turns = [None; 2];
+                if let Some(link) = link.and_then(|link| self.links.get_mut(&link)) {
+                    link.was_silenced = true;
+                }
+            }
+            Fault::SetWallClock { by_secs } => {
+                counts.set_clocks += 1;
+                self.clients[index].clocks.set_wall(now, by_secs);
             }
             Fault::FailDial => self.clients[index].fails_next_dial = true,
             Fault::Cut(direction, bytes) => {
@@ -159,7 +189,7 @@ impl World {
         let client = &mut self.clients[index];
         let answer = if fails { client.disk.fail() } else { client.disk.commit() };
         if let Some(answer) = answer {
-            client.engine.handle_input(answer, self.now);
+            client.engine.handle_input(answer, client.clocks.engine(self.now));
         }
     }
 }

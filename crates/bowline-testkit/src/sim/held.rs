@@ -14,6 +14,8 @@ pub(super) struct Held {
     pub(super) in_hand: Vec<StreamId>,
     /// Nobody needs to get it any more: its session is gone, or its filter.
     pub(super) is_let_go: bool,
+    /// It was handed to a stream for its filter.
+    pub(super) had_stream: bool,
     /// Nobody but the engine is waited for: it has to acknowledge it when its turn comes.
     pub(super) is_due: bool,
     /// Streams whose application dropped it without finishing with it: it comes again, and is not acknowledged before.

@@ -23,9 +23,6 @@ pub(super) struct Ledger {
     last_handed: BTreeMap<(usize, usize, usize, QoS), u64>,
     witnessings: u64,
     pub(super) doubles: u64,
-    /// Clients whose broker lost the session and could not tell them: what it sends under an identifier that they
-    /// have recorded is swallowed, and the protocol has no answer to that.
-    confused: BTreeSet<usize>,
 }
 
 /// A message that an application published.
@@ -89,6 +86,8 @@ struct Got {
     was_for_nobody: bool,
     /// It was refused, which frees its identifier.
     is_rejected: bool,
+    /// It came under an identifier that the client has recorded of a session which is lost, and it could not know of that.
+    may_be_swallowed: bool,
 }
 
 impl Message {
@@ -162,9 +161,12 @@ impl Ledger {
         }
     }
 
-    /// Its PUBLISH was written.
-    pub(super) fn sent(&mut self, number: u64) -> Verdict {
+    /// Its PUBLISH was written; `is_over` says that it had expired before.
+    pub(super) fn sent(&mut self, number: u64, is_over: bool) -> Verdict {
         let message = self.message(number)?;
+        if is_over && !message.is_sent {
+            return Err(format!("message {number} was sent for the first time after it had expired"));
+        }
         message.is_sent = true;
         match message.end {
             Some((end @ (End::Nothing | End::Indeterminate { .. }), _)) => {
@@ -255,6 +257,7 @@ impl Ledger {
 
     /// The application has finished with a message, or was told that it will not get it.
     pub(super) fn taken(&mut self, client: usize, number: u64) {
+        self.awaited.remove(&(client, number));
         self.got.entry((client, number)).or_default().is_taken = true;
     }
 
@@ -263,6 +266,13 @@ impl Ledger {
         let got = self.got.entry((client, number)).or_default();
         got.is_rejected = true;
         got.may_come_again = got.times;
+    }
+
+    /// A client leaves a message to the broker that its application had not taken: it comes again as a new one.
+    pub(super) fn left(&mut self, client: usize, number: u64) {
+        let got = self.got.entry((client, number)).or_default();
+        got.may_come_again = got.may_come_again.max(got.times);
+        self.must_come_again(client, number);
     }
 
     /// A QoS 2 message comes under another identifier than before: the client has to take it for another one.
@@ -275,6 +285,12 @@ impl Ledger {
     /// A message came when no stream was there for it, and is held: it may be handed out after later ones.
     pub(super) fn came_for_nobody(&mut self, client: usize, number: u64) {
         self.got.entry((client, number)).or_default().was_for_nobody = true;
+    }
+
+    /// A message came under an identifier that stood for another one in a session whose loss the client could not hear of.
+    pub(super) fn may_be_swallowed(&mut self, client: usize, number: u64) {
+        self.passed_over(client, number);
+        self.got.entry((client, number)).or_default().may_be_swallowed = true;
     }
 
     /// A message came when no stream wanted it, and is acknowledged for that: should it come again, it may be handed out
@@ -321,8 +337,10 @@ impl Ledger {
 
     /// A client has acknowledged a message on the wire.
     pub(super) fn acknowledged(&mut self, client: usize, number: u64, is_wanted: bool) -> Verdict {
-        let is_taken = self.got.get(&(client, number)).is_some_and(|got| got.is_taken);
-        if is_wanted && !is_taken && !self.confused.contains(&client) {
+        let got = self.got.get(&(client, number));
+        let is_taken = got.is_some_and(|got| got.is_taken);
+        let may_be_swallowed = got.is_some_and(|got| got.may_be_swallowed);
+        if is_wanted && !is_taken && !may_be_swallowed {
             return Err(format!(
                 "client {client} acknowledged message {number}, which its application has not taken"
             ));
@@ -384,9 +402,6 @@ impl Ledger {
             message.is_doubtful |= message.is_sent;
             message.may_repeat |= message.is_sent && is_unheard;
         }
-        if is_unheard {
-            self.confused.insert(client);
-        }
         let dropped: Vec<(usize, u64)> =
             self.awaited.range((client, 0)..=(client, u64::MAX)).copied().collect();
         for key in dropped {
@@ -412,11 +427,6 @@ impl Ledger {
 
     pub(super) fn topic_of(&self, number: u64) -> usize {
         self.messages.get(number as usize - 1).map_or(0, |message| message.topic)
-    }
-
-    /// Whether what this client is sent may be swallowed.
-    pub(super) fn is_confused(&self, client: usize) -> bool {
-        self.confused.contains(&client)
     }
 
     /// Whether nobody waits for anything.

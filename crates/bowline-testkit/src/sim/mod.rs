@@ -5,6 +5,7 @@
 mod application;
 mod broker;
 mod client;
+mod clocks;
 mod counts;
 mod disk;
 mod faults;
@@ -14,6 +15,7 @@ mod log;
 mod manners;
 mod network;
 mod plan;
+mod proof;
 mod qos0;
 mod tasks;
 mod wire;
@@ -212,7 +214,7 @@ impl World {
     }
 
     fn wait(&mut self, at_rest_since: Option<Timestamp>) -> Verdict {
-        let clients = self.clients.iter().filter_map(|client| client.until).min();
+        let clients = self.clients.iter().filter_map(|client| client.next_at(self.now)).min();
         let links = self.links.iter().filter_map(|(&number, link)| self.link_next_at(number, link)).min();
         let tasks = self.agenda.keys().next().map(|(at, _)| *at);
         let rest = at_rest_since.map(|since| since + GRACE);
@@ -269,7 +271,11 @@ impl World {
     /// Lets a client do one thing; whether there was one.
     fn client_step(&mut self, index: usize) -> bool {
         self.counts.steps += 1;
-        match self.clients[index].engine.poll_output(self.now) {
+        if self.clients[index].clocks.asleep_until(self.now).is_some() {
+            return false;
+        }
+        let clock = self.show_clock(index);
+        match self.clients[index].engine.poll_output(clock) {
             Output::Dial { .. } => self.dial(index),
             Output::Transmit(buffer) => self.client_writes(index, buffer),
             Output::Persist(batch) => self.on_persist(index, batch),
@@ -279,7 +285,7 @@ impl World {
                 self.counts.failed_loads += u64::from(fails);
                 let client = &mut self.clients[index];
                 let answer = if fails { Input::LoadFailed } else { client.disk.load(after, bytes_max) };
-                client.engine.handle_input(answer, self.now);
+                client.engine.handle_input(answer, clock);
             }
             Output::Event(event) => self.on_event(index, event),
             Output::Close => self.client_closes(index),
@@ -294,6 +300,10 @@ impl World {
 
     fn perform(&mut self, task: Task) {
         self.counts.steps += 1;
+        let client = self.whose(&task).map(|index| &self.clients[index]);
+        if let Some(until) = client.and_then(|client| client.clocks.asleep_until(self.now)) {
+            return self.schedule(until.saturating_since(self.now), task);
+        }
         match task {
             Task::Opened { link, fails } => self.on_opened(link, fails),
             Task::ClientWritten { link, buffer } => self.tell_client(link, Input::Transmitted(buffer)),
@@ -305,6 +315,8 @@ impl World {
             Task::Cancel { client, life, publication } if life == self.clients[client].life => {
                 self.cancel(client, publication);
             }
+            // A machine that slept has no time for more.
+            Task::Unsubscribe { .. } | Task::ChangeStreams { .. } if self.is_calm => {}
             Task::Unsubscribe { client } => self.unsubscribe(client),
             Task::ChangeStreams { client } => self.change_streams(client),
             Task::Take { client, life, delivery, stream } if life == self.clients[client].life => {
@@ -319,7 +331,7 @@ impl World {
             Task::Reconnect { client, life } if life == self.clients[client].life => {
                 let client = &mut self.clients[client];
                 client.is_stopped = false;
-                client.engine.connect(self.now);
+                client.engine.connect(client.clocks.engine(self.now));
             }
             Task::Fault(fault) => self.fault(fault),
             Task::Calm => self.calm(),
@@ -331,5 +343,32 @@ impl World {
             | Task::TakeQos0 { .. }
             | Task::Reconnect { .. } => {}
         }
+    }
+
+    /// The client of a task that its machine does, and not while it sleeps.
+    fn whose(&self, task: &Task) -> Option<usize> {
+        match *task {
+            Task::Opened { link, .. } | Task::ClientWritten { link, .. } | Task::ClientLost { link } => {
+                self.links.get(&link).map(|link| link.client)
+            }
+            Task::Commit { client, .. }
+            | Task::Publish { client }
+            | Task::Cancel { client, .. }
+            | Task::Unsubscribe { client }
+            | Task::ChangeStreams { client }
+            | Task::Take { client, .. }
+            | Task::Finish { client, .. }
+            | Task::TakeQos0 { client, .. }
+            | Task::Reconnect { client, .. } => Some(client),
+            Task::ServerWritten { .. } | Task::ServerLost { .. } | Task::Fault(_) | Task::Calm => None,
+        }
+    }
+
+    /// Shows the wall clock to an engine, as a driver does before each of its calls; what its own clock shows.
+    fn show_clock(&mut self, index: usize) -> Timestamp {
+        let (now, client) = (self.now, &mut self.clients[index]);
+        let clock = client.clocks.engine(now);
+        client.engine.set_wall_clock(clock, client.clocks.wall(now));
+        clock
     }
 }

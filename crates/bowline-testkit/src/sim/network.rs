@@ -125,7 +125,8 @@ impl World {
     pub(super) fn tell_client(&mut self, link: usize, input: Input) {
         if self.is_current(link) {
             let index = self.links[&link].client;
-            self.clients[index].engine.handle_input(input, self.now);
+            let clock = self.show_clock(index);
+            self.clients[index].engine.handle_input(input, clock);
         }
     }
 
@@ -152,6 +153,8 @@ impl World {
         while let Some(packet) = self.next_written(link) {
             self.client_wrote(index, &packet);
         }
+        let client = &mut self.clients[index];
+        client.written_at = client.clocks.engine(self.now);
         let at = self.pause();
         self.schedule(at, Task::ClientWritten { link, buffer });
     }
@@ -172,7 +175,12 @@ impl World {
         let disk = client.is_durable().then_some(&client.disk.committed);
         let verdict = match client.wire.writes(packet, disk) {
             Ok(Meaning::Nothing) => Ok(()),
-            Ok(Meaning::Publishes(number)) => self.ledger.sent(number),
+            Ok(Meaning::Publishes(number)) => {
+                // What leaves now was put together after the last buffer had left.
+                let is_over = client.clocks.is_over(number, client.written_at);
+                self.ledger.sent(number, is_over)
+            }
+            Ok(Meaning::PublishesAgain(number)) => self.ledger.sent(number, false),
             Ok(Meaning::Acknowledges(id, number)) => {
                 client.unproven.push((id, number));
                 Ok(())
@@ -209,7 +217,8 @@ impl World {
                 None => return false,
             },
         };
-        self.clients[index].engine.handle_input(input, self.now);
+        let clock = self.clients[index].clocks.engine(self.now);
+        self.clients[index].engine.handle_input(input, clock);
         true
     }
 
@@ -226,7 +235,13 @@ impl World {
             }
             Packet::Publish(publish) => {
                 let id = publish.packet_id.expect("a packet above QoS 0 has an identifier");
-                self.expect_message(index, number_of(&publish.payload), id);
+                let number = number_of(&publish.payload);
+                if publish.qos == QoS::ExactlyOnce && self.clients[index].wire.is_stale(id) {
+                    self.ledger.may_be_swallowed(index, number);
+                }
+                // A QoS 1 message without DUP is another one, whatever it says.
+                let may_be_held = publish.dup || publish.qos == QoS::ExactlyOnce;
+                self.expect_message(index, number, id, may_be_held);
             }
             _ => {}
         }
@@ -265,7 +280,8 @@ impl World {
     /// When something arrives at one of the ends of a link.
     pub(super) fn link_next_at(&self, number: usize, link: &Link) -> Option<Timestamp> {
         let client = &self.clients[link.client];
-        let reads = client.link == Some(number) && !client.engine.is_reading_paused();
+        let is_awake = client.clocks.asleep_until(self.now).is_none();
+        let reads = client.link == Some(number) && is_awake && !client.engine.is_reading_paused();
         let to_client = link.to_client.next_at().filter(|_| reads);
         let is_taken = link
             .connection

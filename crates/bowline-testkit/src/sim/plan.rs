@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowline_proto::client::{AddressOrder, Qos0Full, Unmatched};
+use bowline_proto::client::{AddressOrder, OnFull, Qos0Full, Unmatched};
 use bowline_proto::packet::connect::EXPIRY_NEVER;
 use bowline_proto::{QoS, TopicFilter, Version};
 
@@ -76,6 +76,11 @@ pub(super) struct ClientPlan {
     /// How many QoS 0 messages a stream holds, and what happens beyond.
     pub(super) qos0: (usize, Qos0Full),
     pub(super) unmatched: Unmatched,
+    /// How many publications may wait, and what happens beyond.
+    pub(super) queue_max: usize,
+    pub(super) on_full: OnFull,
+    /// To how many messages it publishes another one while it is handed them.
+    pub(super) replies: u64,
     pub(super) address_order: AddressOrder,
 }
 
@@ -102,6 +107,8 @@ pub(super) struct Faults {
     pub(super) new_limits: u64,
     /// Only where there are several addresses.
     pub(super) outages: u64,
+    pub(super) sleeps: u64,
+    pub(super) set_clocks: u64,
     /// One commit in so many fails.
     pub(super) commit_fails_once_in: Option<u64>,
     /// One batch in so many kills the client: before, in the middle of, or after its commit.
@@ -201,7 +208,22 @@ fn client(random: &mut Random) -> ClientPlan {
             random.pick(&[Qos0Full::Pause, Qos0Full::DropOldest, Qos0Full::DropNewest]),
         ),
         address_order: random.pick(&[AddressOrder::Listed, AddressOrder::Random]),
-        unmatched: if random.once_in(4) { Unmatched::Acknowledge } else { Unmatched::Hold },
+        unmatched: match random.below(8) {
+            0 | 1 => Unmatched::Acknowledge,
+            2 => Unmatched::Leave,
+            _ => Unmatched::Hold,
+        },
+        queue_max: random.pick(&[1, 3, 65_536, 65_536, 65_536]),
+        on_full: match session {
+            Session::Durable { .. } => random.pick(&[OnFull::Refuse, OnFull::DropNewest]),
+            Session::Clean | Session::Memory { .. } => random.pick(&[
+                OnFull::Refuse,
+                OnFull::DropNewest,
+                OnFull::DropOldest,
+                OnFull::KeepLastPerTopic,
+            ]),
+        },
+        replies: if random.once_in(4) { 10 } else { 0 },
     }
 }
 
@@ -221,6 +243,8 @@ fn faults(random: &mut Random) -> Faults {
         full_disks: count(random, 2),
         new_limits: count(random, 3),
         outages: 0,
+        sleeps: count(random, 3),
+        set_clocks: count(random, 4),
         commit_fails_once_in: once_in(random, &[3, 10, 40]),
         batch_kills_once_in: once_in(random, &[5, 15, 50]),
         load_fails_once_in: once_in(random, &[2, 10]),

@@ -99,4 +99,12 @@ pub(super) enum Fault {
     EmptyDisk {
         client: usize,
     },
+    /// The machine of a client sleeps; the clock of its engine goes on meanwhile, or stands still.
+    Sleep {
+        duration: Duration,
+        stands_still: bool,
+    },
+    SetWallClock {
+        by_secs: i64,
+    },
 }

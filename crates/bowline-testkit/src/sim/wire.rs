@@ -31,6 +31,10 @@ pub(super) struct Wire {
     asked: BTreeMap<PacketId, Vec<TopicFilter>>,
     /// PUBRECs for which no flow was known: they are answered without a barrier.
     strange: Vec<PacketId>,
+    /// On this connection an acknowledgement left before that of a message which was left to the broker.
+    pub(super) passed_over: bool,
+    /// Whether the client may leave the message that comes next.
+    pub(super) may_leave: bool,
     /// Whether the last CONNECT had Clean Start.
     pub(super) started_clean: bool,
     /// UNSUBSCRIBEs that are not answered yet: what is granted meanwhile is of before.
@@ -41,8 +45,13 @@ pub(super) struct Wire {
     pub(super) unwanted: BTreeSet<TopicFilter>,
     /// Of those, what is wanted again: its UNSUBSCRIBE may still go out.
     wanted_again: BTreeSet<TopicFilter>,
-    /// The broker lost the session and could not say so.
-    pub(super) is_confused: bool,
+    /// Identifiers that the client may have recorded: of QoS 2 messages without a PUBCOMP.
+    recorded: BTreeSet<PacketId>,
+    /// Those of them that were so when the broker lost the session and could not say so: what comes under one is
+    /// swallowed, and the protocol has no answer to that.
+    stale: BTreeSet<PacketId>,
+    /// The client's own identifiers that were in use then: it ends what it had begun in the order of the lost session.
+    older: BTreeSet<u16>,
 }
 
 /// An acknowledgement that is due.
@@ -51,14 +60,24 @@ struct Due {
     id: PacketId,
     /// The message came again while it was due: the first answer may be for both.
     is_repeated: bool,
+    /// Nobody was handed it, and the client may leave it to the broker without an answer.
+    may_be_left: bool,
+}
+
+impl Due {
+    const fn may_be_skipped(&self) -> bool {
+        self.is_repeated || self.may_be_left
+    }
 }
 
 /// What a packet that a client writes means for the books.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     Nothing,
-    /// This message goes out.
+    /// This message goes out, for the first time as far as the client can know.
     Publishes(u64),
+    /// This message goes out again, or perhaps for the first time.
+    PublishesAgain(u64),
     /// This message is acknowledged, which came last under this identifier.
     Acknowledges(PacketId, u64),
 }
@@ -68,6 +87,7 @@ impl Wire {
     pub(super) fn connected(&mut self, is_new_session: bool, quota: usize) {
         self.traffic.on_connected(is_new_session, quota);
         self.arrived = Default::default();
+        self.passed_over = false;
         self.received.clear();
         self.asked.clear();
         self.ending.clear();
@@ -75,6 +95,12 @@ impl Wire {
         if is_new_session {
             self.forgotten.clear();
             self.inbound.clear();
+            // One that was begun clean elsewhere may be left again for the session before, with all that is known of it.
+            if !self.started_clean {
+                self.recorded.clear();
+                self.stale.clear();
+                self.older.clear();
+            }
         }
     }
 
@@ -91,10 +117,22 @@ impl Wire {
     /// have its answer already.
     pub(super) fn first_due(&self) -> [Option<(PacketId, u64)>; 2] {
         let first = |due: &Vec<Due>| {
-            let id = due.first().filter(|due| !due.is_repeated)?.id;
+            let id = due.first().filter(|due| !due.may_be_skipped())?.id;
             Some((id, self.inbound.get(&id).copied()?))
         };
         [first(&self.arrived[0]), first(&self.arrived[1])]
+    }
+
+    /// The application was handed a message, or the client has left it to the broker.
+    pub(super) fn was_left(&mut self, id: PacketId, number: u64, is_left: bool) {
+        if self.inbound.get(&id) == Some(&number) {
+            for arrived in &mut self.arrived {
+                // One that is left is so however often it has come; it is handed out as it came last.
+                let of_id = arrived.iter_mut().rev().filter(|due| due.id == id);
+                let most = if is_left { usize::MAX } else { 1 };
+                of_id.take(most).for_each(|due| due.may_be_left = is_left);
+            }
+        }
     }
 
     /// The application does not want a filter any more.
@@ -114,12 +152,33 @@ impl Wire {
     pub(super) fn forget(&mut self) {
         let lost = std::mem::take(&mut self.traffic);
         self.forgotten.extend(lost.live());
+        self.recorded.clear();
+        self.stale.clear();
+        self.older.clear();
+    }
+
+    /// The broker has lost the session, and the client goes on with what it and its disk have of it.
+    pub(super) fn lost_unheard(&mut self, disk: Option<&Recovered>) {
+        let of_disk = disk.into_iter().flat_map(|disk| disk.received.iter().copied());
+        self.recorded.extend(of_disk);
+        self.stale.clone_from(&self.recorded);
+        let flows = disk.into_iter().flat_map(|disk| disk.flows.iter().filter_map(|flow| id_of(flow.phase)));
+        self.older.extend(self.traffic.live().chain(flows.map(PacketId::as_u16)));
+    }
+
+    /// Whether the client may take a QoS 2 message under this identifier for one of a session that is lost.
+    pub(super) fn is_stale(&self, id: PacketId) -> bool {
+        self.stale.contains(&id)
+    }
+
+    /// Whether a complaint about an order may come of flows that began in a session that is lost.
+    pub(super) fn has_older_order(&self, text: &str) -> bool {
+        self.traffic.live().any(|id| self.older.contains(&id)) || names(text, &self.older)
     }
 
     /// Whether an identifier that a process which is gone had in use is named in a text.
     pub(super) fn names_forgotten(&self, text: &str) -> bool {
-        let mut words = text.split(|one: char| !one.is_ascii_digit()).filter_map(|word| word.parse().ok());
-        words.any(|id| self.forgotten.contains(&id))
+        names(text, &self.forgotten)
     }
 
     /// A packet reaches the client; the filters that are granted by it.
@@ -161,9 +220,12 @@ impl Wire {
         if self.inbound.insert(id, number) != Some(number) || publish.qos != QoS::ExactlyOnce {
             self.received.remove(&id);
         }
+        if publish.qos == QoS::ExactlyOnce {
+            self.recorded.insert(id);
+        }
         let due = &mut self.arrived[usize::from(publish.qos == QoS::ExactlyOnce)];
         let is_repeated = due.iter().any(|due| due.id == id) || self.received.contains(&id);
-        due.push(Due { id, is_repeated });
+        due.push(Due { id, is_repeated, may_be_left: self.may_leave });
     }
 
     /// A client writes a packet.
@@ -175,17 +237,32 @@ impl Wire {
             self.check_barrier(packet, disk)?;
         }
         match packet {
-            Packet::Publish(publish) => Ok(Meaning::Publishes(number_of(&publish.payload))),
+            Packet::Publish(publish) => {
+                let number = number_of(&publish.payload);
+                if publish.dup {
+                    return Ok(Meaning::PublishesAgain(number));
+                }
+                if let Some(id) = publish.packet_id {
+                    self.older.remove(&id.as_u16());
+                }
+                Ok(Meaning::Publishes(number))
+            }
+            Packet::PubComp(ack) => {
+                self.forget_recorded(ack.packet_id);
+                Ok(Meaning::Nothing)
+            }
             Packet::PubAck(ack) | Packet::PubRec(ack) => {
                 let is_rec = matches!(packet, Packet::PubRec(_));
                 let due = &mut self.arrived[usize::from(is_rec)];
-                let first = due.iter().position(|due| due.id == ack.packet_id || !due.is_repeated);
+                let first = due.iter().position(|due| due.id == ack.packet_id || !due.may_be_skipped());
                 let Some(at) = first.filter(|&at| due[at].id == ack.packet_id) else {
                     return Err(format!("{packet:?} is out of turn, due are {due:?}"));
                 };
-                due.drain(..=at);
+                self.passed_over |= due.drain(..=at).any(|due| due.may_be_left && due.id != ack.packet_id);
                 if is_rec && !ack.reason.is_failure() {
                     self.received.insert(ack.packet_id);
+                } else if is_rec {
+                    self.forget_recorded(ack.packet_id);
                 }
                 let number = self.inbound.get(&ack.packet_id).copied().unwrap_or(0);
                 Ok(if ack.reason.is_failure() {
@@ -209,6 +286,11 @@ impl Wire {
             }
             _ => Ok(Meaning::Nothing),
         }
+    }
+
+    fn forget_recorded(&mut self, id: PacketId) {
+        self.recorded.remove(&id);
+        self.stale.remove(&id);
     }
 
     /// What a durable session writes must be on the disk before: B2 to B6, B8 and B9.
@@ -236,7 +318,7 @@ impl Wire {
             Packet::PubRec(ack) => {
                 let is_stored = disk.received.contains(&ack.packet_id);
                 ack.reason.is_failure()
-                    || self.is_confused
+                    || self.is_stale(ack.packet_id)
                     || is_stored
                     || self.received.contains(&ack.packet_id)
             }
@@ -265,10 +347,20 @@ impl Wire {
 
 fn phase_of(disk: &Recovered, id: PacketId) -> Option<StoredPhase> {
     let mut phases = disk.flows.iter().map(|flow| flow.phase);
-    phases.find(|phase| match phase {
-        StoredPhase::Sent { packet_id } | StoredPhase::Released { packet_id, .. } => *packet_id == id,
-        StoredPhase::Waiting | StoredPhase::Requeued => false,
-    })
+    phases.find(|phase| id_of(*phase) == Some(id))
+}
+
+const fn id_of(phase: StoredPhase) -> Option<PacketId> {
+    match phase {
+        StoredPhase::Sent { packet_id } | StoredPhase::Released { packet_id, .. } => Some(packet_id),
+        StoredPhase::Waiting | StoredPhase::Requeued => None,
+    }
+}
+
+/// Whether a text has one of these identifiers in it.
+fn names(text: &str, ids: &BTreeSet<u16>) -> bool {
+    let mut words = text.split(|one: char| !one.is_ascii_digit()).filter_map(|word| word.parse().ok());
+    words.any(|id| ids.contains(&id))
 }
 
 /// The number that a payload begins with; 0 if it begins with none.

@@ -1,6 +1,6 @@
 //! Messages that an application has let go of without finishing with them (rules 5 and 7 of the inbound rules).
 
-use bowline_proto::client::{Qos0Limits, UNROUTED};
+use bowline_proto::client::{Qos0Limits, UNROUTED, Unmatched};
 use bowline_proto::session::Stale;
 use bowline_proto::types::QoS;
 use bowline_proto::{ReasonCode, Version};
@@ -246,6 +246,31 @@ fn what_was_let_go_of_before_its_stream_was_dropped_is_acknowledged_when_its_fil
             "nobody wants them, and all others would wait for them"
         );
         assert_eq!(rig.stats().unsubscribed_acknowledged, 2);
+    }
+}
+
+#[test]
+fn what_a_stream_has_taken_is_not_left_to_the_broker_when_unrouted_is_dropped() {
+    for version in Version::ALL {
+        let mut config = kept(version);
+        config.unmatched = Unmatched::Leave;
+        let mut rig = ClientRig::connected(config);
+        let takes = rig.subscribed("#", QoS::ExactlyOnce);
+        let dropped = rig.subscribed("a", QoS::ExactlyOnce);
+        rig.broker(qos2("a", "m", 1));
+        let [message] = rig.arrived()[..] else { panic!("one message") };
+        rig.take(message, takes).unwrap();
+        rig.engine.close_stream(dropped, &[message]);
+        rig.engine.close_stream(takes, &[]);
+        rig.engine.open_unrouted(Qos0Limits::default());
+        rig.settle();
+        assert_eq!(rig.arrived(), [message]);
+        rig.engine.close_stream(UNROUTED, &[message]);
+        let again_there = rig.asks_for(&["#"], QoS::ExactlyOnce, Qos0Limits::default());
+        rig.settle();
+        assert_eq!(rig.arrived(), [message], "it is the same that was taken in part");
+        rig.take(message, again_there).unwrap();
+        assert_eq!(rig.sent().last(), Some(&pubrec(1, OK)));
     }
 }
 

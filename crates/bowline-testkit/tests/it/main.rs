@@ -3,6 +3,7 @@
 mod abandoning;
 mod acknowledging;
 mod addresses;
+mod at_once;
 mod back_pressure;
 mod bad_peers;
 mod barriers;

@@ -43,6 +43,8 @@ fn a_hundred_seeds_break_nothing_and_have_faults_of_every_kind() {
         ("loads", sum.loads),
         ("outages", sum.outages),
         ("dials elsewhere", sum.elsewhere),
+        ("machines asleep", sum.sleeps),
+        ("wall clocks set", sum.set_clocks),
     ];
     for (what, count) in counted {
         assert!(count > 0, "no {what} in {sum}");

@@ -18,6 +18,7 @@ use tokio_websockets::{
 };
 
 use super::both_wakers::{BothWakers, Way};
+use super::pieces::Pieces;
 use super::rewound::Rewound;
 use crate::websocket_error::WebSocketError;
 
@@ -34,7 +35,7 @@ pub(crate) enum Side {
 
 /// An open WebSocket over `S`.
 pub(crate) struct Framed<S> {
-    frames: WebSocketStream<Rewound<S>>,
+    frames: WebSocketStream<Pieces<Rewound<S>>>,
     frame_bytes_max: usize,
     waiting: Arc<BothWakers>,
     /// Wakes all that wait.
@@ -60,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
         message_bytes_max: usize,
         frame_bytes_max: usize,
     ) -> Self {
-        let stream = Rewound { stream, before: read_ahead };
+        let stream = Pieces::new(Rewound { stream, before: read_ahead }, message_bytes_max);
         let limits = Limits::default().max_payload_len(Some(message_bytes_max));
         // With 1 nothing is taken as long as something waits to be written: one frame is all that is ever kept.
         let config = Config::default().frame_size(frame_bytes_max).flush_threshold(1);
@@ -83,11 +84,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
     }
 
     pub(super) fn carrier(&self) -> &S {
-        &self.frames.get_ref().stream
+        &self.frames.get_ref().carrier().stream
     }
 
     pub(super) fn into_carrier(self) -> S {
-        self.frames.into_inner().stream
+        self.frames.into_inner().into_inner().stream
     }
 
     /// Has a message ready to be read, or the end, or a failure.
@@ -238,7 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Framed<S> {
         ready!(Pin::new(&mut this.frames).poll_flush(&mut cx)).map_err(failure_of)?;
         if this.has_ended {
             // Both sides have said it, so there is nothing left for the stream beneath.
-            return Pin::new(&mut this.frames.get_mut().stream).poll_shutdown(&mut cx);
+            return Pin::new(&mut this.frames.get_mut().carrier_mut().stream).poll_shutdown(&mut cx);
         }
         Poll::Ready(Ok(()))
     }

@@ -9,6 +9,8 @@ mod duplex;
 mod encrypted;
 #[cfg(feature = "websocket")]
 mod framed;
+#[cfg(feature = "websocket")]
+mod pieces;
 mod pipe;
 #[cfg(feature = "websocket")]
 mod rewound;

@@ -137,7 +137,8 @@ impl Tls {
     }
 
     /// Writes the secrets of each session to the file that the environment variable `SSLKEYLOGFILE` names, for tools such as
-    /// Wireshark; to nowhere if it is not set. Whoever reads the file can read the connection.
+    /// Wireshark; to nowhere if it is not set. Whoever reads the file can read the connection; on Unix a file that is made for it can be
+    /// read by its owner alone.
     pub fn key_log_file(self) -> Self {
         self.key_log(Arc::new(KeyLogFile::new()))
     }

@@ -247,11 +247,7 @@ impl Driver {
             engine.set_wall_clock(now, wall_clock());
         }
         let mut batch = packets.drain(..);
-        while !engine.is_reading_paused()
-            && let Some(packet) = batch.next()
-        {
-            engine.handle_input(Input::Packet(packet), now);
-        }
+        engine.handle_packets(&mut batch, now);
         if let Some(link) = &mut self.link {
             link.incoming.keep(batch);
         }

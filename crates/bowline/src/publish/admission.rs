@@ -39,11 +39,13 @@ pub(super) enum Until {
 }
 
 impl<'a> Admission<'a> {
+    #[inline(always)]
     pub(super) const fn new(lease: &'a Arc<Lease>, message: Message, until: Until) -> Self {
         Self { lease, message: Some(message), until, choice: None, place: None, storing: None }
     }
 
     /// With this choice for the loss of its session.
+    #[inline(always)]
     pub(super) const fn choosing(mut self, choice: Option<SessionLoss>) -> Self {
         self.choice = choice;
         self
@@ -72,46 +74,42 @@ impl Admission<'_> {
     pub(super) fn poll_by(
         &mut self,
         cx: &mut Context<'_>,
-        publish: impl FnOnce(&mut Inner, Message, Timestamp) -> Result<PublicationId, PublishError>,
+        publish: impl FnOnce(
+            &mut Inner,
+            &mut Option<Message>,
+            &dyn Fn() -> Timestamp,
+        ) -> Result<PublicationId, PublishError>,
     ) -> Poll<Result<PublicationId, PublishError>> {
         // One who publishes without end must let the driver of the same thread write.
         let Poll::Ready(budget) = coop::poll_proceed(cx) else { return Poll::Pending };
         if let Some(publication) = self.storing {
             return self.poll_stored(publication, cx);
         }
-        let message = self.message.take().expect("polled after it was ready");
-        let (place, until, choice) = (&mut self.place, self.until, self.choice);
-        let (result, stored, waits, spent) = self.lease.command(|inner, now| {
-            let result = inner.choosing(choice, |inner| publish(inner, message, now));
-            // Under the same lock: a message costs one.
-            let stored = match &result {
-                Ok(publication) if until == Until::Stored => inner.poll_accepted(*publication, cx.waker()),
-                _ => Poll::Ready(Ok(())),
+        let Self { message, until, choice, place, storing, .. } = self;
+        let (polled, spent) = self.lease.command_by_clock(|inner, clock| {
+            let polled = match inner.choosing(*choice, |inner| publish(inner, message, clock)) {
+                // Under the same lock: a message costs one.
+                Ok(publication) if *until == Until::Stored => {
+                    let accepted = inner.poll_accepted(publication, cx.waker());
+                    *storing = accepted.is_pending().then_some(publication);
+                    accepted.map_ok(|()| publication)
+                }
+                Err(error) if inner.waits_for_room && error.is_full() => {
+                    inner.room.wait(place, cx.waker());
+                    *message = error.into_message();
+                    Poll::Pending
+                }
+                result => Poll::Ready(result),
             };
-            let waits = inner.waits_for_room && result.as_ref().is_err_and(PublishError::is_full);
-            if waits {
-                inner.room.wait(place, cx.waker());
-            }
-            (result, stored, waits, inner.take_spent())
+            (polled, inner.take_spent())
         });
         drop(spent);
-        match result {
-            Err(error) if waits => {
-                self.message = error.into_message();
-                Poll::Pending
-            }
-            result => {
-                budget.made_progress();
-                let publication = match result {
-                    Ok(publication) => publication,
-                    Err(error) => return Poll::Ready(Err(error)),
-                };
-                if stored.is_pending() {
-                    self.storing = Some(publication);
-                }
-                stored.map_ok(|()| publication)
-            }
+        if polled.is_ready() || self.storing.is_some() {
+            budget.made_progress();
+            // One that the engine did not need to take.
+            self.message = None;
         }
+        polled
     }
 
     /// Whether the engine had no room for the message, and it waits for some.

@@ -52,7 +52,7 @@ impl Future for KeyedAdmission<'_> {
         let Some(check) = &mut this.check else { return Pin::new(admission).poll(cx) };
         let key = check.key();
         let polled =
-            admission.poll_by(cx, |inner, message, now| inner.publish_keyed(message, key.clone(), now));
+            admission.poll_by(cx, |inner, message, clock| inner.publish_keyed(message, key.clone(), clock()));
         let full = match polled {
             Poll::Ready(Err(error)) if error.is_full() => Some(error),
             Poll::Pending if admission.waits_for_room() => None,

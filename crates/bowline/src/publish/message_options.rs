@@ -26,12 +26,20 @@ impl Draft {
 
     /// The message with this payload: the draft is used again and again.
     pub(super) fn with_payload(&self, payload: Bytes) -> Result<Message, PublishErrorKind> {
-        let Message { topic, qos, retain, properties, .. } = self.message.as_ref().map_err(Clone::clone)?;
-        let mut message = Message::new(topic.clone(), payload);
-        message.qos = *qos;
-        message.retain = *retain;
-        message.properties.clone_from(properties);
-        Ok(message)
+        Ok(Self::filled(self.message.as_ref().map_err(Clone::clone)?, payload))
+    }
+
+    /// The message with another payload.
+    #[inline(always)]
+    pub(super) fn filled(draft: &Message, payload: Bytes) -> Message {
+        let Message { topic, qos, retain, properties, .. } = draft;
+        Message {
+            topic: topic.clone(),
+            payload,
+            qos: *qos,
+            retain: *retain,
+            properties: if properties.is_some() { properties.clone() } else { None },
+        }
     }
 
     pub(super) fn set_payload(&mut self, payload: Bytes) {

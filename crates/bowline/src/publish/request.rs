@@ -134,14 +134,16 @@ impl<'a> Publish<'a> {
         let (lease, key, choice) = (self.lease, self.key.clone(), self.draft.on_session_loss);
         let message = self.into_message()?;
         let qos = message.qos;
-        let (publication, spent) = lease.command(|inner, now| {
+        let mut message = Some(message);
+        let (publication, spent) = lease.command_by_clock(|inner, clock| {
             let publication = inner.choosing(choice, |inner| match key {
-                None => inner.publish(message, now),
-                Some(key) => inner.publish_keyed(message, key, now),
+                None => inner.publish(&mut message, clock),
+                Some(key) => inner.publish_keyed(&mut message, key, clock()),
             });
             (publication, inner.take_spent())
         });
-        drop(spent);
+        // Without the lock.
+        drop((message, spent));
         let publication = publication?;
         Ok(Receipt::new(lease.clone(), publication, qos))
     }

@@ -114,6 +114,7 @@ impl Inner {
         effects.events.push(Event::Ended(why.clone()));
     }
 
+    #[inline]
     fn deliver(&mut self, mut delivery: Delivery, effects: &mut Effects) {
         let id = delivery.delivery;
         let streams = std::mem::replace(&mut delivery.streams, StreamSet::new());
@@ -127,11 +128,16 @@ impl Inner {
         self.put(stream, Item { message, delivery: id }, effects);
     }
 
+    #[inline(always)]
     fn put(&mut self, stream: StreamId, item: Item, effects: &mut Effects) {
-        if let Some(inbox) = self.inboxes.get_mut(&stream) {
-            effects.wakers.extend(inbox.put(item));
-            return;
+        match self.inboxes.get_mut(&stream) {
+            Some(inbox) => effects.wakers.extend(inbox.put(item)),
+            None => self.put_back(stream, item, effects),
         }
+    }
+
+    #[cold]
+    fn put_back(&mut self, stream: StreamId, item: Item, effects: &mut Effects) {
         // The stream was dropped after the engine had found it: others may want the message.
         if let (Some(id), Some(engine)) = (item.delivery, &mut self.engine) {
             engine.close_stream(stream, &[id]);

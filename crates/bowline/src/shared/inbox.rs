@@ -64,7 +64,7 @@ impl Inbox {
     }
 
     /// A message arrived. Returns whom to wake.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put(&mut self, item: Item) -> Option<Waker> {
         self.tickets.push_back(item.delivery);
         self.items.push_back(item);

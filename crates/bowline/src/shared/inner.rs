@@ -24,6 +24,9 @@ use crate::shared::wakers::Wakers;
 use crate::shared::wall_clock::wall_clock;
 use crate::store::StoreError;
 
+/// Of a message that is published: it is there until it was.
+pub(super) const NOT_TWICE: &str = "a message is published once";
+
 /// Guarded by the lock of [`Shared`](crate::shared::Shared).
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -119,12 +122,23 @@ impl Inner {
         if self.is_closing { None } else { self.engine.as_mut() }
     }
 
-    /// Admits a message. The outcome of a QoS 1 or 2 message is kept for its receipt.
+    /// Admits a message, and takes it unless all is done with it already: then it is to be dropped without the lock. The outcome of a
+    /// QoS 1 or 2 message is kept for its receipt.
     pub(crate) fn publish(
         &mut self,
-        message: Message,
-        now: Timestamp,
+        message: &mut Option<Message>,
+        clock: &dyn Fn() -> Timestamp,
     ) -> Result<PublicationId, PublishError> {
+        let mut now = Timestamp::ZERO;
+        if let (Some(engine), Some(message)) = (self.open_engine(), &message) {
+            if let Some(publication) = engine.publish_at_once(message) {
+                return Ok(publication);
+            }
+            if engine.is_timed(message) {
+                now = clock();
+            }
+        }
+        let message = message.take().expect(NOT_TWICE);
         self.publish_by(message, now, ClientEngine::publish)
     }
 

@@ -7,17 +7,18 @@ use bowline_proto::types::Message;
 use bowline_proto::{Text, Timestamp};
 
 use crate::outcome::PublishError;
-use crate::shared::inner::Inner;
+use crate::shared::inner::{Inner, NOT_TWICE};
 use crate::shared::wakers::Place;
 
 impl Inner {
     /// As `publish`, with a key.
     pub(crate) fn publish_keyed(
         &mut self,
-        message: Message,
+        message: &mut Option<Message>,
         key: Text,
         now: Timestamp,
     ) -> Result<PublicationId, PublishError> {
+        let message = message.take().expect(NOT_TWICE);
         self.publish_by(message, now, |engine, message, now| engine.publish_keyed(message, key, now))
     }
 

@@ -41,7 +41,11 @@ impl Keys {
     }
 
     /// A publication has ended.
+    #[inline]
     pub(super) fn end(&mut self, publication: PublicationId, wakers: &mut Vec<Waker>) {
+        if self.ends.is_empty() {
+            return;
+        }
         if let Some(mut waiting) = self.ends.remove(&publication) {
             waiting.take_into(wakers);
         }

@@ -13,6 +13,7 @@ mod keyed;
 mod keys;
 mod lease;
 mod number_map;
+mod publication_map;
 mod receipts;
 mod signal;
 mod wakers;
@@ -113,6 +114,16 @@ impl Shared {
     pub(crate) fn command<T>(&self, command: impl FnOnce(&mut Inner, Timestamp) -> T) -> T {
         let now = self.now();
         let result = command(&mut self.lock(), now);
+        self.driver.raise();
+        result
+    }
+
+    /// The same for what seldom looks at the time: reading a clock costs more than most of what is done under the lock.
+    pub(crate) fn command_by_clock<T>(
+        &self,
+        command: impl FnOnce(&mut Inner, &dyn Fn() -> Timestamp) -> T,
+    ) -> T {
+        let result = command(&mut self.lock(), &|| self.now());
         self.driver.raise();
         result
     }

@@ -8,13 +8,13 @@ use bowline_proto::packet::AckProperties;
 use bowline_proto::session::PublicationId;
 
 use crate::outcome::{Acknowledgement, PublishError, PublishErrorKind, result_of};
-use crate::shared::number_map::{NumberMap, shrink_if_empty};
+use crate::shared::publication_map::PublicationMap;
 use crate::store::StoreError;
 
 /// One small entry for each publication with a receipt: no channel and no box on the way of an acknowledged one.
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
-    entries: NumberMap<PublicationId, Entry>,
+    entries: PublicationMap<Entry>,
     /// Why the store failed last.
     pub(super) store_error: Option<StoreError>,
 }
@@ -44,7 +44,7 @@ impl Receipts {
 
     /// A publication is stored. Returns whom to wake.
     pub(crate) fn accept(&mut self, publication: PublicationId) -> Option<Waker> {
-        let entry = self.entries.get_mut(&publication)?;
+        let entry = self.entries.value_mut(publication)?;
         let Entry::Storing(waker) = entry else { return None };
         let waker = waker.take();
         *entry = Entry::Waiting(None);
@@ -57,7 +57,7 @@ impl Receipts {
         publication: PublicationId,
         waker: &Waker,
     ) -> Poll<Result<(), PublishError>> {
-        match self.entries.get_mut(&publication) {
+        match self.entries.value_mut(publication) {
             Some(Entry::Storing(known)) => {
                 keep(known, waker);
                 Poll::Pending
@@ -76,7 +76,7 @@ impl Receipts {
         publication: PublicationId,
         outcome: Outcome,
     ) -> Result<Option<Waker>, Result<Acknowledgement, PublishError>> {
-        let Some(entry) = self.entries.get_mut(&publication) else {
+        let Some(entry) = self.entries.value_mut(publication) else {
             let said = self.store_error.as_ref();
             return Err(result_of(outcome).map_err(|error| error.of_store(said)));
         };
@@ -112,7 +112,7 @@ impl Receipts {
         publication: PublicationId,
         waker: &Waker,
     ) -> Option<Result<Acknowledgement, PublishError>> {
-        if let Entry::Waiting(known) | Entry::Storing(known) = self.entries.get_mut(&publication)? {
+        if let Entry::Waiting(known) | Entry::Storing(known) = self.entries.value_mut(publication)? {
             keep(known, waker);
             return None;
         }
@@ -127,9 +127,7 @@ impl Receipts {
 
     /// Nobody asks any more. What is returned is to be dropped without the lock.
     pub(crate) fn close(&mut self, publication: PublicationId) -> Option<Entry> {
-        let entry = self.entries.remove(&publication);
-        shrink_if_empty(&mut self.entries);
-        entry
+        self.entries.remove(publication)
     }
 }
 

@@ -261,6 +261,32 @@ async fn a_key_log_gets_the_secrets_of_each_session() {
 }
 
 #[tokio::test]
+async fn a_handshake_works_with_a_key_log_file_and_without_its_name() {
+    let authority = Authority::new("roots");
+    let server = EchoServer::of(&authority.issue(HOST));
+    assert_echo(&mut server.connect(&trusting(&authority).key_log_file()).await.unwrap()).await;
+}
+
+/// The name of the file is in the environment, which only a process of its own can have for itself.
+#[cfg(unix)]
+#[test]
+fn only_its_owner_can_read_the_key_log_file() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let path = std::env::temp_dir().join(format!("bowline key log {}", std::process::id()));
+    let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+    test.args(["--exact", "tls::handshakes::a_handshake_works_with_a_key_log_file_and_without_its_name"]);
+    let output = test.env("SSLKEYLOGFILE", &path).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    let secrets = std::fs::read_to_string(&path).unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    std::fs::remove_file(&path).unwrap();
+    assert!(secrets.contains("CLIENT_TRAFFIC_SECRET_0 "), "the session's secrets are in it");
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
 async fn a_client_that_says_nothing_holds_up_nobody_and_is_let_go_in_the_end() {
     let authority = Authority::new("roots");
     let limit = Duration::from_millis(300);

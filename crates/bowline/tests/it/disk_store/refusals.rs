@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bowline::store::{DiskStore, Entry, SessionStore, StoreError, StoreErrorKind, StoredSession};
+use bowline::store::{DiskStore, Entry, KeyState, SessionStore, StoreError, StoreErrorKind, StoredSession};
 use bowline_testkit::power::PowerDisk;
 
 use super::scratch::Scratch;
@@ -322,6 +322,29 @@ fn what_was_handed_back_is_taken_out_at_the_latest_when_the_store_is_closed() {
         (0, 0),
         "they would be sent, and once more by the application"
     );
+}
+
+/// The key decides whether the message of the application's next try is stored.
+#[test]
+fn the_key_of_what_was_handed_back_is_unknown_to_the_next_who_asks() {
+    let disk = PowerDisk::new();
+    let mut store = store_on(&disk);
+    store.recover(0).expect("the disk works");
+    let keyed = |entry: &Entry| match entry {
+        Entry::Accepted(accepted) => accepted.key.clone(),
+        _ => None,
+    };
+    let batch = Script::new(14).batch(200);
+    let (entry, key) = batch.iter().find_map(|entry| Some((entry, keyed(entry)?))).expect("some have keys");
+    // It is written, and it is not known whether it is durable.
+    disk.fail_next_sync();
+    store.commit(std::slice::from_ref(entry)).expect_err("the sync failed");
+    let outcome = store.outcome(key.as_str()).expect("the disk works again");
+    assert_eq!(outcome, KeyState::Unknown);
+    drop(store);
+    let mut store = store_on(&disk);
+    store.recover(0).expect("the disk works");
+    assert_eq!(store.outcome(key.as_str()).expect("the disk works"), KeyState::Unknown);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Futures that publish.
 
-use bowline::{Client, QoS, Subscription, Version};
+use bowline::{Client, PublishErrorKind, QoS, Subscription, Version};
 
 use crate::dropping::{POLLS_MAX, assert_works_and_holds_nothing, broker, client, polled};
 use crate::peer::within;
@@ -143,4 +143,43 @@ async fn a_dropped_outcome_changes_nothing_and_can_be_asked_for_again() {
     }
     within(receipt).await.unwrap();
     assert!(within(client.outcome("k")).await.unwrap().is_some_and(StoredOutcome::is_acknowledged));
+}
+
+/// Wherever a publish with a key is dropped, whoever publishes again with the key has it arrive once.
+#[tokio::test]
+async fn a_dropped_publish_with_a_key_has_its_message_accepted_or_its_key_free_and_none_arrives_twice() {
+    use bowline::store::MemoryStore;
+    for version in Version::ALL {
+        let broker = broker().await;
+        let reader = client(&broker, version).await;
+        let mut stream = within(reader.subscribe("a").qos(QoS::ExactlyOnce)).await.unwrap();
+        let session = bowline::Session::stored_in(MemoryStore::new());
+        let builder = crate::dropping::builder(&broker, version).client_id("keyed");
+        let writer = within(builder.session(session).connect()).await.unwrap();
+        let (mut expected, mut known) = (Vec::new(), 0);
+        for polls in 0..=POLLS_MAX {
+            for is_sent in [true, false] {
+                let key = format!("{polls} {is_sent}");
+                let publish = || writer.publish("a", key.clone()).qos(QoS::ExactlyOnce).key(key.clone());
+                if is_sent {
+                    drop(polled(publish().send(), polls).await);
+                } else {
+                    drop(polled(publish(), polls).await);
+                }
+                match within(publish()).await {
+                    Ok(_) => {}
+                    Err(error) => {
+                        assert!(matches!(error.kind(), PublishErrorKind::KnownKey(_)), "{error}");
+                        known += 1;
+                    }
+                }
+                expected.push(key);
+            }
+        }
+        assert_eq!(received(&writer, &mut stream).await, expected, "{version}");
+        assert!((2..expected.len()).contains(&known), "some were dropped early, some late: {known}");
+        drop(stream);
+        assert_works_and_holds_nothing(&broker, &writer).await;
+        drop(reader);
+    }
 }

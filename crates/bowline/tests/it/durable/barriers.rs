@@ -18,6 +18,7 @@ use crate::subscribing::grant;
 pub(crate) async fn pair(harbour: &Harbour, gate: &Gate, version: Version) -> (Client, Peer) {
     let builder = harbour.builder(version).client_id("meter-7").session(Session::stored_in(gate.clone()));
     let (client, peer) = tokio::join!(builder.connect(), accept_anew(harbour, version));
+    gate.until_established().await;
     (client.expect("the peer accepts"), peer)
 }
 
@@ -157,6 +158,7 @@ async fn a_store_that_hangs_holds_up_neither_pings_nor_messages_that_are_not_sto
     let builder = builder.keep_alive(Duration::from_secs(1)).ping_timeout(Duration::from_millis(500));
     let (client, peer) = tokio::join!(builder.connect(), accept_anew(&harbour, Version::V5));
     let (client, mut peer) = (client.unwrap(), peer);
+    gate.until_established().await;
     let subscribing = client.subscribe("in");
     let (stream, ()) = tokio::join!(subscribing.into_future(), grant(&mut peer, &[0]));
     let mut stream = stream.unwrap();

@@ -86,6 +86,16 @@ impl Gate {
         self.lock().batches.clone()
     }
 
+    /// Waits until it is stored what session the broker has. The client is connected before that, and sends nothing yet: what a test
+    /// has the store do from here on would else be done to that, on a machine that is busy.
+    pub(crate) async fn until_established(&self) {
+        let start = Instant::now();
+        while self.recovered().identity.is_none() {
+            assert!(start.elapsed() < PATIENCE, "{:?}", self.recovered());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// Waits until so many commits have been begun.
     pub(crate) async fn until_begun(&self, commits: usize) {
         let start = Instant::now();

@@ -121,15 +121,7 @@ impl Active {
 
     pub(crate) fn handle(&mut self, cx: &mut Context, input: Input, now: Timestamp) -> Transition {
         let result = match input {
-            Input::Packet(packet) => {
-                self.keep_alive.on_received(now);
-                self.has_heard = true;
-                match self.on_packet(cx, packet, now) {
-                    Ok(None) => Ok(()),
-                    Ok(Some(transition)) => return transition,
-                    Err(cause) => Err(cause),
-                }
-            }
+            Input::Packet(packet) => return self.handle_packet(cx, packet, now),
             Input::BytesReceived => {
                 self.keep_alive.on_received(now);
                 return Transition::Stay;
@@ -151,6 +143,20 @@ impl Active {
                 cx.has_changed = true;
                 Transition::Stay
             }
+            Err(cause) => self.close(cx, cause, now),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn handle_packet(&mut self, cx: &mut Context, packet: Packet, now: Timestamp) -> Transition {
+        self.keep_alive.on_received(now);
+        self.has_heard = true;
+        match self.on_packet(cx, packet, now) {
+            Ok(None) => {
+                cx.has_changed = true;
+                Transition::Stay
+            }
+            Ok(Some(transition)) => transition,
             Err(cause) => self.close(cx, cause, now),
         }
     }
@@ -184,6 +190,7 @@ impl Active {
         cx.has_changed = true;
     }
 
+    #[inline]
     fn on_packet(
         &mut self,
         cx: &mut Context,

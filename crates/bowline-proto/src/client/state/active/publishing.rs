@@ -118,6 +118,7 @@ impl Active {
     }
 
     /// Whether this broker takes a message, by what it said in CONNACK.
+    #[inline]
     pub(crate) fn check(&self, message: &Message) -> Result<(), LimitError> {
         // Computing the exact size costs as much as a third of writing the packet; mostly it cannot matter.
         let is_plain = message.properties.is_none();
@@ -406,6 +407,7 @@ impl Active {
     }
 
     /// Ends a flow, and gives back what it holds of this connection.
+    #[inline]
     pub(crate) fn finish(&mut self, cx: &mut Context, slot: u32) -> OutboundFlow {
         self.give_back_quota(cx, slot);
         cx.outbound.finish(slot)
@@ -445,6 +447,7 @@ pub(crate) enum FlowSource {
 }
 
 /// Ends a flow by the broker's word.
+#[inline]
 fn end(cx: &mut Context, flow: OutboundFlow, ack: Ack, downgraded: bool) {
     let OutboundFlow { publication, message, .. } = flow;
     cx.spent.message(message);
