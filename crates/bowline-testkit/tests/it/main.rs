@@ -30,6 +30,7 @@ mod publish_again;
 mod publishing;
 mod queueing;
 mod quota;
+mod random_lives;
 mod random_receiving;
 mod receiving;
 mod reconnecting;
