@@ -204,3 +204,29 @@ async fn a_deadline_is_stored_by_the_wall_clock_at_the_publish_and_not_at_the_st
     assert!(deadline <= wall + Duration::from_secs(60), "{} s too late", (deadline - wall).as_secs());
     drop(receipt);
 }
+
+#[tokio::test]
+async fn however_a_client_ends_right_after_an_acknowledgement_the_next_one_does_not_send_the_message_again() {
+    for end in ["disconnect", "abort", "drop"] {
+        let (harbour, gate) = (Harbour::new(64 * 1024), Gate::new());
+        let (client, mut peer) = pair(&harbour, &gate, Version::V5).await;
+        let receipt = within(client.publish("a", "x").qos(QoS::AtLeastOnce).send()).await.unwrap();
+        let id = peer.publish().await.packet_id.unwrap();
+        peer.send(Packet::PubAck(Ack::success(id))).await;
+        within(receipt).await.unwrap();
+        match end {
+            "disconnect" => within(client.disconnect()).await,
+            "abort" => within(client.abort()).await,
+            _ => drop(client),
+        }
+        while peer.next().await.is_some() {}
+        let next = || harbour.builder(Version::V5).session(Session::stored_in(gate.clone())).start();
+        let opened = async {
+            while next().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        within(opened).await;
+        assert_eq!(gate.recovered().flows, [], "{end}");
+    }
+}
