@@ -222,7 +222,7 @@ async fn panicked(session: Session) -> (Client, Peer) {
     });
     let on_message = on_message.qos(QoS::AtLeastOnce).into_future();
     let (handler, ()) = tokio::join!(on_message, grant(&mut peer, &[1]));
-    handler.unwrap();
+    handler.expect("the peer grants it");
     peer.send(qos1("in", "good", 1)).await;
     assert_eq!(acknowledged(&mut peer).await.0, 1);
     peer.send(qos1("in", "bad", 2)).await;
