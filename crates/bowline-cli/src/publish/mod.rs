@@ -271,9 +271,10 @@ fn queue(is_stored: bool) -> SendQueue {
 }
 
 impl PublishArguments {
-    /// Whether nothing must happen in the client between two steps of ours: see [`storing::send`].
-    pub(crate) const fn needs_one_thread(&self) -> bool {
-        self.key_by_line.is_some()
+    /// Whether nothing must happen in the client between two steps of ours: see [`storing::send`]. A client that connects by
+    /// itself is not to have lost a connection or a session before its events are listened to.
+    pub(crate) fn needs_one_thread(&self) -> bool {
+        self.connect.store().is_some()
     }
 
     fn stored(&self) -> Option<Stored> {

@@ -1,9 +1,9 @@
 //! A broker that is played: for what brokers do that the one of this workspace would not. Speaks MQTT 5.0 on a free port and
 //! decides nothing.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bowline::proto::codec::{Decoder, Encoder, Outgoing};
 use bowline::proto::packet::{Ack, ConnAck, Packet, Publish};
@@ -28,12 +28,29 @@ impl Scripted {
     pub(crate) fn forget_waiting(&self) {
         self.0.set_nonblocking(true).expect("it is a socket");
         while self.0.accept().is_ok() {}
-        self.0.set_nonblocking(false).expect("it is a socket");
+    }
+
+    /// A listener has no timeout of its own; a test that waits for nobody is to fail.
+    fn next_client(&self) -> TcpStream {
+        self.0.set_nonblocking(true).expect("it is a socket");
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.0.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(false).expect("it is a socket");
+                    return stream;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(error) => panic!("no client connects: {error}"),
+            }
+        }
     }
 
     /// The next connection, with CONNECT answered: the session is there unless `has_lost_it`, or it is to be a new one.
     pub(crate) fn accept(&self, has_lost_it: bool) -> Connection {
-        let (stream, _) = self.0.accept().expect("a client connects");
+        let stream = self.next_client();
         stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
         let mut connection = Connection {
             stream,
@@ -70,7 +87,7 @@ impl Connection {
             match self.stream.read(&mut bytes) {
                 Ok(0) => return None,
                 Ok(count) => self.decoder.feed(&bytes[..count]),
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
                 Err(error) => panic!("the client is silent: {error}"),
             }
         }
