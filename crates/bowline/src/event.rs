@@ -116,7 +116,8 @@ pub enum Event {
         /// Why.
         error: StoreError,
     },
-    /// A handler given to `on_message` panicked; its message stays unacknowledged, and its subscription ended.
+    /// A handler given to `on_message` panicked, and its subscription ended. Its message stays unacknowledged, but in a
+    /// session that ends with the connection until the filter is unsubscribed.
     HandlerPanicked {
         /// The message's topic.
         topic: TopicName,

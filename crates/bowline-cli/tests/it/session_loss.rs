@@ -64,8 +64,12 @@ fn without_a_choice_its_end_is_unknown_and_the_run_says_so() {
         assert_eq!(broker.accept(true).serve(), [""; 0], "it is not sent again");
         let ended = next.finish();
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-        assert!(ended.stderr.contains("what became of 1 messages is unknown"), "{}", ended.stderr);
-        assert!(ended.stderr.contains("1 message could not be delivered"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("what became of 1 message is unknown"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("of 1 message it is unknown whether it was delivered"),
+            "{}",
+            ended.stderr
+        );
     }
 }
 
@@ -108,8 +112,12 @@ fn runs_that_each_live_through_one_close_give_the_message_up_at_the_third_and_th
     assert_eq!(broker.accept(false).serve(), ["innocent"]);
     let ended = run.finish();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("Poison { closes: 3 }"), "{}", ended.stderr);
-    let last = publisher(&broker, &store, &[]);
-    assert_eq!(broker.accept(false).serve(), [""; 0], "nothing is left");
-    last.finish().successful();
+    assert!(
+        ended.stderr.contains("the broker closed 3 connections on which it was sent"),
+        "{}",
+        ended.stderr
+    );
+    // With nothing left a run may end before it has a connection.
+    let last = publisher(&broker, &store, &[]).finish();
+    assert_eq!((last.code, last.stderr.as_str()), (Some(0), ""), "nothing is left");
 }

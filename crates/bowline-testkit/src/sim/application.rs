@@ -404,7 +404,13 @@ impl World {
     }
 
     /// A QoS 1 or 2 message is on the wire.
-    pub(super) fn expect_message(&mut self, index: usize, number: u64, packet_id: PacketId) {
+    pub(super) fn expect_message(
+        &mut self,
+        index: usize,
+        number: u64,
+        packet_id: PacketId,
+        may_be_held: bool,
+    ) {
         let topic = self.ledger.topic_of(number);
         let name = TopicName::from_static(TOPICS[topic]).expect("a legal topic");
         let client = &mut self.clients[index];
@@ -415,7 +421,7 @@ impl World {
         if let Some((delivery, before)) = client.application.by_id.get(&packet_id)
             && let Some(held) = client.application.held.get_mut(delivery)
         {
-            is_held = *before == number;
+            is_held = *before == number && may_be_held;
             held.is_let_go |= !is_held;
             // Whoever abandoned it gets it again, or it goes to others, or is held for whoever comes.
             if std::mem::replace(&mut held.came_in, connection) != connection {

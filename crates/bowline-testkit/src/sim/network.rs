@@ -239,7 +239,9 @@ impl World {
                 if publish.qos == QoS::ExactlyOnce && self.clients[index].wire.is_stale(id) {
                     self.ledger.may_be_swallowed(index, number);
                 }
-                self.expect_message(index, number, id);
+                // A QoS 1 message without DUP is another one, whatever it says.
+                let may_be_held = publish.dup || publish.qos == QoS::ExactlyOnce;
+                self.expect_message(index, number, id, may_be_held);
             }
             _ => {}
         }

@@ -353,6 +353,8 @@ fn the_choice_survives_a_restart_in_each_phase() {
             assert_eq!(sent.len(), 1, "{version:?} {phase}");
             end_with(&mut rig, &ids(&sent));
             assert_eq!(rig.outcomes(), [(publication, acknowledged())]);
+            // Success is stored a little later.
+            rig.advance(Duration::from_secs(10));
             let recovered = rig.store.recover(usize::MAX);
             assert!(recovered.flows.is_empty() && recovered.queue.is_empty());
         }

@@ -18,9 +18,11 @@ use crate::subscribe::{Delivery, Subscribe, SubscribeError, Subscription, Unsubs
 /// A handler that is about to be subscribed; by `on_message`. Nothing happens until it is called.
 ///
 /// The handler runs on a thread of its own, for one message after the other, and may wait, publish and subscribe. A message is
-/// acknowledged when the handler has returned. A handler that panics leaves its message unacknowledged and ends the
-/// subscription, and an [`Event::HandlerPanicked`] says so. The handler does not keep the client alive; its thread ends
-/// with the subscription or the client.
+/// acknowledged when the handler has returned. A handler that panics ends the subscription, and an
+/// [`Event::HandlerPanicked`] says so. Its message stays unacknowledged, for the broker to send it again; in a session that
+/// ends with the connection, where nobody could get it again, it is acknowledged when the filter is unsubscribed, lest it
+/// hold up what comes after it. The handler does not keep the client alive; its thread ends with the subscription or the
+/// client.
 ///
 /// ```no_run
 /// # fn example(client: bowline::blocking::Client) -> Result<(), bowline::SubscribeError> {

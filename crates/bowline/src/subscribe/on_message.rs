@@ -20,8 +20,10 @@ use crate::subscribe::subscription::Subscription;
 /// [`MessageHandler`] when the broker has answered.
 ///
 /// The handler runs in a task of its own, for one message after the other. A message is acknowledged when the handler's
-/// future is done. A handler that panics leaves its message unacknowledged and ends the subscription, and an
-/// [`Event::HandlerPanicked`] says so. The handler does not keep the client alive.
+/// future is done. A handler that panics ends the subscription, and an [`Event::HandlerPanicked`] says so. Its message stays
+/// unacknowledged, for the broker to send it again; in a session that ends with the connection, where nobody could get it
+/// again, it is acknowledged when the filter is unsubscribed, lest it hold up what comes after it. The handler does not keep
+/// the client alive.
 ///
 /// ```no_run
 /// # async fn example(client: bowline::Client) -> Result<(), bowline::SubscribeError> {

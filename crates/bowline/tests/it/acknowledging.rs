@@ -211,10 +211,11 @@ async fn a_handler_acknowledges_when_it_is_done_and_handles_one_message_after_th
     }
 }
 
-#[tokio::test]
-async fn a_handler_that_panics_leaves_its_message_and_ends_its_subscription_with_an_event() {
+/// A client with a handler of "in" that has panicked over "bad", identifier 2, and the other end of its connection.
+async fn panicked(session: Session) -> (Client, Peer) {
     let harbour = Harbour::new(KIB_64);
-    let (client, mut peer) = harbour.pair(harbour.builder(Version::V5), Version::V5).await;
+    let builder = harbour.builder(Version::V5).client_id("meter").session(session);
+    let (client, mut peer) = harbour.pair(builder, Version::V5).await;
     let mut events = client.events();
     let on_message = client.on_message("in", |message| async move {
         assert_ne!(message.text(), Ok("bad"), "this panic is part of the test");
@@ -225,12 +226,31 @@ async fn a_handler_that_panics_leaves_its_message_and_ends_its_subscription_with
     peer.send(qos1("in", "good", 1)).await;
     assert_eq!(acknowledged(&mut peer).await.0, 1);
     peer.send(qos1("in", "bad", 2)).await;
-    assert!(matches!(peer.packet().await, Packet::Unsubscribe(_)), "no acknowledgement before");
     loop {
         if let Event::HandlerPanicked { topic } = within(events.next()).await.expect("the client goes on") {
-            break assert_eq!(topic.as_str(), "in");
+            assert_eq!(topic.as_str(), "in");
+            return (client, peer);
         }
     }
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_leaves_its_message_and_ends_its_subscription_with_an_event() {
+    let (_client, mut peer) = panicked(Session::in_memory().fresh()).await;
+    // The broker has it for whoever comes next.
+    peer.is_silent().await;
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_does_not_hold_up_others_in_a_session_that_ends_with_the_connection() {
+    let (client, mut peer) = panicked(Session::clean()).await;
+    assert_eq!(acknowledged(&mut peer).await, (2, ReasonCode::Success), "nobody could get it any more");
+    assert!(matches!(peer.packet().await, Packet::Unsubscribe(_)));
+    let other = client.subscribe("other").qos(QoS::AtLeastOnce);
+    let (other, ()) = tokio::join!(other.into_future(), grant(&mut peer, &[1]));
+    peer.send(qos1("other", "next", 3)).await;
+    assert_eq!(within(other.unwrap().next()).await.unwrap().text(), Ok("next"));
+    assert_eq!(acknowledged(&mut peer).await.0, 3);
 }
 
 #[tokio::test]

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-/// How long a broker may take to start. RabbitMQ takes ten seconds on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a broker may take to start. RabbitMQ takes ten seconds on an idle machine, and ejabberd a minute on one with ten
+/// times more to do than it can.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// How long one that is not needed any more may take to end.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);

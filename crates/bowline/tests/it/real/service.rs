@@ -137,6 +137,8 @@ impl Which {
 fn ejabberd(folder: &Path) -> Command {
     let mut command = Command::new(program("/usr/bin/erl", "erl"));
     // It stays alone: without a node name it opens no port to other nodes, and needs no name server.
+    // Its schedulers do not spin while they have nothing to do: several of them run beside each other.
+    command.args(["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"]);
     command.args(["-noinput", "-mnesia", "dir"]).arg(format!("{:?}", folder.join("mnesia")));
     command.args(["-s", "ejabberd", "-eval"]).arg(format!(
         "ejabberd_auth:try_register(<<\"{USER}\">>, <<\"localhost\">>, <<\"{PASSWORD}\">>), \
