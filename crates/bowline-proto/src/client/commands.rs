@@ -218,12 +218,18 @@ impl ClientEngine {
     }
 
     /// The application has let go of a QoS 1 or 2 message without finishing with it. It stays unacknowledged, and holds up
-    /// those behind it, until the broker sends it again on a later connection of the session: then it is handed out again.
+    /// those behind it, until the broker sends it again on a later connection of the session: then it is handed out again. If
+    /// its filter was unsubscribed, nobody would get it again, and it is acknowledged instead.
     ///
     /// # Errors
     /// [`Stale`] as with [`take`](Self::take).
     pub fn abandon(&mut self, delivery: DeliveryId, stream: StreamId) -> Result<(), Stale> {
-        if self.context.inbound.abandon(delivery, stream) { Ok(()) } else { Err(Stale) }
+        if !self.context.inbound.abandon(delivery, stream) {
+            return Err(Stale);
+        }
+        self.context.let_go_of_ended(delivery, stream);
+        self.context.has_changed = true;
+        Ok(())
     }
 
     /// A stream has taken a QoS 0 message.

@@ -45,7 +45,7 @@ impl Context {
     }
 
     /// What a stream let go of before it was dropped would hold up all that came after it until it comes again. Without the
-    /// filter that it came for, nobody waits for that.
+    /// filter that it came for, that stream does not wait for it.
     fn let_go_of_abandoned(&mut self, filter: &TopicFilter) {
         for delivery in self.inbound.abandoned() {
             let Some(held) = self.inbound.held(delivery) else { continue };
@@ -55,11 +55,32 @@ impl Context {
             }
             for stream in streams.iter() {
                 if self.matched_only(delivery, stream, filter) {
-                    self.stats.unsubscribed_acknowledged += 1;
-                    self.take(delivery, stream, ReasonCode::Success);
+                    self.finish_abandoned(delivery, stream);
                 }
             }
         }
+    }
+
+    /// A stream that had a message in its hands when its filter was unsubscribed has let go of it: it would hold up all that came
+    /// after it as well, and later be held for nobody.
+    pub(crate) fn let_go_of_ended(&mut self, delivery: DeliveryId, stream: StreamId) {
+        let Some(held) = self.inbound.held(delivery) else { return };
+        let topic = &held.message.topic;
+        if stream == UNROUTED || !self.ended.match_topic(topic, &mut self.matched) {
+            return;
+        }
+        self.routes.matches(topic, &mut self.matched);
+        if !self.matched.contains(&stream) && !self.is_wanted_later(delivery) {
+            self.finish_abandoned(delivery, stream);
+        }
+    }
+
+    /// A stream that let go of a message does not get it again; one that came later may want it.
+    fn finish_abandoned(&mut self, delivery: DeliveryId, stream: StreamId) {
+        if !self.hand_to_matching(delivery) {
+            self.stats.unsubscribed_acknowledged += 1;
+        }
+        self.take(delivery, stream, ReasonCode::Success);
     }
 
     /// A filter is wanted no longer: no stream gets its messages, and one without another filter ends.

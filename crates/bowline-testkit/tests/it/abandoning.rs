@@ -305,3 +305,67 @@ fn what_a_dropped_stream_had_let_go_of_is_kept_while_another_filter_wants_it() {
         }
     }
 }
+
+#[test]
+fn what_is_let_go_of_after_its_filter_was_unsubscribed_holds_up_nobody() {
+    for version in Version::ALL {
+        for is_dropped in [false, true] {
+            let mut rig = ClientRig::connected(kept(version));
+            let stream = rig.subscribed("a", QoS::ExactlyOnce);
+            let keeps = rig.subscribed("b", QoS::ExactlyOnce);
+            for packet in [qos1("a", "m", 1), qos2("a", "m", 2), qos1("b", "m", 3), qos2("b", "m", 4)] {
+                rig.broker(packet);
+            }
+            let [first, second, third, fourth] = rig.arrived()[..] else { panic!("four messages") };
+            for message in [first, second] {
+                rig.engine.hand_over(message, stream);
+            }
+            for message in [third, fourth] {
+                rig.take(message, keeps).unwrap();
+            }
+            rig.unsubscribe("a");
+            rig.grant_all();
+            if is_dropped {
+                rig.engine.close_stream(stream, &[]);
+            }
+            rig.settle();
+            assert_eq!(rig.sent(), [], "the application has them in its hands");
+            for message in [first, second] {
+                rig.engine.abandon(message, stream).unwrap();
+            }
+            rig.settle();
+            assert_eq!(
+                rig.sent(),
+                [puback(1, OK), puback(3, OK), pubrec(2, OK), pubrec(4, OK)],
+                "{version:?}: nobody will ever get them"
+            );
+            assert_eq!(rig.stats().unsubscribed_acknowledged, 2);
+        }
+    }
+}
+
+#[test]
+fn what_a_dropped_stream_had_let_go_of_goes_to_a_later_stream_of_another_filter_when_its_own_is_unsubscribed()
+{
+    for version in Version::ALL {
+        let mut rig = ClientRig::connected(kept(version));
+        let wider = rig.subscribed("#", QoS::AtLeastOnce);
+        rig.engine.close_stream(wider, &[]);
+        let dropped = rig.subscribed("a", QoS::AtLeastOnce);
+        rig.broker(qos1("a", "m", 1));
+        let [message] = rig.arrived()[..] else { panic!("one message") };
+        rig.engine.hand_over(message, dropped);
+        rig.engine.abandon(message, dropped).unwrap();
+        rig.engine.close_stream(dropped, &[]);
+        let next = rig.asks_for(&["#"], QoS::AtLeastOnce, Qos0Limits::default());
+        rig.settle();
+        rig.unsubscribe("a");
+        assert!(
+            !rig.sent().contains(&puback(1, OK)),
+            "{version:?}: a filter that is subscribed all along wants it"
+        );
+        assert_eq!(rig.arrived(), [message]);
+        rig.take(message, next).unwrap();
+        assert_eq!(rig.sent().last(), Some(&puback(1, OK)));
+    }
+}

@@ -4,6 +4,7 @@ mod abandoning;
 mod acknowledging;
 mod addresses;
 mod at_once;
+mod at_once_random;
 mod back_pressure;
 mod bad_peers;
 mod barriers;
