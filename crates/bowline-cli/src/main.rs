@@ -15,6 +15,7 @@ mod watching;
 use std::io::Write;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, Parser, Subcommand};
 use tokio::runtime::Builder;
 
@@ -75,25 +76,33 @@ fn runtime(command: &Command) -> Builder {
     }
 }
 
-/// Shows the help, or what is wrong with the command line; without passwords, and URLs that may have one in them.
+/// Shows the help, or what is wrong with the command line; the latter without passwords, and URLs that may have one in them.
 fn refuse(error: &clap::Error) -> ExitCode {
     let mut text = error.render().to_string();
-    for argument in std::env::args_os().skip(1) {
+    // The URLs of the help are examples.
+    let arguments = error.use_stderr().then(|| std::env::args_os().skip(1)).into_iter().flatten();
+    for argument in arguments {
         let argument = argument.to_string_lossy();
         // Of `--option=value` the value alone is shown; and of `-pvalue`.
-        let (option, value) = argument.split_once('=').unwrap_or(("", &argument));
-        let value = if argument.contains('@') {
-            let scheme =
-                |at: usize| value[..at].rfind(|it: char| !it.is_ascii_alphabetic()).map_or(0, |end| end + 1);
-            value.find("://").map_or(value, |at| &value[scheme(at)..])
-        } else {
-            value
+        let (option, value) = match argument.split_once('=') {
+            Some((option, value)) if option.starts_with("--") => (option, value),
+            _ if argument.starts_with('-') => ("", argument.get(2..).unwrap_or("")),
+            _ => ("", &*argument),
         };
         if option.starts_with("--pw") && !value.is_empty() {
             text = text.replace(&format!("'{value}'"), "(a password)");
+        } else if let Some(at) = value.find("://") {
+            text = text.replace(&value[at..], "://(not shown)");
         } else if value.contains('@') {
             text = text.replace(value, "(a URL)");
         }
+    }
+    // Somebody may have meant -P.
+    if let (Some(ContextValue::String(option)), Some(ContextValue::String(value))) =
+        (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
+        && option.starts_with("--port ")
+    {
+        text = text.replace(&format!("'{value}'"), "(not shown)");
     }
     // Whether it is read changes nothing.
     _ = if error.use_stderr() {

@@ -51,12 +51,26 @@ pub enum WebSocketError {
         /// The server.
         peer: String,
     },
-    /// The handshake took too long.
+    /// The handshake with a server took too long.
     TimedOut {
         /// The server.
         peer: String,
         /// The limit.
         after: Duration,
+    },
+    /// A client took too long for its handshake.
+    ClientTimedOut {
+        /// The client.
+        peer: String,
+        /// The limit.
+        after: Duration,
+    },
+    /// The connection to a client failed during its handshake.
+    ClientIo {
+        /// The client.
+        peer: String,
+        /// What the transport beneath said.
+        source: io::Error,
     },
     /// An option cannot be used.
     Setting {
@@ -70,9 +84,9 @@ pub enum WebSocketError {
         /// What it said. Its text is shown as it is: it must not contain a secret.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The connection failed during the handshake.
+    /// The connection to a server failed during the handshake.
     Io {
-        /// The other side.
+        /// The server.
         peer: String,
         /// What the transport beneath said.
         source: io::Error,
@@ -117,6 +131,15 @@ impl fmt::Display for WebSocketError {
                 f,
                 "the WebSocket handshake with {peer} was not done within {after:.1?}: check that a WebSocket listens there, or raise the connect timeout"
             ),
+            Self::ClientTimedOut { peer, after } => {
+                write!(f, "the client {peer} did not finish the WebSocket handshake within {after:.1?}")
+            }
+            Self::ClientIo { peer, source } => {
+                write!(
+                    f,
+                    "the connection to the client {peer} failed during the WebSocket handshake ({source})"
+                )
+            }
             Self::Setting { option, problem } => write!(f, "the WebSocket option {option} {problem}"),
             Self::Hook { source } => source.fmt(f),
             Self::Io { peer, source } => {
@@ -140,7 +163,7 @@ impl fmt::Display for WebSocketError {
 impl Error for WebSocketError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Io { source, .. } => Some(source),
+            Self::Io { source, .. } | Self::ClientIo { source, .. } => Some(source),
             // The text is the source's own, so its own source comes next.
             Self::Hook { source } => source.source(),
             _ => None,

@@ -127,7 +127,12 @@ async fn no_error_has_a_password_in_it() {
     let without_host = format!("mqtt://meter:{PASSWORD}");
     let (of_flag, of_port) = (format!("--pw-prompt={PASSWORD}"), format!("--port={url}"));
     let encrypted = format!("--host=wss://meter:{PASSWORD}@host/a");
-    let wrong: [&[&str]; 9] = [
+    let with_token = format!("wss://host/mqtt?token={PASSWORD}");
+    let (token_of_port, token_of_p) = (format!("--port={with_token}"), format!("-p{with_token}"));
+    let with_sign = format!("mqtt://meter:{PASSWORD}=@host");
+    let (without_scheme, of_p) = (format!("meter:{PASSWORD}=@host"), format!("-pmeter:{PASSWORD}=@host"));
+    let of_port_alone = format!("-p{PASSWORD}");
+    let wrong: [&[&str]; 18] = [
         &["pub", &url, "-m", "x", "-d"],
         &["pub", &url, &url, "-m", "x"],
         &["pub", &url, "-m", "x", "-h", "host"],
@@ -137,6 +142,15 @@ async fn no_error_has_a_password_in_it() {
         &["pub", &of_port, "-t", "a", "-m", "x"],
         &["pub", &encrypted, &encrypted, "-t", "a", "-m", "x"],
         &["pub", "-P", PASSWORD, "-P", PASSWORD, "-t", "a", "-m", "x"],
+        &["pub", &with_token, &with_token, "-t", "a", "-m", "x"],
+        &["pub", &token_of_port, "-t", "a", "-m", "x"],
+        &["pub", "-p", &with_token, "-t", "a", "-m", "x"],
+        &["pub", &token_of_p, "-t", "a", "-m", "x"],
+        &["pub", &with_sign, &with_sign, "-t", "a", "-m", "x"],
+        &["pub", &without_scheme, &without_scheme, "-t", "a", "-m", "x"],
+        &["pub", &of_p, "-t", "a", "-m", "x"],
+        &["pub", &of_port_alone, "-t", "a", "-m", "x"],
+        &["pub", "-u", "meter", "-p", PASSWORD, "-t", "a", "-m", "x"],
     ];
     for arguments in wrong {
         let ended = Process::bowline(arguments).finish();
@@ -151,6 +165,15 @@ async fn no_error_has_a_password_in_it() {
         Process::client("sub", &broker, &["-t", "a", "-u", "u", "--pw-file", "/no/such/file"]).finish();
     assert_eq!(missing.code, Some(2));
     assert!(missing.stderr.contains("/no/such/file"), "{}", missing.stderr);
+}
+
+/// What is asked for is shown as it is, also if one of the examples is on the command line.
+#[test]
+fn the_help_hides_no_url_of_its_own() {
+    let ended = Process::bowline(["pub", "mqtt://broker.example/home/lamp", "--help"]).finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let help = String::from_utf8(ended.stdout).expect("it is text");
+    assert!(help.contains("bowline pub mqtt://broker.example/home/lamp -n -r"), "{help}");
 }
 
 /// Without a terminal there is nobody to ask, whatever stdin is.

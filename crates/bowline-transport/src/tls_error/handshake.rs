@@ -209,7 +209,7 @@ fn certificate(side: Side, peer: &str, problem: &CertificateError) -> (Kind, Str
             Kind::RevocationUnknown,
             "can only be looked up in a revocation list that is out of date: get a new list".into(),
         ),
-        other => (Kind::CertificateUnsuitable, unsuitable(other)),
+        other => (Kind::CertificateUnsuitable, unsuitable(side, other)),
     };
     (kind, format!("{whose} {text}"))
 }
@@ -248,13 +248,17 @@ fn bare_name(name: &str) -> &str {
     inside.unwrap_or(name).trim_matches('"')
 }
 
-fn unsuitable(problem: &CertificateError) -> String {
+fn unsuitable(side: Side, problem: &CertificateError) -> String {
     let reason = match problem {
         CertificateError::Other(other) => other.source().map_or_else(String::new, ToString::to_string),
         known => known.to_string(),
     };
     if reason.contains("CaUsedAsEndEntity") {
-        return "is that of a CA: give the broker one that is not (basicConstraints CA:FALSE)".to_owned();
+        let whom = match side {
+            Side::Client => "broker",
+            Side::Server => "client",
+        };
+        return format!("is that of a CA: give the {whom} one that is not (basicConstraints CA:FALSE)");
     }
     format!("cannot be used ({reason}): replace it")
 }

@@ -92,7 +92,7 @@ impl<L: Listener> WebSocketAcceptor<L> {
         async move {
             match timeout(after, answer(stream, path.as_deref(), limits)).await {
                 Ok(done) => done.map_err(|error| (peer, error)),
-                Err(_) => Err((peer.clone(), WebSocketError::TimedOut { peer, after })),
+                Err(_) => Err((peer.clone(), WebSocketError::ClientTimedOut { peer, after })),
             }
         }
     }

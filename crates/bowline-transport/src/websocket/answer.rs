@@ -37,7 +37,7 @@ pub(super) async fn answer(
     limits: Limits,
 ) -> Result<Stream, WebSocketError> {
     let peer = stream.description().peer().to_owned();
-    let failed = |source| WebSocketError::Io { peer: peer.clone(), source };
+    let failed = |source| WebSocketError::ClientIo { peer: peer.clone(), source };
     let judged = match head::read(&mut stream, head::can_begin_request).await.map_err(failed)? {
         Head::Whole(request, rest) => judge(&request, path).and_then(|accepted| {
             // A client has to wait for the answer; what comes before it was meant for something between.

@@ -102,6 +102,28 @@ async fn a_client_that_says_nothing_holds_up_nobody_and_is_given_up() {
     let server = within(acceptor.accept()).await.unwrap();
     assert!(server.description().peer().ends_with(&quick.local_addr().unwrap().port().to_string()));
     let error = within(acceptor.accept()).await.unwrap_err();
-    assert!(error.to_string().contains("was not done within 300.0ms"), "{error}");
+    // Advice to the client would reach the one who runs the server.
+    let peer = silent.local_addr().unwrap();
+    let expected = format!("the client {peer} did not finish the WebSocket handshake within 300.0ms");
+    assert_eq!(error.to_string(), format!("the handshake with {peer} failed: {expected}"));
     assert_eq!(within(silent.read(&mut [0])).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn of_a_client_that_resets_its_connection_the_server_is_told_that_and_no_advice() {
+    let tcp = TcpAcceptor::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = tcp.local_addr();
+    let acceptor = WebSocketAcceptor::new(tcp);
+    let client = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let peer = client.local_addr().unwrap();
+    // It is accepted, and its handshake begins.
+    let none = tokio::time::timeout(Duration::from_millis(50), acceptor.accept()).await;
+    assert!(none.is_err(), "it has asked for nothing yet");
+    client.set_zero_linger().unwrap();
+    drop(client);
+    let text = within(acceptor.accept()).await.unwrap_err().to_string();
+    let start = format!(
+        "the handshake with {peer} failed: the connection to the client {peer} failed during the WebSocket handshake ("
+    );
+    assert!(text.starts_with(&start) && text.ends_with(')'), "{text}");
 }

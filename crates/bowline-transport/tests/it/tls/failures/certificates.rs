@@ -34,16 +34,26 @@ pub(super) async fn of_servers() -> Vec<Row> {
     rows
 }
 
-/// What `openssl req -x509` makes.
-async fn ca_as_server() -> Row {
+/// What `openssl req -x509` makes, and itself as a root.
+fn of_a_ca() -> (Identity, Certificates) {
     let key = KeyPair::generate().expect("there is randomness");
     let mut params = CertificateParams::new(vec![HOST.to_owned()]).expect("a legal name");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let certificate = params.self_signed(&key).expect("it signs itself").pem();
-    let roots = Certificates::bytes(certificate.clone());
-    let identity = Identity::new(roots.clone(), PrivateKey::bytes(key.serialize_pem()));
+    let roots = Certificates::bytes(params.self_signed(&key).expect("it signs itself").pem());
+    (Identity::new(roots.clone(), PrivateKey::bytes(key.serialize_pem())), roots)
+}
+
+async fn ca_as_server() -> Row {
+    let (identity, roots) = of_a_ca();
     let tls = Tls::new().without_platform_roots().roots(roots);
     Meeting::of(&tls, &TlsServer::new(identity)).await.client_row("a CA's own, trusted as a root").await
+}
+
+async fn ca_as_client(ours: &Authority) -> Row {
+    let (identity, roots) = of_a_ca();
+    let server = TlsServer::new(ours.issue(HOST).identity()).client_roots(roots);
+    let tls = trusting(ours).identity(identity);
+    Meeting::of(&tls, &server).await.server_row("a certificate of a CA, trusted as a root")
 }
 
 async fn revoked(ours: &Authority, other: &Authority) -> Vec<Row> {
@@ -96,6 +106,7 @@ pub(super) async fn seen_by_servers() -> Vec<Row> {
     ] {
         rows.push(Meeting::of(&tls, &server).await.server_row(what));
     }
+    rows.push(ca_as_client(&ours).await);
     rows.push(super::speaking::plain_client(&server).await);
     rows.push(super::speaking::silent_client(&server).await);
     rows
