@@ -182,7 +182,9 @@ impl World {
                 let is_last = held.abandoned.iter().all(|one| *one == stream);
                 left.extend(is_last.then_some(delivery));
             }
-            if held.is_loose() && (acknowledges || is_passed_over) {
+            // What another stream has let go of is kept for that one.
+            let is_kept = held.abandoned.iter().any(|one| *one != stream);
+            if held.is_loose() && !is_kept && (acknowledges || is_passed_over) {
                 held.is_let_go = true;
                 held.is_due |= is_for_nobody || stream != UNROUTED;
                 self.ledger.taken(index, held.number);

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use bowline_proto::client::{
-    AddressSessions, ClientConfig, ClientEngine, Event, InboundLimits, Outcome, SessionPolicy,
+    AddressSessions, ClientConfig, ClientEngine, Event, InboundLimits, Outcome, SessionLoss, SessionPolicy,
 };
 use bowline_proto::error::PublishErrorKind;
 use bowline_proto::session::{PublicationId, Recovered};
@@ -347,6 +347,7 @@ impl World {
         }
         let expiry_secs = message.expiry_secs();
         let clock = self.show_clock(index);
+        let is_again = self.choose_on_session_loss(index, number);
         let client = &mut self.clients[index];
         let waited = client.engine.queued().0;
         let published = client.engine.publish(message, clock);
@@ -364,6 +365,10 @@ impl World {
         self.counts.published += 1;
         let given = self.ledger.publish(index, topic, qos, expires);
         debug_assert_eq!(given, number, "numbers are given in order");
+        if is_again && qos == QoS::ExactlyOnce {
+            self.counts.chosen_again += 1;
+            self.ledger.chosen_again(number);
+        }
         client.numbers.insert(publication, number);
         if let Some(secs) = expiry_secs {
             client.clocks.expires(number, self.now, secs);
@@ -378,6 +383,17 @@ impl World {
             let (at, life) = (self.pause(), client_life(self, index));
             self.schedule(at, Task::Cancel { client: index, life, publication });
         }
+    }
+
+    /// Whether the message of this number, if it is of QoS 2, is to be published again when its session is lost.
+    fn choose_on_session_loss(&mut self, index: usize, number: u64) -> bool {
+        let client = &mut self.clients[index];
+        // From a source of its own, so that the seeds of runs without it do what they always did.
+        let mut choosing = Random::new(self.plan.seed ^ number.wrapping_mul(0xA6A1));
+        let is_again = client.plan.publishes_again && choosing.once_in(2);
+        let choice = if is_again { SessionLoss::PublishAgain } else { SessionLoss::Indeterminate };
+        client.engine.set_on_session_loss(choice);
+        is_again
     }
 
     pub(super) fn cancel(&mut self, index: usize, publication: PublicationId) {

@@ -49,6 +49,8 @@ pub struct Counts {
     pub restarts_without_sessions: u64,
     /// Times that the broker's limits changed.
     pub new_limits: u64,
+    /// Publications to be published again if their session is lost.
+    pub chosen_again: u64,
     /// Publications cancelled.
     pub cancels: u64,
     /// Messages refused by applications.
@@ -80,7 +82,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn fields(&self) -> [(&'static str, u64); 33] {
+    fn fields(&self) -> [(&'static str, u64); 34] {
         [
             ("messages published", self.published),
             ("messages delivered", self.delivered),
@@ -101,6 +103,7 @@ impl Counts {
             ("broker restarts, sessions kept", self.restarts_with_sessions),
             ("broker restarts, sessions lost", self.restarts_without_sessions),
             ("changes of limits", self.new_limits),
+            ("chosen to be published again", self.chosen_again),
             ("cancels", self.cancels),
             ("refused messages", self.rejects),
             ("packets sent again on a timer", self.sent_again),
@@ -141,6 +144,7 @@ impl Counts {
         self.restarts_with_sessions += other.restarts_with_sessions;
         self.restarts_without_sessions += other.restarts_without_sessions;
         self.new_limits += other.new_limits;
+        self.chosen_again += other.chosen_again;
         self.cancels += other.cancels;
         self.rejects += other.rejects;
         self.sent_again += other.sent_again;

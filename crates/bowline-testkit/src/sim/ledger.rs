@@ -51,6 +51,10 @@ pub(super) struct Message {
     /// Its client was killed before it had promised anything, or had no store.
     is_abandoned: bool,
     is_cancelled: bool,
+    /// It is published again when its session is lost.
+    is_again: bool,
+    /// How often its session was lost when it was sent and had not ended: so often it may come again, by that choice.
+    lost: u32,
 }
 
 /// How a publication ended.
@@ -97,7 +101,8 @@ impl Message {
 
     /// Whether nobody can know what became of it. QoS 1 is sent again, unless that comes too late.
     const fn may_be_unknown(&self) -> bool {
-        let is_not_repeated = matches!(self.qos, QoS::ExactlyOnce) || self.expires || self.is_cancelled;
+        let is_given_up = matches!(self.qos, QoS::ExactlyOnce) && !self.is_again;
+        let is_not_repeated = is_given_up || self.expires || self.is_cancelled;
         self.was_open_at_end || self.was_open_at_loss && is_not_repeated
     }
 }
@@ -120,6 +125,8 @@ impl Ledger {
             may_repeat: false,
             is_abandoned: false,
             is_cancelled: false,
+            is_again: false,
+            lost: 0,
         });
         self.messages.len() as u64
     }
@@ -176,6 +183,13 @@ impl Ledger {
         }
     }
 
+    /// It is to be published again when its session is lost.
+    pub(super) fn chosen_again(&mut self, number: u64) {
+        if let Ok(message) = self.message(number) {
+            message.is_again = true;
+        }
+    }
+
     pub(super) fn cancelled(&mut self, number: u64) {
         if let Ok(message) = self.message(number) {
             message.is_cancelled = true;
@@ -193,7 +207,7 @@ impl Ledger {
         if times == 1 {
             message.witnessed_at = at;
         }
-        let is_double = times > 1 && qos != QoS::AtLeastOnce && !message.may_repeat;
+        let is_double = times > 1 + message.lost && qos != QoS::AtLeastOnce && !message.may_repeat;
         let (expires, end) = (message.expires, message.end);
         if is_double {
             return Err(format!("the broker took message {number} of QoS {qos} {times} times"));
@@ -223,7 +237,8 @@ impl Ledger {
         let message = self.message(number)?;
         let (publisher, topic, witnessed, at) =
             (message.client, message.topic, message.times_witnessed, message.witnessed_at);
-        let may_repeat = message.may_repeat;
+        // What the broker took once more by the publisher's choice is another message to those who get it.
+        let may_repeat = message.may_repeat || message.lost > 0 && message.times_witnessed > 1;
         self.awaited.remove(&(client, number));
         let got = self.got.entry((client, number)).or_default();
         got.times += 1;
@@ -401,6 +416,7 @@ impl Ledger {
         for message in self.of_client(client).filter(|message| message.is_open()) {
             message.is_doubtful |= message.is_sent;
             message.may_repeat |= message.is_sent && is_unheard;
+            message.lost += u32::from(message.is_sent && message.is_again);
         }
         let dropped: Vec<(usize, u64)> =
             self.awaited.range((client, 0)..=(client, u64::MAX)).copied().collect();

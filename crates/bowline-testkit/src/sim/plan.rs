@@ -67,6 +67,8 @@ pub(super) struct ClientPlan {
     /// Whether some messages expire.
     pub(super) expires: bool,
     pub(super) cancels: bool,
+    /// Whether some QoS 2 messages are to be published again when their session is lost.
+    pub(super) publishes_again: bool,
     pub(super) unsubscribes: u64,
     pub(super) rejects: bool,
     /// How often streams are opened and dropped while it runs.
@@ -154,6 +156,10 @@ impl Plan {
         if places != Places::One {
             faults.outages = 1 + random.below(5);
         }
+        let mut choosing = Random::new(seed ^ 0xA6A1);
+        for client in &mut clients {
+            client.publishes_again = choosing.once_in(3);
+        }
         if manners.numbering == Numbering::FromOne {
             for client in &mut clients {
                 client.subscription_qos = QoS::AtLeastOnce;
@@ -199,6 +205,7 @@ fn client(random: &mut Random) -> ClientPlan {
         queue_memory: random.pick(&[30, 200, 1_000_000]),
         expires: random.once_in(3),
         cancels: random.once_in(3),
+        publishes_again: false,
         unsubscribes: if random.once_in(3) { 1 + random.below(2) } else { 0 },
         rejects: has_expiry && random.once_in(4),
         stream_changes: if random.once_in(3) { 1 + random.below(8) } else { 0 },
