@@ -243,6 +243,24 @@ mod tests {
     }
 
     #[test]
+    fn only_what_came_again_is_a_double() {
+        let doubles = |published: &str, received: &str| -> Vec<bool> {
+            let (_, breaches) = reconcile(&lines(published), &lines(received));
+            breaches.into_iter().map(|breach| breach.is_double).collect()
+        };
+        let published = "trying 2 2, accepted 2";
+        assert_eq!(doubles(published, "started, got 2 2, got 2 2, acked 2"), [true]);
+        assert_eq!(doubles(published, "started, got 2 2, acked 2, started, got 2 2"), [true]);
+        assert_eq!(doubles(published, "started"), [false]);
+    }
+
+    #[test]
+    fn a_ledger_of_the_publisher_that_cannot_be_is_a_breach() {
+        assert_eq!(breaches("trying 1 1, trying 1 1", "started"), [1]);
+        assert_eq!(breaches("accepted 1", "started"), [1]);
+    }
+
+    #[test]
     fn a_qos1_message_may_come_again_and_again() {
         let counts = counts("trying 1 1, accepted 1", "started, got 1 1, acked 1, got 1 1");
         assert_eq!((counts.doubled, counts.accepted), ([1, 0], [1, 0]));
@@ -279,6 +297,7 @@ mod tests {
         assert!(!is_caught_up(&published, &lines("started, got 1 1")));
         assert!(is_caught_up(&published, &lines("started, got 1 1, started")));
         assert!(is_caught_up(&published, &lines("started, got 1 1, acked 1")));
+        assert!(is_caught_up(&published, &lines("started, got 1 1, stale 1")));
     }
 
     #[test]

@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(of_subscriber("c 1 5 c 5d 9", "1 5 5 9"), []);
         assert_eq!(of_subscriber("c 1 5 2", "1 2 5"), [5]);
         assert_eq!(of_subscriber("c 1 c 1d", "1 1 1"), [1]);
-        assert_eq!(of_subscriber("c 1", "1 10000"), [10000]);
+        assert_eq!(of_subscriber("c 1 10000", "1 10000"), [10000]);
     }
 
     #[test]
@@ -201,5 +201,23 @@ mod tests {
         assert_eq!(of_subscriber("c 5 c 1 5d", "5 1"), []);
         assert_eq!(of_subscriber("c 1 5 c 1d", "5 1"), [1]);
         assert_eq!(of_subscriber("c 1 5 c 1d 5d", "5 1 5"), [1]);
+    }
+
+    #[test]
+    fn what_came_in_its_turn_may_come_again_and_lanes_do_not_wait_for_each_other() {
+        assert_eq!(of_subscriber("c 1 5 c 1d", "1 5 1"), []);
+        assert_eq!(of_subscriber("c 1 2 c 1d", "2 1"), []);
+    }
+
+    #[test]
+    fn both_sides_of_the_log_are_judged_and_that_all_is_in_it() {
+        let judged = |published: &str, sent: &str, came: &str| -> Vec<u64> {
+            let log = [packets(Side::Publisher, published), packets(Side::Subscriber, sent)].concat();
+            judge(&got(came, 1), &log).into_iter().map(|breach| breach.number).collect()
+        };
+        assert_eq!(judged("c 1 5", "c 1 5", "1 5"), []);
+        assert_eq!(judged("c 5 1", "c 1 5", "1 5"), [1]);
+        assert_eq!(judged("c 1 5", "c 1 5", "5 1"), [1]);
+        assert_eq!(judged("c 1", "c 1 5", "1 5"), [5]);
     }
 }

@@ -56,7 +56,12 @@ mod tests {
     fn only_a_publish_again_after_its_pubrel_is_the_brokers_fault() {
         let publish = What::Publish { number: 5, dup: false };
         assert_eq!(taken(1, &[publish, PUBREL, What::Connection, AGAIN]), 1);
-        for innocent in [&[][..], &[publish, AGAIN, PUBREL], &[publish, What::Pubrel { number: 9 }, AGAIN]] {
+        for innocent in [
+            &[][..],
+            &[publish, AGAIN, PUBREL],
+            &[publish, What::Pubrel { number: 9 }, AGAIN],
+            &[publish, PUBREL, What::Connection, publish],
+        ] {
             assert_eq!(taken(1, innocent), 0, "{innocent:?}");
         }
     }
@@ -66,6 +71,13 @@ mod tests {
         assert_eq!(taken(2, &[PUBREL, AGAIN]), 1);
         assert_eq!(taken(2, &[PUBREL, AGAIN, PUBREL, AGAIN]), 2);
         assert_eq!(taken(3, &[PUBREL, AGAIN, AGAIN]), 2);
+    }
+
+    #[test]
+    fn what_the_publisher_sent_again_excuses_nothing() {
+        let breach = Breach { number: 5, what: String::new(), is_double: true };
+        let packets = [PUBREL, AGAIN].map(|what| Packet { side: Side::Publisher, what });
+        assert_eq!(take_out(vec![breach], &packets).1, 0);
     }
 
     #[test]
