@@ -194,4 +194,9 @@ fn subscribing_is_possible_while_publications_hold_all_identifiers_that_they_may
     rig.engine.subscribe(wanted, Qos0Limits::default(), Vec::new()).unwrap();
     rig.settle();
     assert!(matches!(&rig.sent()[..], [Packet::Subscribe(_)]));
+    // What requests hold is kept free of publications as well.
+    let acknowledge = |id| puback(PacketId::new(id).expect("not 0"));
+    rig.broker(acknowledge(1));
+    rig.broker(acknowledge(2));
+    assert_eq!(published(&mut rig).len(), 1, "one identifier is the request's");
 }

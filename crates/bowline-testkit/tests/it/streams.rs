@@ -1,7 +1,7 @@
 //! Which stream gets what: routing, sharing a filter, dropping a stream, messages that match none (rules 8 and 9 of the
 //! inbound rules).
 
-use bowline_proto::client::{Event, Qos0Limits, StreamEnd, UNROUTED, Unmatched};
+use bowline_proto::client::{Event, Qos0Full, Qos0Limits, StreamEnd, UNROUTED, Unmatched};
 use bowline_proto::error::RequestError;
 use bowline_proto::packet::{ConnAckProperties, Packet, Subscription};
 use bowline_proto::types::{QoS, SubscriptionOptions};
@@ -43,8 +43,9 @@ fn a_message_goes_to_every_stream_whose_filter_matches_once() {
 #[test]
 fn copies_are_routed_by_their_subscription_identifiers() {
     let mut rig = ClientRig::connected(clean(Version::V5));
-    let wide = rig.asks_for(&["a/#"], QoS::ExactlyOnce, Qos0Limits::default());
-    let narrow = rig.asks_for(&["a/b"], QoS::ExactlyOnce, Qos0Limits::default());
+    let two_fit = Qos0Limits::new(2, Qos0Full::DropNewest);
+    let wide = rig.asks_for(&["a/#"], QoS::ExactlyOnce, two_fit);
+    let narrow = rig.asks_for(&["a/b"], QoS::ExactlyOnce, two_fit);
     let [one, two] = rig.granted_ids()[..] else { panic!("each filter has its own identifier") };
     assert_ne!(one, two);
     rig.events();
@@ -58,6 +59,7 @@ fn copies_are_routed_by_their_subscription_identifiers() {
     rig.broker(for_subscriptions(qos0("a/b", "m"), &[two, one, two]));
     let [delivery] = &rig.deliveries()[..] else { panic!("one copy") };
     assert_eq!(delivery.streams.iter().count(), 2);
+    assert_eq!(rig.stats().qos0_dropped, 0, "it takes one place in each");
 }
 
 // [MQTT-3.3.4-4]
