@@ -94,6 +94,7 @@ async fn serve(arguments: BrokerArguments) -> Result<u8, Failure> {
     }
     #[cfg(unix)]
     if let Some(path) = &arguments.unix {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         say("broker", &format!("listening on unix://{}", path.display()));
     }
     stopping.wait().await;

@@ -37,7 +37,9 @@ pub(crate) async fn tell(program: &'static str, codes: Codes, mut events: Events
                 let messages = if count == 1 { "message" } else { "messages" };
                 say(
                     program,
-                    &format!("the broker has lost the session: what became of {count} {messages} is unknown"),
+                    &format!(
+                        "the broker has lost the session: what became of {count} {messages} is unknown (--on-session-loss again has such sent again)"
+                    ),
                 );
             }
             // What it kept for a subscriber is gone with it.

@@ -101,6 +101,7 @@ impl fmt::Display for Disconnection {
 
 impl Error for Disconnection {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.transport.as_deref().map(|error| error as &(dyn Error + 'static))
+        // Its text is in ours already.
+        self.transport.as_deref().and_then(Error::source)
     }
 }

@@ -236,12 +236,10 @@ pub(crate) fn result_of(outcome: Outcome) -> Result<Acknowledgement, PublishErro
     Err(PublishError::new(kind, message))
 }
 
+/// The text, as with `Display`: what a program shows that returns it from `main`. The message, which may be a secret, is not in it.
 impl fmt::Debug for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PublishError")
-            .field("kind", &self.parts.kind)
-            .field("message", &self.parts.message)
-            .finish()
+        fmt::Display::fmt(self, f)
     }
 }
 

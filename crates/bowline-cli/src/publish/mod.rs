@@ -48,7 +48,7 @@ pub(crate) struct PublishArguments {
     wait: u32,
 
     /// With -q 2: what to do with a message that was sent when the broker has lost the session, and nobody knows whether it has
-    /// arrived
+    /// arrived: tell that its end is unknown and fail, or send it again, so that it may arrive twice
     #[arg(long, value_name = "WHAT", default_value = "unknown")]
     on_session_loss: OnSessionLoss,
 
@@ -77,9 +77,8 @@ pub(crate) struct PublishArguments {
 /// What to do with a message of QoS 2 whose session is lost.
 #[derive(Clone, Copy, ValueEnum)]
 enum OnSessionLoss {
-    /// Tell that its end is unknown and fail: it arrives at most once
+    // With comments for the user all options of the help would have empty lines between them.
     Unknown,
-    /// Publish it again: it arrives at least once, perhaps twice
     Again,
 }
 

@@ -125,7 +125,9 @@ const fn who_is_there(transport: &str) -> &'static str {
             "that an MQTT broker listens there, and whether it wants WebSocket (wss://) or a client certificate"
         }
         b"websocket" => "port and path, and that they lead to an MQTT broker",
-        _ => "that an MQTT broker listens there, and whether it wants TLS (mqtts://) or WebSocket (ws://)",
+        _ => {
+            "that an MQTT broker listens there and no web server, and whether it wants TLS (mqtts://) or WebSocket (ws://)"
+        }
     }
 }
 

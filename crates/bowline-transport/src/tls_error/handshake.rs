@@ -260,6 +260,9 @@ fn unsuitable(side: Side, problem: &CertificateError) -> String {
         };
         return format!("is that of a CA: give the {whom} one that is not (basicConstraints CA:FALSE)");
     }
+    if *problem == CertificateError::BadSignature {
+        return "was not signed by the CA of that name which is trusted here: give the CA that signed it, as with --cafile or Tls::roots".to_owned();
+    }
     format!("cannot be used ({reason}): replace it")
 }
 
