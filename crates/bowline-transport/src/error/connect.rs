@@ -110,6 +110,8 @@ pub enum ConnectError {
     NotMqtt {
         /// Who.
         peer: String,
+        /// What carried the bytes, as [`StreamDescription::transport`](crate::StreamDescription::transport) says it.
+        transport: &'static str,
         /// What it is, if it can be told. What was sent is not shown: it might repeat a secret that it was sent.
         protocol: Option<&'static str>,
     },

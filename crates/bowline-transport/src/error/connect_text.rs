@@ -95,11 +95,17 @@ impl ConnectError {
                     _ => ": connect with ws:// (wss:// if it wants TLS), or to the broker's port for mqtt://, usually 1883",
                 })
             }
-            Self::NotMqtt { peer, protocol: Some(protocol) } => {
-                write!(f, "{peer} speaks {protocol}: {NOT_MQTT_ADVICE}")
-            }
-            Self::NotMqtt { peer, protocol: None } => {
-                write!(f, "{peer} sent something that is not MQTT: {NOT_MQTT_ADVICE}")
+            Self::NotMqtt { peer, transport, protocol } => {
+                match protocol {
+                    Some(protocol) => write!(f, "{peer} speaks {protocol}: ")?,
+                    None => write!(f, "{peer} sent something that is not MQTT: ")?,
+                }
+                match *transport {
+                    "websocket" => write!(f, "check {}", who_is_there(transport)),
+                    _ => f.write_str(
+                        "connect to the port of an MQTT broker, usually 1883, or 8883 for mqtts://",
+                    ),
+                }
             }
             Self::Closed { peer, transport } => write!(
                 f,
@@ -115,8 +121,6 @@ impl ConnectError {
         }
     }
 }
-
-const NOT_MQTT_ADVICE: &str = "connect to the port of an MQTT broker, usually 1883, or 8883 for mqtts://";
 
 /// What to look at if the other side does not say who it is.
 const fn who_is_there(transport: &str) -> &'static str {

@@ -157,8 +157,10 @@ impl Link {
             Greeting::Http(status) if transport != "websocket" => {
                 Some(ConnectError::SpeaksHttp { peer, transport, status })
             }
-            Greeting::Tls | Greeting::Http(_) => Some(ConnectError::NotMqtt { peer, protocol: None }),
-            Greeting::Other(protocol) => Some(ConnectError::NotMqtt { peer, protocol }),
+            Greeting::Tls | Greeting::Http(_) => {
+                Some(ConnectError::NotMqtt { peer, transport, protocol: None })
+            }
+            Greeting::Other(protocol) => Some(ConnectError::NotMqtt { peer, transport, protocol }),
         }
     }
 

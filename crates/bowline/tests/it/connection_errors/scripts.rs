@@ -1,8 +1,8 @@
-//! Servers that say what they are told to, in the clear and inside TLS. Knows no protocol.
+//! Servers that say what they are told to, in the clear, inside TLS and inside WebSocket. Knows no protocol.
 
 use std::net::SocketAddr;
 
-use bowline::transport::{Listener, Stream, TcpAcceptor, TlsAcceptor, TlsServer};
+use bowline::transport::{Listener, Stream, TcpAcceptor, TlsAcceptor, TlsServer, WebSocketAcceptor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::tls::authority::Authority;
@@ -70,6 +70,14 @@ pub(super) async fn encrypted(script: Script, authority: &Authority) -> SocketAd
     let address = acceptor.local_addr();
     let server = TlsServer::new(authority.issue("localhost").identity());
     serve(TlsAcceptor::new(acceptor, &server).expect("good settings"), script);
+    address
+}
+
+/// Inside WebSocket.
+pub(super) async fn in_websocket(script: Script) -> SocketAddr {
+    let acceptor = TcpAcceptor::bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    let address = acceptor.local_addr();
+    serve(WebSocketAcceptor::new(acceptor), script);
     address
 }
 

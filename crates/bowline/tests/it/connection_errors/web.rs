@@ -8,6 +8,7 @@ use bowline_broker::Broker;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::scripts::{Script, in_websocket};
 use super::{Row, SECRET, builder, row};
 
 const ANSWERS: [(&str, &str); 6] = [
@@ -46,6 +47,8 @@ pub(super) async fn rows() -> Vec<Row> {
     let silent = TcpListener::bind(any).await.expect("a free port");
     let silent_at = silent.local_addr().expect("it is bound");
     rows.push(row("WebSocket to one who never answers", Some(silent_at), to("ws", silent_at)).await);
+    let other = in_websocket(Script::says(b"welcome to the chat")).await;
+    rows.push(row("a WebSocket for something else than MQTT", Some(other), to("ws", other)).await);
     rows
 }
 
