@@ -100,7 +100,7 @@ pub enum Event {
         messages: u64,
     },
     /// An [`Ack`](crate::Ack) of this message was dropped unused: it stays unacknowledged, and holds back those behind
-    /// it.
+    /// it, until its filter is unsubscribed.
     AckAbandoned {
         /// The message's topic.
         topic: TopicName,

@@ -64,7 +64,8 @@ pub struct Ack {
 pub enum OnAbandon {
     /// The message stays unacknowledged and holds back those behind it, and an [`Event::AckAbandoned`] says so, unless no
     /// acknowledgement is due any more. A broker sends it again on the next connection of a session that is kept: then the
-    /// stream returns it again, or another one that matches.
+    /// stream returns it again, or another one that matches. One whose filter is unsubscribed, before or after, is
+    /// acknowledged with that: nobody would get it again.
     #[default]
     Hold,
     /// The message is acknowledged.
