@@ -260,7 +260,12 @@ fn unsuitable(side: Side, problem: &CertificateError) -> String {
         };
         return format!("is that of a CA: give the {whom} one that is not (basicConstraints CA:FALSE)");
     }
-    if *problem == CertificateError::BadSignature {
+    // That of the CA which is trusted has another key, perhaps of another kind.
+    if matches!(
+        problem,
+        CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+    ) {
         return "was not signed by the CA of that name which is trusted here: give the CA that signed it, as with --cafile or Tls::roots".to_owned();
     }
     format!("cannot be used ({reason}): replace it")
@@ -296,6 +301,19 @@ fn day(time: UnixTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signature_that_another_ca_of_the_same_name_made_is_told_as_such() {
+        let other_kind = CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+            signature_algorithm_id: vec![1],
+            public_key_algorithm_id: vec![2],
+        };
+        for problem in [CertificateError::BadSignature, other_kind] {
+            let text = unsuitable(Side::Client, &problem);
+            assert!(text.contains("give the CA that signed it"), "{text}");
+        }
+        assert!(unsuitable(Side::Client, &CertificateError::BadEncoding).contains("replace it"));
+    }
 
     #[test]
     fn days_are_those_of_the_calendar() {
