@@ -40,7 +40,8 @@ fn subscribe(rig: &mut ClientRig) {
     rig.settle();
 }
 
-fn poisoned(rig: &mut ClientRig) -> Vec<(PublicationId, u32)> {
+/// The publications that were told to be poison, and over how many closes.
+pub(crate) fn poisoned(rig: &mut ClientRig) -> Vec<(PublicationId, u32)> {
     let told = rig.events().into_iter();
     let ended = |event| match event {
         Event::PublishEnded { publication, outcome: Outcome::Poison { closes } } => {

@@ -1,13 +1,14 @@
 //! Poison in a durable session whose process does not live from one close by the broker to the next.
 
 use bowline_proto::Version;
-use bowline_proto::client::{Event, Outcome, SessionLoss};
+use bowline_proto::client::SessionLoss;
 use bowline_proto::packet::Packet;
 use bowline_proto::session::stored::Suspect;
 use bowline_proto::session::{Entry, KeyState, PublicationId, StoredOutcome};
 use bowline_proto::types::QoS;
 use bowline_testkit::{ClientRig, Commit};
 
+use crate::poison::poisoned;
 use crate::script::{
     accepted, acknowledged, connect_durably, durable, message, payloads, puback, publish1, publish2,
     published, published_id, pubrec, text,
@@ -34,18 +35,6 @@ fn sent_after_ping(rig: &mut ClientRig) -> Vec<Packet> {
     assert!(matches!(before[..], [Packet::Connect(_), Packet::PingReq]), "{before:?}");
     rig.broker(Packet::PingResp);
     rig.sent()
-}
-
-fn poisoned(rig: &mut ClientRig) -> Vec<(PublicationId, u32)> {
-    let told = rig.events().into_iter();
-    let ended = |event| match event {
-        Event::PublishEnded { publication, outcome: Outcome::Poison { closes } } => {
-            Some((publication, closes))
-        }
-        Event::PublishEnded { outcome, .. } => panic!("{outcome:?}"),
-        _ => None,
-    };
-    told.filter_map(ended).collect()
 }
 
 fn suspects(rig: &ClientRig) -> Vec<(PublicationId, u32)> {

@@ -147,9 +147,7 @@ async fn a_store_of_another_client_or_another_version_is_refused_and_left_as_it_
     within(client.unwrap().disconnect()).await;
     let before = store.session();
 
-    let other = harbour.builder(Version::V5).client_id("meter-8").session(session());
-    let ConnectError::Store(error) = within(other.connect()).await.unwrap_err() else { panic!() };
-    assert!(matches!(error.kind(), StoreErrorKind::OtherClientId { .. }), "{error}");
+    is_refused_to_another(&harbour, &store).await;
     let other = harbour.builder(Version::V3_1_1).client_id("meter-7").session(session());
     let ConnectError::Store(error) = within(other.connect()).await.unwrap_err() else { panic!() };
     assert_eq!(error.kind(), &StoreErrorKind::OtherVersion { stored: Version::V5, asked: Version::V3_1_1 });
